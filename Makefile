@@ -1,0 +1,89 @@
+# Two commands: `make reproduce` runs the whole experiment, `make test` checks the code.
+# Both need Python 3.11, pip and make, and install everything else into .venv first.
+
+TORCH_VERSION := 2.13.0
+TORCH_INDEX_URL ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Written last, so that an installation that was cut short is never taken for a whole one.
+INSTALLED := $(VENV)/.installed-torch-$(TORCH_VERSION)
+
+# The interpreter behind python3.11 or python3, outside any environment.
+ifndef PYTHON
+PYTHON := $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys._base_executable)' 2>/dev/null && break; done)
+endif
+
+# Jobs that say `python` get the one of .venv.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Threads that wait must not take a core from threads that work.
+export OMP_WAIT_POLICY := PASSIVE
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install reproduce test lint format lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=...           interpreter to build .venv with (3.11 or newer)"
+	@echo "  TORCH_INDEX_URL=...  package index to take torch from"
+	@echo "  ARGS=...             more options, for reproduce (see python -m trim.reproduce --help) or for pytest"
+
+install: $(INSTALLED) ## set up .venv
+
+reproduce: $(INSTALLED) ## run the whole experiment; start it again after a kill
+	@$(BIN)/python -m trim.reproduce $(ARGS)
+
+test: lint ## check style and types, then run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## put all files into the house format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+clean: ## remove caches; results and .venv stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	find src tests workflow benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# torch comes first and by itself, so that a CPU build is taken where one is offered.
+define install_torch
+$(1)/bin/python -m pip install $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch==$(TORCH_VERSION)
+endef
+
+# Some systems split `ensurepip` off; there, pip is put into the new environment from outside.
+define create_venv
+@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo "make: no Python 3.11 or newer found; install it, or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+"$(PYTHON)" -m venv --clear $(1) || { "$(PYTHON)" -m venv --clear --without-pip $(1) && \
+	"$(PYTHON)" -m pip --python $(1)/bin/python install pip; }
+endef
+
+# Always from nothing: pip would trust what a killed installation left half-written.
+$(INSTALLED): requirements.lock pyproject.toml
+	$(call create_venv,$(VENV))
+	$(call install_torch,$(VENV))
+	$(BIN)/python -m pip install --requirement requirements.lock
+	$(BIN)/python -m pip install --no-deps --editable .
+	$(BIN)/python -m pip check
+	@touch $@
+
+lock: ## renew requirements.lock with the newest versions that pyproject.toml allows
+	$(call create_venv,.venv-lock)
+	$(call install_torch,.venv-lock)
+	.venv-lock/bin/python -m pip install --editable '.[dev]'
+	{ echo "# Every package of the environment, pinned. Written by \`make lock\` from pyproject.toml."; \
+	  echo "# torch and what belongs to its GPU builds are left out: the Makefile installs torch first, by itself."; \
+	  .venv-lock/bin/python -m pip freeze --exclude-editable | grep -viE '^(torch|triton|nvidia-|cuda-)'; \
+	} > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	rm -rf .venv-lock

@@ -1,0 +1,44 @@
+# TRIM: stepwise routing between two language models, from problems to figures.
+#
+#   snakemake --cores all                          the embedded experiment
+#   snakemake --configfile config/smoke.yaml       the same workflow in a minute, on models that learn nothing
+#   snakemake figures | tables                     one kind of result
+#
+# What each stage leaves behind is listed in results/README.md.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+# How many jobs share the rollouts of one dataset (--set-scatter shard=16 on a cluster); results do not depend on it.
+scattergather:
+    shard=1,
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/problems.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/rollouts.smk"
+include: "workflow/rules/routers.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        get_final_output(),
+
+
+rule tables:
+    input:
+        TABLES,
+
+
+rule figures:
+    input:
+        FIGURES,

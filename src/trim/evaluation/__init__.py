@@ -1,0 +1,1 @@
+"""What it is worth: sweeps, curves, intervals and claims."""

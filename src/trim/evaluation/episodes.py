@@ -1,0 +1,177 @@
+"""Run operating points and lay the episodes out as tables: a row an episode, or a row a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from trim.models.protocols import Prefix
+from trim.problems.arithmetic import operation_at, step_labels
+from trim.problems.grading import Grader
+from trim.problems.problem import Problem
+from trim.rollout.engine import Episode, ModelPair, Router, Run, solve_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trim.models.protocols import StepScorer
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """One setting of a router.
+
+    Attributes
+    ----------
+    router, variant
+        Identifiers, as in the tables.
+    setting
+        The threshold, probability or kappa that tells the points of a sweep apart.
+    policy
+        What decides.
+    """
+
+    router: str
+    variant: str
+    setting: float
+    policy: Router
+
+
+def run_points(
+    points: Sequence[OperatingPoint],
+    problems: Sequence[Problem],
+    pair: ModelPair,
+    replicates: int,
+    max_steps: int,
+    on_progress: Progress | None = None,
+) -> list[tuple[OperatingPoint, Episode]]:
+    """Solve every problem at every operating point; all points of a problem run together and share its prefixes."""
+    wishes = [
+        (point, Run(problem, point.policy, replicate))
+        for problem in problems
+        for replicate in range(replicates)
+        for point in points
+    ]
+    episodes = solve_all([run for _, run in wishes], pair, max_steps, on_progress)
+    return [(point, episode) for (point, _), episode in zip(wishes, episodes, strict=True)]
+
+
+def verdicts(episode: Episode, grader: Grader, *, exact: bool) -> tuple[bool, bool]:
+    """Return the strict verdict, and the one that counts."""
+    if exact:
+        right = episode.answer == episode.problem.answer
+        return right, right
+    verdict = grader.grade(episode.answer, episode.problem.answer)
+    return verdict.strict, verdict.symbolic
+
+
+def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, exact: bool) -> pd.DataFrame:
+    """Lay episodes out as a row each: who and what, verdicts, all costs, and who wrote which step.
+
+    Parameters
+    ----------
+    exact
+        Whether an answer must be the reference itself (arithmetic, where "91+7" is no answer);
+        else the symbolic verdict counts. The strict one is kept beside it.
+    """
+    import pandas as pd
+
+    rows = []
+    for point, episode in results:
+        strict, correct = verdicts(episode, grader, exact=exact)
+        rows.append(
+            {
+                "dataset": episode.problem.dataset,
+                "router": point.router,
+                "variant": point.variant,
+                "operating_point": point.setting,
+                "problem_id": episode.problem.id,
+                "replicate": episode.replicate,
+                "correct": correct,
+                "correct_strict": strict,
+                "answer": episode.answer,
+                "steps": len(episode.kept),
+                "authors": "".join(kept.author[0] for kept in episode.kept),
+                **asdict(episode.costs),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def step_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, labelled: bool) -> pd.DataFrame:
+    """Lay episodes out as a row a kept step; with exact labels where the problems are arithmetic."""
+    import pandas as pd
+
+    rows = []
+    for point, episode in results:
+        problem = episode.problem
+        texts = [kept.step.text for kept in episode.kept]
+        labels: Sequence[Any] = step_labels(problem.text, texts) if labelled else [None] * len(texts)
+        _, correct = verdicts(episode, grader, exact=labelled)
+        for position, (kept, label) in enumerate(zip(episode.kept, labels, strict=True)):
+            rows.append(
+                {
+                    "dataset": problem.dataset,
+                    "behaviour": point.router,
+                    "problem_id": problem.id,
+                    "replicate": episode.replicate,
+                    "position": position,
+                    "author": str(kept.author),
+                    "text": kept.step.text,
+                    "tokens": kept.step.tokens,
+                    "finish": str(kept.step.finish),
+                    "operation": operation_at(problem.text, position) if labelled else None,
+                    "valid": label,
+                    "correct": correct,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+STEP_KEYS = ["behaviour", "problem_id", "replicate"]
+
+
+async def score_steps(problem_text: str, steps: Sequence[str], prm: StepScorer) -> list[float]:
+    """Score every step of a solution given the text before it."""
+    prefix, scores = Prefix.of(problem_text), []
+    for step in steps:
+        scores.append((await prm.score(prefix, step)).value)
+        prefix = prefix.extend(step)
+    return scores
+
+
+def score_table(
+    rollouts: pd.DataFrame, texts: dict[str, str], prm: StepScorer, on_progress: Progress | None = None
+) -> pd.DataFrame:
+    """Return the rollouts with a column `score`: the PRM score of every step.
+
+    Parameters
+    ----------
+    texts
+        Problem texts by id.
+    """
+    import asyncio
+
+    groups = [
+        (texts[str(group["problem_id"].iloc[0])], group["text"].tolist())
+        for _, group in rollouts.groupby(STEP_KEYS, sort=False)
+    ]
+
+    async def score_all() -> list[list[float]]:
+        done = 0
+
+        async def score_one(text: str, steps: list[str]) -> list[float]:
+            nonlocal done
+            scores = await score_steps(text, steps, prm)
+            done += 1
+            if on_progress is not None:
+                on_progress(done, len(groups))
+            return scores
+
+        return await asyncio.gather(*(score_one(text, steps) for text, steps in groups))
+
+    scores = [score for solution in asyncio.run(score_all()) for score in solution]
+    return rollouts.assign(score=scores)

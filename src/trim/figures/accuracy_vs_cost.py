@@ -1,0 +1,55 @@
+"""Accuracy against strong tokens: every router of one dataset, both end points, confidence bands (paper, Figure 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trim.figures.style import COLUMN_INCHES, LOOKS, begin
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+BANDS = (("trim-thr", "default"), ("random-step", "default"), ("one-step-takeover", "default"))
+
+
+def draw(curves: pd.DataFrame, dataset: str) -> Figure:
+    """Draw the curves of one dataset from the rows of `curves.csv`."""
+    palette = begin()
+    from matplotlib import pyplot as plt
+
+    rows = curves[curves["dataset"] == dataset]
+    ends = {name: rows[rows["router"] == name].iloc[0] for name in ("weak-only", "strong-only")}
+    full = float(ends["strong-only"]["strong_tokens"])
+    figure, axes = plt.subplots(figsize=(COLUMN_INCHES, 0.9 * COLUMN_INCHES))
+    for name, row in ends.items():
+        axes.axhline(row["accuracy"], color="0.45", linewidth=0.7, linestyle=(0, (6, 3)))
+        axes.annotate(
+            f"{name.replace('-', ' ')} {row['accuracy']:.1%}",
+            (full, row["accuracy"]),
+            xytext=(-2, 2 if name == "strong-only" else -8),
+            textcoords="offset points",
+            ha="right",
+            fontsize=6,
+            color="0.3",
+        )
+    for key, look in LOOKS.items():
+        part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
+        if part.empty:
+            continue
+        x, y = part["strong_tokens"], part["accuracy"]
+        colour = palette[look.colour]
+        line = look.line or "none"
+        axes.plot(x, y, color=colour, marker=look.marker, linestyle=line, label=look.label, markeredgewidth=0)
+        if key in BANDS:
+            axes.fill_between(x, part["accuracy_lo"], part["accuracy_hi"], color=colour, alpha=0.15, linewidth=0)
+        elif not look.line:
+            error = [y - part["accuracy_lo"], part["accuracy_hi"] - y]
+            axes.errorbar(x, y, yerr=error, color=colour, linewidth=0.8, linestyle="none")
+    axes.set(xlabel="strong tokens per problem", ylabel="accuracy", title=dataset, xlim=(0, None))
+    share = axes.secondary_xaxis("top", functions=(lambda x: 100 * x / full, lambda s: s * full / 100))
+    share.set_xlabel("strong share (%)", fontsize=7)
+    share.tick_params(labelsize=6)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.08))
+    return figure

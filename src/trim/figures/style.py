@@ -1,0 +1,82 @@
+"""One look for all figures: two-column paper width, colours and markers that survive greyscale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMN_INCHES = 3.4
+PAGE_INCHES = 7.0
+DOTS_PER_INCH = 200
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a router is drawn everywhere: named colours of seaborn's colour-blind palette by index."""
+
+    label: str
+    colour: int
+    marker: str
+    line: str
+
+
+LOOKS: Mapping[tuple[str, str], Look] = {
+    ("trim-thr", "default"): Look("TRIM-Thr", 0, "o", "-"),
+    ("trim-thr", "hull"): Look("TRIM-Thr, hull", 9, "P", "-."),
+    ("trim-thr", "per-token"): Look("TRIM-Thr, per token", 2, "v", "--"),
+    ("one-step-takeover", "default"): Look("one-step takeover", 1, "s", "--"),
+    ("random-step", "default"): Look("random step", 3, "D", ":"),
+    ("random-query", "default"): Look("random query", 7, "", ":"),
+    ("first-error-oracle", "default"): Look("first-error oracle", 4, "*", ""),
+}
+
+
+def begin() -> list[tuple[float, float, float]]:
+    """Set the style of the figure to come, and return the palette."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import seaborn as sns
+
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        palette="colorblind",
+        rc={
+            "font.size": 8,
+            "axes.titlesize": 8,
+            "axes.labelsize": 8,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
+            "legend.fontsize": 6.5,
+            "legend.frameon": False,
+            "axes.grid": True,
+            "grid.color": "0.9",
+            "grid.linewidth": 0.5,
+            "lines.linewidth": 1.2,
+            "lines.markersize": 3.5,
+            "pdf.fonttype": 42,
+            "figure.constrained_layout.use": True,
+        },
+    )
+    return list(sns.color_palette("colorblind"))
+
+
+def save(figure: Figure, paths: list[Path], origin: Mapping[str, Any]) -> None:
+    """Write a figure as PDF and PNG, without dates, its provenance in the metadata."""
+    from matplotlib import pyplot as plt
+
+    from trim.files import written_aside
+
+    subject = f"TRIM, config {origin['config_hash']}, code {origin['code']}"
+    for path in paths:
+        kind = path.suffix.removeprefix(".")
+        dates = {"CreationDate": None, "ModDate": None, "Subject": subject} if kind == "pdf" else {"Comment": subject}
+        with written_aside(path) as aside:
+            figure.savefig(aside, format=kind, dpi=DOTS_PER_INCH, metadata=dates)
+    plt.close(figure)

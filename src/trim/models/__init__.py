@@ -1,0 +1,1 @@
+"""Who writes steps and who judges them."""

@@ -1,0 +1,137 @@
+"""Training of the weak and the strong language model of the embedded experiment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trim.config import ArithmeticFamily, Sampling, TrainedModel
+from trim.models.protocols import Prefix
+from trim.models.tiny import build_config, build_tokenizer
+from trim.models.training import Optimiser, SolutionStream, batched, solution_loss, stream_batches
+from trim.models.transformers_backend import StepGenerator
+from trim.problems.grading import extract_answer
+from trim.problems.problem import Problem
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A look at a model in training: its accuracy alone on dev problems, sampled as in the experiment."""
+
+    training_step: int
+    accuracy: float
+
+
+def train_language_model(
+    spec: TrainedModel,
+    families: Mapping[str, ArithmeticFamily],
+    mix: Mapping[str, float],
+    dev: Sequence[Problem],
+    sampling: Sampling,
+    seed: str,
+    folder: Path,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Train a model from scratch and save the snapshot whose dev accuracy is nearest to the aim.
+
+    Parameters
+    ----------
+    spec
+        Shape, schedule and aim.
+    families, mix
+        Families of problems, and the share of each in training.
+    dev
+        Problems on which snapshots are compared.
+    sampling
+        How steps are sampled, as in the experiment.
+    seed
+        What weights and problems are drawn from.
+    folder
+        Where the Hugging Face folder is written.
+
+    Returns
+    -------
+    Metrics of the training: every snapshot, the one that was picked, and whether its
+    accuracy lies in the band that the config asks for.
+    """
+    from transformers import Qwen2ForCausalLM
+
+    torch.manual_seed(int.from_bytes(seed.encode(), "little") % 2**63)
+    tokenizer = build_tokenizer()
+    config = build_config(spec.architecture, tokenizer)
+    model = Qwen2ForCausalLM._from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+    optimiser = Optimiser(model, spec.training_steps, spec.learning_rate, spec.matrix_learning_rate, spec.decay_share)
+    stream = SolutionStream(tokenizer, families, mix, spec.batch_problems, seed)
+    snapshots: list[Snapshot] = []
+    best: dict[str, torch.Tensor] = {}
+    tokens = 0
+    for position, batch in enumerate(stream_batches(stream, spec.training_steps, spec.warm_up_short)):
+        loss = solution_loss(model, batch)
+        loss.backward()
+        optimiser.step(position)
+        tokens += sum(len(prompt) + len(solution) for prompt, solution in batch)
+        done = position + 1
+        if on_progress is not None:
+            on_progress(done, spec.training_steps)
+        if done == spec.training_steps or (
+            done % spec.check_every == 0 and done >= spec.check_from * spec.training_steps
+        ):
+            snapshot = Snapshot(done, accuracy_alone(model, tokenizer, dev[: spec.check_problems], sampling))
+            logger.info("step %d: loss %.4f, dev accuracy %.3f", done, loss.item(), snapshot.accuracy)
+            snapshots.append(snapshot)
+            if snapshot == _nearest(snapshots, spec.stop_at):
+                best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            if snapshot.accuracy >= spec.stop_at:
+                break
+    picked = _nearest(snapshots, spec.stop_at)
+    model.load_state_dict(best)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    low, high = spec.accuracy_band
+    if not low <= picked.accuracy <= high:
+        logger.warning("dev accuracy %.3f lies outside the band %.2f to %.2f", picked.accuracy, low, high)
+    return {
+        "parameters": model.num_parameters(),
+        "training_tokens": tokens,
+        "snapshots": [asdict(snapshot) for snapshot in snapshots],
+        "picked": asdict(picked),
+        "accuracy_band": [low, high],
+        "in_band": low <= picked.accuracy <= high,
+    }
+
+
+def _nearest(snapshots: Sequence[Snapshot], aim: float) -> Snapshot:
+    """Return the snapshot whose accuracy is nearest to the aim; of equals, the later one."""
+    return min(snapshots, key=lambda s: (abs(s.accuracy - aim), -s.training_step))
+
+
+def accuracy_alone(
+    model: Any, tokenizer: Any, problems: Sequence[Problem], sampling: Sampling, max_steps: int = 30
+) -> float:
+    """Share of problems that a model solves without help."""
+    training, attention = model.training, model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    generator = StepGenerator(model, tokenizer, "snapshot", sampling)
+    live = [(problem, Prefix.of(problem.text)) for problem in problems]
+    right = 0
+    while live:
+        buckets: dict[Hashable, list[tuple[Problem, Prefix]]] = {}
+        for problem, prefix in live:
+            buckets.setdefault(generator.bucket((prefix, 0)), []).append((problem, prefix))
+        live = []
+        for group in buckets.values():
+            for part in batched(group, generator.batch_size):
+                for (problem, prefix), step in zip(part, generator.run([(p, 0) for _, p in part]), strict=True):
+                    right += step.is_final and extract_answer(step.text) == problem.answer
+                    if not step.is_final and prefix.depth + 1 < max_steps:
+                        live.append((problem, prefix.extend(step.text)))
+    model.train(training)
+    model.set_attn_implementation(attention)
+    return right / len(problems)

@@ -1,0 +1,112 @@
+"""Process reward models: the probability that a step is right given the text before it.
+
+Two kinds. `likelihood` reads how likely each token of the step is under the PRM's own
+language-model head (minimum and mean log-probability) beside the hidden state at the
+step's end; `classifier` is a plain token classifier at a step tag, in the layout of
+Qwen2ForProcessRewardModel (Qwen2.5-Math-PRM-7B), which vLLM serves as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trim.models.protocols import Prefix, Score
+from trim.models.tiny import STEP_TAG
+from trim.models.transformers_backend import PrefixReader, PrefixState, block_width, load_model, round_up
+
+HEAD_FILE = "prm_head.safetensors"
+DESCRIPTION_FILE = "prm.json"
+
+
+class LikelihoodHead(nn.Module):
+    """Logit that a step is right, from its end's hidden state and its tokens' log-probabilities."""
+
+    def __init__(self, hidden_size: int, width: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(hidden_size + 2, width), nn.Tanh(), nn.Linear(width, 1))
+
+    def forward(self, hidden: torch.Tensor, minimum: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (rows,), of hidden states (rows, hidden) and log-probabilities (rows,)."""
+        # Log-probabilities reach far below zero: the square root keeps a surprise from drowning all else.
+        features = torch.stack([-(-minimum).clamp(min=0).sqrt(), -(-mean).clamp(min=0).sqrt()], -1)
+        return self.layers(torch.cat([hidden, features], -1))[:, 0]
+
+
+class ClassifierHead(nn.Module):
+    """Two-class logits at a step tag, under the names that Qwen2ForProcessRewardModel gives its weights."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(hidden_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, 2))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return logits (wrong, right), shape (rows, 2)."""
+        return self.score(hidden)
+
+
+class StepJudge(PrefixReader):
+    """Scores steps; a `BatchBackend` whose requests are prefixes that end with the step to judge."""
+
+    def bucket(self, request: Prefix) -> Hashable:
+        """Group requests whose last block has the same shape."""
+        length = len(self.block_ids(request))
+        return round_up(self.length(request) - length), block_width(length)
+
+    @torch.inference_mode()
+    def run(self, requests: Sequence[Prefix]) -> list[Score]:
+        """Judge the last step of each prefix."""
+        states = self.read(requests)
+        probabilities = torch.stack([self._judge(state) for state in states]).tolist()
+        return [Score(p, state.length) for p, state in zip(probabilities, states, strict=True)]
+
+    def _judge(self, state: PrefixState) -> torch.Tensor:
+        """Return the probability of one state: one row at a time, so that it does not depend on the batch."""
+        raise NotImplementedError
+
+
+class LikelihoodJudge(StepJudge):
+    """A PRM of kind `likelihood`."""
+
+    def __init__(self, model: Any, tokenizer: Any, head: LikelihoodHead, **reader: Any) -> None:
+        super().__init__(model, tokenizer, **reader)
+        self._head = head.eval()
+
+    def _judge(self, state: PrefixState) -> torch.Tensor:
+        logprobs = state.block_logprobs
+        logit = self._head(state.hidden[None].float(), logprobs.min()[None], logprobs.mean()[None])
+        return torch.sigmoid(logit.double())[0]
+
+
+class ClassifierJudge(StepJudge):
+    """A PRM of kind `classifier`."""
+
+    def __init__(self, model: Any, tokenizer: Any, head: ClassifierHead, step_tag_id: int, **reader: Any) -> None:
+        super().__init__(model, tokenizer, step_tag_id=step_tag_id, likelihoods=False, **reader)
+        self._head = head.eval()
+
+    def _judge(self, state: PrefixState) -> torch.Tensor:
+        return torch.softmax(self._head(state.hidden[None].float()).double(), -1)[0, 1]
+
+
+def load_judge(folder: Path, device: str = "cpu", **reader: Any) -> StepJudge:
+    """Load a PRM that this pipeline trained, whichever its kind."""
+    from safetensors.torch import load_file
+
+    kind = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))["kind"]
+    model, tokenizer = load_model(folder, device=device, head=kind == "likelihood")
+    size = model.config.hidden_size
+    if kind == "likelihood":
+        head = LikelihoodHead(size)
+        head.load_state_dict(load_file(folder / HEAD_FILE))
+        return LikelihoodJudge(model, tokenizer, head.to(device), **reader)
+    classifier = ClassifierHead(size)
+    weights = load_file(folder / "model.safetensors")
+    classifier.load_state_dict({name: tensor for name, tensor in weights.items() if name.startswith("score.")})
+    tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
+    return ClassifierJudge(model, tokenizer, classifier.to(device), step_tag_id=tag, **reader)

@@ -1,0 +1,73 @@
+"""The tiny language models of the embedded experiment: architecture, tokenizer, chat template."""
+
+from __future__ import annotations
+
+from string import ascii_lowercase, digits
+from typing import TYPE_CHECKING
+
+from trim.config import Architecture
+
+if TYPE_CHECKING:
+    from transformers import Qwen2Config, Qwen2Tokenizer
+
+PAD, USER, ASSISTANT, END, STEP_TAG = "<|pad|>", "<|user|>", "<|assistant|>", "<|end|>", "<extra_0>"
+_SPECIALS = (PAD, USER, ASSISTANT, END, STEP_TAG)
+_SYMBOLS = " :*+-=!?,{}\\\n"
+# "next" stands before "one": both hold "ne", and the earlier word's merges win.
+_WORDS = ("From", " take", " add", " times", "now", " work", " out", " the", " next", " one", "\\boxed", "\n\n")
+_BYTE_LEVEL = {" ": "Ġ", "\n": "Ċ"}
+_CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+CONTEXT = 2048
+
+
+def build_tokenizer() -> Qwen2Tokenizer:
+    """Build the tokenizer: Qwen2's byte-level BPE with one token for each digit, letter, sign and known word.
+
+    Words are merged from their end, so that no merge ever joins a space and a label.
+    """
+    from transformers import Qwen2Tokenizer
+
+    characters = dict.fromkeys(_BYTE_LEVEL.get(c, c) for c in (*digits, *ascii_lowercase, "F", *_SYMBOLS))
+    merges: dict[tuple[str, str], None] = {}
+    for word in _WORDS:
+        pieces = [_BYTE_LEVEL.get(c, c) for c in word]
+        for start in range(len(pieces) - 2, -1, -1):
+            merges[pieces[start], "".join(pieces[start + 1 :])] = None
+    vocabulary = dict.fromkeys((*_SPECIALS, *characters, *("".join(pair) for pair in merges)))
+    return Qwen2Tokenizer(
+        vocab={piece: i for i, piece in enumerate(vocabulary)},
+        merges=list(merges),
+        pad_token=PAD,
+        unk_token=PAD,
+        eos_token=END,
+        extra_special_tokens=[USER, ASSISTANT, STEP_TAG],
+        chat_template=_CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=CONTEXT,
+    )
+
+
+def build_config(architecture: Architecture, tokenizer: Qwen2Tokenizer) -> Qwen2Config:
+    """Build the Qwen2 configuration of a shape."""
+    from transformers import Qwen2Config
+
+    return Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=architecture.hidden_size,
+        num_hidden_layers=architecture.layers,
+        num_attention_heads=architecture.heads,
+        num_key_value_heads=architecture.heads,
+        intermediate_size=architecture.intermediate_size,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )

@@ -1,0 +1,93 @@
+"""A problem: a text, its reference answer, where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trim.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a dataset.
+
+    Attributes
+    ----------
+    id
+        Unique within its dataset.
+    dataset
+        Name of the dataset, as in the config.
+    text
+        What the models are asked.
+    answer
+        The reference answer, without any box around it.
+    fingerprint
+        Hex digest of what makes two problems the same one. Splits are
+        disjoint in it. For arithmetic it ignores wording and labels.
+    """
+
+    id: str
+    dataset: str
+    text: str
+    answer: str
+    fingerprint: str
+
+
+def fingerprint(content: str) -> str:
+    """Digest that ignores white space and letter case."""
+    return hashlib.sha256(" ".join(content.split()).casefold().encode()).hexdigest()
+
+
+def write_problems(problems: Iterable[Problem], path: Path) -> None:
+    """Write problems as JSON lines, one problem a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for problem in problems:
+            file.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
+
+
+def read_problems(path: Path) -> list[Problem]:
+    """Read what `write_problems` wrote.
+
+    Raises
+    ------
+    InputError
+        Names file and line of what is not a problem.
+    """
+    return [_to_problem(record, path, number) for number, record in read_json_lines(path)]
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) of a JSON-lines file; blank lines are passed over.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, or a line is not a JSON object.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path in the config")
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{path}:{number}: not valid JSON ({error.msg}); mend or remove the line") from error
+            if not isinstance(record, dict):
+                raise InputError(f"{path}:{number}: expected a JSON object, found {type(record).__name__}")
+            yield number, record
+
+
+def _to_problem(record: dict[str, Any], path: Path, number: int) -> Problem:
+    try:
+        return Problem(**record)
+    except TypeError as error:
+        raise InputError(
+            f"{path}:{number}: not a prepared problem ({error}); delete the file and run prepare_dataset again"
+        ) from error

@@ -1,0 +1,1 @@
+"""How a solution grows: the engine, its episodes, and the step store."""

@@ -1,0 +1,81 @@
+"""TRIM-Thr: regenerate a draft whose PRM score is below a threshold (paper, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trim.models.protocols import Step
+from trim.rollout.engine import Action, History, Reads
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Regenerate iff score < threshold: 0 keeps every draft, above 1 keeps none."""
+
+    threshold: float
+    reads = Reads.DRAFT
+
+    def wants_draft(self, history: History) -> bool:
+        """Always."""
+        return True
+
+    def decide(self, history: History, draft: Step, score: float | None) -> Action:
+        """Compare."""
+        assert score is not None
+        return Action.REGENERATE if score < self.threshold else Action.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class PerToken:
+    """Regenerate iff (1 - score) / draft tokens exceeds a threshold: what knowing the cost alone gains."""
+
+    threshold: float
+    reads = Reads.DRAFT
+
+    def wants_draft(self, history: History) -> bool:
+        """Always."""
+        return True
+
+    def decide(self, history: History, draft: Step, score: float | None) -> Action:
+        """Compare the doubt that a token would settle."""
+        assert score is not None
+        return Action.REGENERATE if (1 - score) / draft.tokens > self.threshold else Action.KEEP
+
+
+def quantile_thresholds(values: Sequence[float], count: int) -> list[float]:
+    """Lay thresholds at quantiles of what a threshold is compared with, so that points spread over the curve.
+
+    Quantiles stand closer at the low end, where one more regenerated step changes the
+    curve most (share of regenerated steps grows like the square of the position).
+
+    Returns
+    -------
+    At most `count` rising thresholds, without repeats.
+    """
+    positions = (np.arange(1, count + 1) / (count + 1)) ** 2
+    return sorted({round(float(q), 9) for q in np.quantile(np.asarray(values), positions)})
+
+
+def concave_hull(shares: Sequence[float], accuracies: Sequence[float]) -> list[int]:
+    """Return the indices of the points on the upper concave hull of a curve, by rising cost.
+
+    The hull starts at the cheapest point and ends at the most accurate one.
+    """
+    order = sorted(range(len(shares)), key=lambda i: (shares[i], -accuracies[i]))
+    hull: list[int] = []
+    for i in order:
+        if hull and accuracies[i] <= accuracies[hull[-1]]:
+            continue
+        while len(hull) >= 2 and _slope(shares, accuracies, hull[-2], hull[-1]) <= _slope(
+            shares, accuracies, hull[-2], i
+        ):
+            hull.pop()
+        hull.append(i)
+    return hull
+
+
+def _slope(shares: Sequence[float], accuracies: Sequence[float], a: int, b: int) -> float:
+    return (accuracies[b] - accuracies[a]) / max(shares[b] - shares[a], 1e-12)

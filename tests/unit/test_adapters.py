@@ -1,0 +1,204 @@
+"""Benchmark layouts, on small files of our own and on the real ones where they are at hand."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trim.config import FileDataset
+from trim.errors import InputError
+from trim.problems.adapters import load_dataset
+from trim.problems.problem import Problem, read_problems, write_problems
+
+REPOSITORY = Path(__file__).parents[2]
+
+OWN: dict[str, list[dict[str, Any]]] = {
+    "math500": [
+        {
+            "problem": "Halve one.",
+            "solution": r"It is $\boxed{\frac12}$.",
+            "answer": r"\frac{1}{2}",
+            "unique_id": "a/1",
+        },
+        {"problem": "Add two and three.", "solution": r"\boxed{4}, no, $\boxed{ 5 }$", "unique_id": "a/2"},
+        {"problem": "Double four.", "solution": "", "answer": 8, "unique_id": "a/3"},
+    ],
+    "aime": [
+        {"ID": "2099-1", "problem": "How many legs have 10 cats?", "solution": "40"},
+        {"ID": "2099-2", "problem": "How many eyes have 4 cats?", "solution": "008"},
+        {"ID": "2099-3", "problem": "Which cat is best?", "solution": "007 or 9 (both were accepted)"},
+        {"ID": "2099-4", "problem": "How many dogs are cats?", "solution": 0},
+    ],
+    "gsm8k": [
+        {"question": "Ann has 2 hats and buys 3. How many?", "answer": "She has 2+3=<<2+3=5>>5.\n#### 5"},
+        {"question": "A town of 900 grows by 700. How many?", "answer": "900+700=1600\n#### 1,600 "},
+        {"question": "Bo owes 7. What does he have?", "answer": "#### -7"},
+    ],
+}
+ANSWERS = {"math500": [r"\frac{1}{2}", "5", "8"], "aime": ["40", "8", "7 or 9", "0"], "gsm8k": ["5", "1600", "-7"]}
+TEXTS = {
+    "math500": "Halve one.",
+    "aime": "How many legs have 10 cats?",
+    "gsm8k": "Ann has 2 hats and buys 3. How many?",
+}
+
+# file: (layout, problems, {index: answer})
+REAL = {
+    "math500/test.jsonl": ("math500", 500, {0: r"\left( 3, \frac{\pi}{2} \right)", 1: "p - q", 2: r"\frac{14}{3}"}),
+    "aime/train.jsonl": ("aime", 451, {0: "93", 1: "592", 2: "144"}),
+    "aime/test.jsonl": ("aime", 482, {0: "60", 1: "15", 2: "20"}),
+    "gsm8k/test.jsonl": ("gsm8k", 1319, {0: "18", 1: "3", 2: "70000"}),
+}
+
+
+def file_dataset(path: Path, layout: str, **changes: Any) -> FileDataset:
+    return FileDataset.model_validate({"source": "jsonl", "layout": layout, "path": str(path)} | changes)
+
+
+def write_lines(path: Path, records: list[Any]) -> Path:
+    path.write_text("".join(r if isinstance(r, str) else json.dumps(r) + "\n" for r in records), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("layout", OWN)
+def test_reads_every_layout(layout: str, tmp_path: Path) -> None:
+    problems = load_dataset("mine", file_dataset(write_lines(tmp_path / "own.jsonl", OWN[layout]), layout))
+    assert [p.answer for p in problems] == ANSWERS[layout]
+    assert [p.id for p in problems] == [f"mine-{i}" for i in range(len(problems))]
+    assert {p.dataset for p in problems} == {"mine"}
+    assert problems[0].text == TEXTS[layout]
+
+
+@pytest.mark.parametrize("file", REAL)
+def test_reads_the_real_files_whole(file: str, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("TRIM_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / file).is_file():
+        pytest.skip(f"{file} is not at hand; set TRIM_TEST_DATA to the folder that holds it")
+    layout, count, answers = REAL[file]
+    problems = load_dataset("real", file_dataset(folder / file, layout))
+    assert len(problems) == count
+    assert all(p.answer and p.text for p in problems)
+    assert {i: problems[i].answer for i in answers} == answers
+    if layout == "aime":
+        assert all(int(number) < 1000 for p in problems for number in p.answer.split(" or "))
+        assert [p.answer for p in problems if " or " in p.answer] == (["80 or 81"] if "test" in file else [])
+    if layout == "gsm8k":
+        assert all(re.fullmatch(r"-?\d+(\.\d+)?", p.answer) for p in problems)
+    write_problems(problems, tmp_path / "prepared.jsonl")
+    assert read_problems(tmp_path / "prepared.jsonl") == problems
+
+
+def test_limit_takes_the_first_and_reads_no_further(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [*OWN["gsm8k"][:2], "not JSON\n"])
+    assert [p.answer for p in load_dataset("mine", file_dataset(path, "gsm8k", limit=2))] == ["5", "1600"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "line", "said"),
+    [
+        ("gsm8k", "{not JSON\n", "not valid JSON"),
+        ("gsm8k", "[1, 2]\n", "expected a JSON object"),
+        ("gsm8k", {"answer": "#### 5"}, "no problem in 'question'"),
+        ("gsm8k", {"question": " ", "answer": "#### 5"}, "no problem in 'question'"),
+        ("gsm8k", {"question": "Why?", "answer": "no mark 5"}, "no reference answer.*'####'"),
+        ("gsm8k", {"question": "Why?", "answer": "####  "}, "no reference answer.*'####'"),
+        ("gsm8k", {"question": "Why?"}, "no reference answer"),
+        ("math500", {"problem": "Why?", "solution": r"cut off \boxed{5"}, "no reference answer.*boxed"),
+        ("math500", {"problem": "Why?", "solution": None, "answer": None}, "no reference answer"),
+        ("aime", {"problem": "Why?", "solution": "1000"}, "no reference answer.*0 to 999"),
+        ("aime", {"problem": "Why?", "solution": "x=5"}, "no reference answer.*0 to 999"),
+        ("aime", {"problem": "Why?", "solution": True}, "no reference answer"),
+    ],
+)
+def test_a_broken_line_is_named(layout: str, line: Any, said: str, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "broken.jsonl", [OWN[layout][0], "\n", line])
+    with pytest.raises(InputError, match=said) as caught:
+        load_dataset("mine", file_dataset(path, layout))
+    assert str(caught.value).startswith(f"{path}:{2 + 1}: ")
+
+
+def test_a_wrong_layout_is_suspected_in_the_message(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", OWN["gsm8k"])
+    with pytest.raises(InputError, match="check that 'aime' is the layout"):
+        load_dataset("mine", file_dataset(path, "aime"))
+
+
+def test_the_same_problem_twice_names_both_lines(tmp_path: Path) -> None:
+    again = {"question": "  ann has 2 hats  and buys 3. HOW many?", "answer": "#### 6"}
+    path = write_lines(tmp_path / "own.jsonl", [*OWN["gsm8k"], again])
+    with pytest.raises(InputError, match=r"own\.jsonl:4: the same problem as .*own\.jsonl:1;"):
+        load_dataset("mine", file_dataset(path, "gsm8k"))
+
+
+@pytest.mark.parametrize(("content", "said"), [("", "holds no problems"), (None, "no such file")])
+def test_an_empty_or_missing_file(content: str | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=said):
+        load_dataset("mine", file_dataset(path, "gsm8k"))
+
+
+# --- hub --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the datasets library off the network and out of the user's cache."""
+    datasets = pytest.importorskip("datasets")
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def hub_dataset(path: Path | str, layout: str, **changes: Any) -> FileDataset:
+    return file_dataset(Path(path), layout, source="hub", **changes)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("layout", ["gsm8k", "aime"])
+def test_reads_a_local_copy_of_a_hub_dataset(layout: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    records = [r for r in OWN[layout] if all(isinstance(value, str) for value in r.values())]  # one type a column
+    write_lines(copy / "train.jsonl", records[:1])
+    write_lines(copy / "test.jsonl", records[1:])
+
+    def answers(**changes: Any) -> list[str]:
+        problems: list[Problem] = load_dataset("mine", hub_dataset(copy, layout, **changes))
+        return [p.answer for p in problems]
+
+    expected = ANSWERS[layout][: len(records)]
+    assert answers() == expected[1:]
+    assert answers(hub_split="train") == expected[:1]
+    assert answers(limit=1) == expected[1:2]
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_broken_row_of_a_hub_dataset_is_named(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    write_lines(copy / "test.jsonl", [OWN["gsm8k"][0], {"question": "Why?", "answer": "no mark"}])
+    with pytest.raises(InputError, match=r"copy\[test\] row 1: no reference answer"):
+        load_dataset("mine", hub_dataset(copy, "gsm8k"))
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_hub_dataset_out_of_reach_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nobody/nothing: cannot load split 'test'.*local copy") as caught:
+        load_dataset("mine", hub_dataset("nobody/nothing", "gsm8k"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_an_unknown_split_of_a_hub_dataset_is_one_clear_error(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    write_lines(copy / "test.jsonl", OWN["gsm8k"])
+    with pytest.raises(InputError, match="cannot load split 'validation'"):
+        load_dataset("mine", hub_dataset(copy, "gsm8k", hub_split="validation"))

@@ -1,0 +1,63 @@
+"""The places that name versions agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import trim
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+
+
+def pins(lines):
+    """Name and version of each line, which must be `name==version` and nothing else."""
+    pairs = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines]
+    assert all(pairs), [line for line, pair in zip(lines, pairs, strict=True) if not pair]
+    return {canonicalize_name(pair[1]): pair[2] for pair in pairs}
+
+
+def torch_version():
+    return re.search(r"^TORCH_VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+
+
+@pytest.fixture(scope="module")
+def lock():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return pins([line for line in lines if not line.startswith("#")])
+
+
+def test_lock_leaves_torch_to_the_makefile(lock):
+    assert not [name for name in lock if re.match("torch|triton|nvidia-|cuda-", name)]
+
+
+def test_lock_meets_every_dependency(lock):
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    locked = {**lock, "torch": torch_version()}
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_environment_has_the_versions_of_the_lock(path, lock):
+    *conda, pip = yaml.safe_load(path.read_text())["dependencies"]
+    locked = {**lock, "torch": torch_version()}
+    assert {name: locked.get(name) for name in pins(pip["pip"])} == pins(pip["pip"])
+    python = next(entry.split("=")[1] for entry in conda if entry.startswith("python "))
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+
+
+def test_there_are_environments():
+    assert len(ENVIRONMENTS) >= 2
+
+
+def test_version_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert PROJECT["version"] == citation["version"] == trim.__version__

@@ -1,0 +1,122 @@
+# Helpers only: the checked config, names of results, and what rules ask for.
+
+from snakemake.exceptions import WorkflowError
+
+from trim.config import parse_config
+from trim.errors import TrimError
+
+try:
+    EXPERIMENT = parse_config(config)
+except TrimError as error:
+    raise WorkflowError(str(error)) from None
+
+# The config with every default filled in. Rules hand on only the keys that they read.
+SETTINGS = EXPERIMENT.model_dump(mode="json")
+RESULTS = f"results/{EXPERIMENT.experiment}"
+HOME = EXPERIMENT.pair.home
+SPLITS = ("prm_train", "router_train", "dev", "test")
+UNTRAINED_ROUTERS = ("weak-only", "strong-only", "random-step", "first-error-oracle")
+FITTED_ROUTERS = ("trim-thr", "one-step-takeover")
+
+# Stage versions: raised when a change in src/ changes what a stage produces. Snakemake
+# watches scripts and params, not the library, so that a cosmetic edit reruns nothing.
+STAGE = {
+    "problems": 1,
+    "language_model": 1,
+    "prm": 1,
+    "rollouts": 1,
+    "scores": 1,
+    "thresholds": 1,
+    "episodes": 1,
+    "tables": 1,
+    "figures": 1,
+}
+
+
+wildcard_constraints:
+    dataset="|".join(EXPERIMENT.datasets),
+    trained_on="|".join(["untrained", *EXPERIMENT.datasets]),
+    split="|".join(SPLITS),
+    role="weak|strong",
+    prm="|".join(EXPERIMENT.prms),
+    router="|".join([*UNTRAINED_ROUTERS, *FITTED_ROUTERS]),
+
+
+def model_folder(role):
+    """Folder of a language model that the pipeline trains; none for a pretrained one."""
+    return f"{RESULTS}/models/{role}" if SETTINGS["pair"][role]["kind"] == "trained" else []
+
+
+def pair_inputs(prm=EXPERIMENT.pair.prm):
+    """Folders of the models that an experiment routes between."""
+    return {
+        "weak": model_folder("weak"),
+        "strong": model_folder("strong"),
+        "prm": f"{RESULTS}/models/prm-{prm}",
+    }
+
+
+def pair_params():
+    """What decides the steps that the pair writes."""
+    return {key: SETTINGS["pair"][key] for key in ("name", "weak", "strong", "batch_size")} | {
+        "sampling": SETTINGS["sampling"],
+        "max_steps": SETTINGS["max_steps"],
+    }
+
+
+def replicates(wildcards):
+    """Independent samples of a problem: one number for the test split, another for all others."""
+    is_test = getattr(wildcards, "split", "test") == "test"
+    return SETTINGS["replicates"]["test" if is_test else "train"]
+
+
+def is_labelled(wildcards):
+    """Whether steps of a dataset have exact labels."""
+    name = getattr(wildcards, "dataset", None) or wildcards.trained_on
+    return SETTINGS["datasets"][name]["source"] == "arithmetic"
+
+
+def evaluated_routers():
+    """(router, trained_on) of every evaluation."""
+    return [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
+        (router, source) for router in FITTED_ROUTERS for source in EXPERIMENT.routers.trained_on
+    ]
+
+
+def get_fitted(wildcards):
+    """Fitted parameters of a router, for those that have any."""
+    return f"{RESULTS}/routers/trim-thr/{wildcards.trained_on}/thresholds.json" if wildcards.router in FITTED_ROUTERS else []
+
+
+def get_scores(split):
+    """Scores of every reported PRM on every evaluated dataset."""
+    return {
+        f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.{split}.parquet"
+        for prm in dict.fromkeys([EXPERIMENT.pair.prm, *EXPERIMENT.reported_prms])
+        for dataset in EXPERIMENT.evaluated_on
+    }
+
+
+EPISODES = [
+    f"{RESULTS}/episodes/{router}/{trained_on}/{dataset}.parquet"
+    for router, trained_on in evaluated_routers()
+    for dataset in EXPERIMENT.evaluated_on
+]
+TABLES = [
+    f"{RESULTS}/tables/{name}"
+    for name in ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "prm_quality.csv")
+]
+FIGURES = [
+    f"{RESULTS}/figures/{name}.{kind}"
+    for name in (
+        *(f"accuracy_vs_cost_{dataset}" for dataset in EXPERIMENT.evaluated_on),
+        *(f"strong_calls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
+        "prm_reliability",
+    )
+    for kind in ("pdf", "png")
+]
+
+
+def get_final_output():
+    """All that the default target asks for."""
+    return [*TABLES, *FIGURES, *(f"{RESULTS}/problems/{dataset}/manifest.json" for dataset in EXPERIMENT.datasets)]

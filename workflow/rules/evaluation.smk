@@ -1,0 +1,100 @@
+rule evaluate_router:
+    input:
+        unpack(lambda wildcards: pair_inputs()),
+        # Rollouts fill the step store with what most routers share.
+        rollouts=f"{RESULTS}/rollouts/{{dataset}}.test.parquet",
+        problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
+        fitted=get_fitted,
+    output:
+        episodes=f"{RESULTS}/episodes/{{router}}/{{trained_on}}/{{dataset}}.parquet",
+    log:
+        f"{RESULTS}/logs/evaluate_router/{{router}}/{{trained_on}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_router/{{router}}/{{trained_on}}/{{dataset}}.tsv"
+    params:
+        pair=pair_params(),
+        labelled=is_labelled,
+        random_shares=SETTINGS["routers"]["random_shares"],
+        replicates=SETTINGS["replicates"]["test"],
+        version=STAGE["episodes"],
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    conda:
+        "../../envs/models.yaml"
+    message:
+        "Evaluating {wildcards.router} (trained on: {wildcards.trained_on}) on {wildcards.dataset}"
+    script:
+        "../scripts/evaluate_router.py"
+
+
+rule compute_metrics:
+    input:
+        episodes=EPISODES,
+    output:
+        curves=report(
+            f"{RESULTS}/tables/curves.csv", caption="../report/curves.rst", category="Tables", labels={"table": "curves"}
+        ),
+        main=report(
+            f"{RESULTS}/tables/main.csv", caption="../report/main.rst", category="Tables", labels={"table": "main"}
+        ),
+        main_tex=f"{RESULTS}/tables/main.tex",
+        comparisons=report(
+            f"{RESULTS}/tables/comparisons.csv",
+            caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"table": "comparisons"},
+        ),
+        comparisons_tex=f"{RESULTS}/tables/comparisons.tex",
+        strong_calls=f"{RESULTS}/tables/strong_calls.csv",
+        provenance=f"{RESULTS}/tables/provenance.json",
+    log:
+        f"{RESULTS}/logs/compute_metrics.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_metrics.tsv"
+    params:
+        pair=EXPERIMENT.pair.name,
+        bootstrap=SETTINGS["bootstrap"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["tables"],
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Computing curves, metrics and their intervals"
+    script:
+        "../scripts/compute_metrics.py"
+
+
+rule measure_prm:
+    input:
+        **get_scores("test"),
+    output:
+        quality=report(
+            f"{RESULTS}/tables/prm_quality.csv",
+            caption="../report/prm_quality.rst",
+            category="Tables",
+            labels={"table": "PRM quality"},
+        ),
+        reliability=f"{RESULTS}/tables/prm_reliability.csv",
+        histogram=f"{RESULTS}/tables/prm_histogram.csv",
+    log:
+        f"{RESULTS}/logs/measure_prm.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_prm.tsv"
+    params:
+        version=STAGE["tables"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Measuring how well the PRMs verify"
+    script:
+        "../scripts/measure_prm.py"

@@ -1,0 +1,56 @@
+rule train_language_model:
+    input:
+        dev=f"{RESULTS}/problems/{HOME}/dev.jsonl",
+    output:
+        folder=directory(f"{RESULTS}/models/{{role}}"),
+    log:
+        f"{RESULTS}/logs/train_language_model/{{role}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_language_model/{{role}}.tsv"
+    params:
+        model=lambda wildcards: SETTINGS["pair"][wildcards.role],
+        datasets={name: SETTINGS["datasets"][name] for name in EXPERIMENT.training_mix},
+        mix=SETTINGS["training_mix"],
+        sampling=SETTINGS["sampling"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["language_model"],
+    priority: 10  # the longest job of the embedded experiment: start it first
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/models.yaml"
+    message:
+        "Training the {wildcards.role} language model from scratch"
+    script:
+        "../scripts/train_language_model.py"
+
+
+rule train_prm:
+    input:
+        problems=f"{RESULTS}/problems/{HOME}/prm_train.jsonl",
+        rollouts=f"{RESULTS}/rollouts/{HOME}.prm_train.parquet",
+        backbone=lambda wildcards: model_folder(SETTINGS["prms"][wildcards.prm]["backbone"]),
+    output:
+        folder=directory(f"{RESULTS}/models/prm-{{prm}}"),
+    log:
+        f"{RESULTS}/logs/train_prm/{{prm}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_prm/{{prm}}.tsv"
+    params:
+        prm=lambda wildcards: SETTINGS["prms"][wildcards.prm],
+        datasets={name: SETTINGS["datasets"][name] for name in EXPERIMENT.training_mix},
+        mix=SETTINGS["training_mix"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["prm"],
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/models.yaml"
+    message:
+        "Training the process reward model {wildcards.prm}"
+    script:
+        "../scripts/train_prm.py"

@@ -1,0 +1,96 @@
+rule collect_rollouts:
+    input:
+        weak=model_folder("weak"),
+        strong=model_folder("strong"),
+        problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
+    output:
+        steps=temp(f"{RESULTS}/rollouts/shards/{{dataset}}.{{split}}.{{scatteritem}}.parquet"),
+    log:
+        f"{RESULTS}/logs/collect_rollouts/{{dataset}}.{{split}}.{{scatteritem}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/collect_rollouts/{{dataset}}.{{split}}.{{scatteritem}}.tsv"
+    params:
+        pair=pair_params(),
+        replicates=replicates,
+        labelled=is_labelled,
+        version=STAGE["rollouts"],
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    conda:
+        "../../envs/models.yaml"
+    message:
+        "Collecting weak, strong and mixed rollouts of {wildcards.dataset} ({wildcards.split}, part {wildcards.scatteritem})"
+    script:
+        "../scripts/collect_rollouts.py"
+
+
+rule gather_rollouts:
+    input:
+        shards=gather.shard(f"{RESULTS}/rollouts/shards/{{{{dataset}}}}.{{{{split}}}}.{{scatteritem}}.parquet"),
+    output:
+        steps=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
+    log:
+        f"{RESULTS}/logs/gather_rollouts/{{dataset}}.{{split}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/gather_rollouts/{{dataset}}.{{split}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Joining the rollouts of {wildcards.dataset} ({wildcards.split})"
+    script:
+        "../scripts/gather_tables.py"
+
+
+rule score_rollouts:
+    input:
+        prm=f"{RESULTS}/models/prm-{{prm}}",
+        problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
+        rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
+    output:
+        steps=temp(f"{RESULTS}/scores/shards/{{prm}}/{{dataset}}.{{split}}.{{scatteritem}}.parquet"),
+    log:
+        f"{RESULTS}/logs/score_rollouts/{{prm}}/{{dataset}}.{{split}}.{{scatteritem}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score_rollouts/{{prm}}/{{dataset}}.{{split}}.{{scatteritem}}.tsv"
+    params:
+        batch_size=SETTINGS["pair"]["batch_size"],
+        version=STAGE["scores"],
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    conda:
+        "../../envs/models.yaml"
+    message:
+        "Scoring the rollouts of {wildcards.dataset} ({wildcards.split}, part {wildcards.scatteritem}) with PRM {wildcards.prm}"
+    script:
+        "../scripts/score_rollouts.py"
+
+
+rule gather_scores:
+    input:
+        shards=gather.shard(
+            f"{RESULTS}/scores/shards/{{{{prm}}}}/{{{{dataset}}}}.{{{{split}}}}.{{scatteritem}}.parquet"
+        ),
+    output:
+        steps=f"{RESULTS}/scores/{{prm}}/{{dataset}}.{{split}}.parquet",
+    log:
+        f"{RESULTS}/logs/gather_scores/{{prm}}/{{dataset}}.{{split}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/gather_scores/{{prm}}/{{dataset}}.{{split}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Joining the scores of PRM {wildcards.prm} on {wildcards.dataset} ({wildcards.split})"
+    script:
+        "../scripts/gather_tables.py"

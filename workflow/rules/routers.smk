@@ -1,0 +1,28 @@
+rule fit_thresholds:
+    input:
+        unpack(lambda wildcards: pair_inputs()),
+        scores=f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{{trained_on}}.router_train.parquet",
+        dev=f"{RESULTS}/problems/{{trained_on}}/dev.jsonl",
+    output:
+        thresholds=f"{RESULTS}/routers/trim-thr/{{trained_on}}/thresholds.json",
+    log:
+        f"{RESULTS}/logs/fit_thresholds/{{trained_on}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_thresholds/{{trained_on}}.tsv"
+    params:
+        pair=pair_params(),
+        labelled=is_labelled,
+        thresholds=EXPERIMENT.routers.thresholds,
+        variants=SETTINGS["routers"]["variants"],
+        replicates=SETTINGS["replicates"]["train"],
+        version=STAGE["thresholds"],
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    conda:
+        "../../envs/models.yaml"
+    message:
+        "Laying the thresholds of TRIM-Thr on {wildcards.trained_on}"
+    script:
+        "../scripts/fit_thresholds.py"

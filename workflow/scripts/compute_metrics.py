@@ -1,0 +1,22 @@
+"""Compute curves, metrics and comparisons from the episodes of all routers."""
+
+import pandas as pd
+
+from trim.config import Bootstrap
+from trim.evaluation.tables import latex_comparisons, latex_main, make_tables, strong_calls
+from trim.files import write_csv, write_json, written_aside
+from trim.workflow import job, provenance
+
+with job(snakemake):
+    params, output = snakemake.params, snakemake.output
+    episodes = pd.concat([pd.read_parquet(path) for path in snakemake.input.episodes], ignore_index=True)
+    bootstrap = Bootstrap.model_validate(params.bootstrap)
+    curves, main, comparisons = make_tables(episodes, params.pair, bootstrap, params.seed)
+    write_csv(curves, output.curves)
+    write_csv(main, output.main)
+    write_csv(comparisons, output.comparisons)
+    write_csv(strong_calls(episodes), output.strong_calls)
+    for text, path in ((latex_main(main), output.main_tex), (latex_comparisons(comparisons), output.comparisons_tex)):
+        with written_aside(path) as aside:
+            aside.write_text(text, encoding="utf-8")
+    write_json(provenance({"bootstrap": params.bootstrap}, params.seed), output.provenance)

@@ -1,0 +1,22 @@
+"""Measure how well each PRM verifies on the test rollouts of each dataset."""
+
+import pandas as pd
+
+from trim.evaluation.episodes import STEP_KEYS
+from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram
+from trim.files import write_csv
+from trim.workflow import job
+
+with job(snakemake):
+    quality, reliability, histogram = [], [], []
+    for name, path in snakemake.input.items():
+        prm, _, dataset = name.partition("/")
+        steps = pd.read_parquet(path).dropna(subset=["valid"])
+        steps["valid"] = steps["valid"].astype(bool)
+        head = {"prm": prm, "dataset": dataset}
+        quality.append(prm_quality(steps, STEP_KEYS).assign(**head))
+        reliability.append(calibration(steps["score"], steps["valid"]).assign(**head))
+        histogram.append(score_histogram(steps).assign(**head))
+    for parts, path in zip((quality, reliability, histogram), snakemake.output, strict=True):
+        table = pd.concat(parts, ignore_index=True)
+        write_csv(table[["prm", "dataset", *(c for c in table if c not in ("prm", "dataset"))]], path)
