@@ -24,7 +24,7 @@ def written_aside(path: str | Path) -> Iterator[Path]:
         yield aside
         if final.is_dir() and aside.is_dir():
             shutil.rmtree(final)
-        os.replace(aside, final)
+        aside.replace(final)
     finally:
         if aside.is_dir():
             shutil.rmtree(aside)

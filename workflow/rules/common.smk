@@ -44,7 +44,11 @@ wildcard_constraints:
 
 def model_folder(role):
     """Folder of a language model that the pipeline trains; none for a pretrained one."""
-    return f"{RESULTS}/models/{role}" if SETTINGS["pair"][role]["kind"] == "trained" else []
+    return (
+        f"{RESULTS}/models/{role}"
+        if SETTINGS["pair"][role]["kind"] == "trained"
+        else []
+    )
 
 
 def pair_inputs(prm=EXPERIMENT.pair.prm):
@@ -58,7 +62,9 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
 
 def pair_params():
     """What decides the steps that the pair writes."""
-    return {key: SETTINGS["pair"][key] for key in ("name", "weak", "strong", "batch_size")} | {
+    return {
+        key: SETTINGS["pair"][key] for key in ("name", "weak", "strong", "batch_size")
+    } | {
         "sampling": SETTINGS["sampling"],
         "max_steps": SETTINGS["max_steps"],
     }
@@ -79,13 +85,19 @@ def is_labelled(wildcards):
 def evaluated_routers():
     """(router, trained_on) of every evaluation."""
     return [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
-        (router, source) for router in FITTED_ROUTERS for source in EXPERIMENT.routers.trained_on
+        (router, source)
+        for router in FITTED_ROUTERS
+        for source in EXPERIMENT.routers.trained_on
     ]
 
 
 def get_fitted(wildcards):
     """Fitted parameters of a router, for those that have any."""
-    return f"{RESULTS}/routers/trim-thr/{wildcards.trained_on}/thresholds.json" if wildcards.router in FITTED_ROUTERS else []
+    return (
+        f"{RESULTS}/routers/trim-thr/{wildcards.trained_on}/thresholds.json"
+        if wildcards.router in FITTED_ROUTERS
+        else []
+    )
 
 
 def get_scores(split):
@@ -104,7 +116,14 @@ EPISODES = [
 ]
 TABLES = [
     f"{RESULTS}/tables/{name}"
-    for name in ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "prm_quality.csv")
+    for name in (
+        "curves.csv",
+        "main.csv",
+        "main.tex",
+        "comparisons.csv",
+        "comparisons.tex",
+        "prm_quality.csv",
+    )
 ]
 FIGURES = [
     f"{RESULTS}/figures/{name}.{kind}"
@@ -119,4 +138,11 @@ FIGURES = [
 
 def get_final_output():
     """All that the default target asks for."""
-    return [*TABLES, *FIGURES, *(f"{RESULTS}/problems/{dataset}/manifest.json" for dataset in EXPERIMENT.datasets)]
+    return [
+        *TABLES,
+        *FIGURES,
+        *(
+            f"{RESULTS}/problems/{dataset}/manifest.json"
+            for dataset in EXPERIMENT.datasets
+        ),
+    ]

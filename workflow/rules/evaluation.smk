@@ -11,18 +11,18 @@ rule evaluate_router:
         f"{RESULTS}/logs/evaluate_router/{{router}}/{{trained_on}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate_router/{{router}}/{{trained_on}}/{{dataset}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=480,
     params:
         pair=pair_params(),
         labelled=is_labelled,
         random_shares=SETTINGS["routers"]["random_shares"],
         replicates=SETTINGS["replicates"]["test"],
         version=STAGE["episodes"],
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=480,
-    conda:
-        "../../envs/models.yaml"
     message:
         "Evaluating {wildcards.router} (trained on: {wildcards.trained_on}) on {wildcards.dataset}"
     script:
@@ -34,10 +34,16 @@ rule compute_metrics:
         episodes=EPISODES,
     output:
         curves=report(
-            f"{RESULTS}/tables/curves.csv", caption="../report/curves.rst", category="Tables", labels={"table": "curves"}
+            f"{RESULTS}/tables/curves.csv",
+            caption="../report/curves.rst",
+            category="Tables",
+            labels={"table": "curves"},
         ),
         main=report(
-            f"{RESULTS}/tables/main.csv", caption="../report/main.rst", category="Tables", labels={"table": "main"}
+            f"{RESULTS}/tables/main.csv",
+            caption="../report/main.rst",
+            category="Tables",
+            labels={"table": "main"},
         ),
         main_tex=f"{RESULTS}/tables/main.tex",
         comparisons=report(
@@ -53,17 +59,17 @@ rule compute_metrics:
         f"{RESULTS}/logs/compute_metrics.log",
     benchmark:
         f"{RESULTS}/benchmarks/compute_metrics.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         pair=EXPERIMENT.pair.name,
         bootstrap=SETTINGS["bootstrap"],
         seed=EXPERIMENT.seed,
         version=STAGE["tables"],
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/analysis.yaml"
     message:
         "Computing curves, metrics and their intervals"
     script:
@@ -86,14 +92,14 @@ rule measure_prm:
         f"{RESULTS}/logs/measure_prm.log",
     benchmark:
         f"{RESULTS}/benchmarks/measure_prm.tsv"
-    params:
-        version=STAGE["tables"],
+    conda:
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        version=STAGE["tables"],
     message:
         "Measuring how well the PRMs verify"
     script:

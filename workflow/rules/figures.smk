@@ -13,14 +13,14 @@ rule plot_accuracy_vs_cost:
         f"{RESULTS}/logs/plot_accuracy_vs_cost/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_accuracy_vs_cost/{{dataset}}.tsv"
-    params:
-        version=STAGE["figures"],
+    conda:
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=5,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        version=STAGE["figures"],
     message:
         "Drawing accuracy against cost on {wildcards.dataset}"
     script:
@@ -43,14 +43,14 @@ rule plot_strong_calls:
         f"{RESULTS}/logs/plot_strong_calls/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_strong_calls/{{dataset}}.tsv"
-    params:
-        version=STAGE["figures"],
+    conda:
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=5,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        version=STAGE["figures"],
     message:
         "Drawing where the strong model is called on {wildcards.dataset}"
     script:
@@ -74,14 +74,14 @@ rule plot_prm_reliability:
         f"{RESULTS}/logs/plot_prm_reliability.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_prm_reliability.tsv"
-    params:
-        version=STAGE["figures"],
+    conda:
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=5,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        version=STAGE["figures"],
     message:
         "Drawing the reliability of the PRMs"
     script:

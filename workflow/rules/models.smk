@@ -7,6 +7,13 @@ rule train_language_model:
         f"{RESULTS}/logs/train_language_model/{{role}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_language_model/{{role}}.tsv"
+    priority: 10  # the longest job of the embedded experiment: start it first
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         model=lambda wildcards: SETTINGS["pair"][wildcards.role],
         datasets={name: SETTINGS["datasets"][name] for name in EXPERIMENT.training_mix},
@@ -14,13 +21,6 @@ rule train_language_model:
         sampling=SETTINGS["sampling"],
         seed=EXPERIMENT.seed,
         version=STAGE["language_model"],
-    priority: 10  # the longest job of the embedded experiment: start it first
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/models.yaml"
     message:
         "Training the {wildcards.role} language model from scratch"
     script:
@@ -31,25 +31,27 @@ rule train_prm:
     input:
         problems=f"{RESULTS}/problems/{HOME}/prm_train.jsonl",
         rollouts=f"{RESULTS}/rollouts/{HOME}.prm_train.parquet",
-        backbone=lambda wildcards: model_folder(SETTINGS["prms"][wildcards.prm]["backbone"]),
+        backbone=lambda wildcards: model_folder(
+            SETTINGS["prms"][wildcards.prm]["backbone"]
+        ),
     output:
         folder=directory(f"{RESULTS}/models/prm-{{prm}}"),
     log:
         f"{RESULTS}/logs/train_prm/{{prm}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_prm/{{prm}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         prm=lambda wildcards: SETTINGS["prms"][wildcards.prm],
         datasets={name: SETTINGS["datasets"][name] for name in EXPERIMENT.training_mix},
         mix=SETTINGS["training_mix"],
         seed=EXPERIMENT.seed,
         version=STAGE["prm"],
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/models.yaml"
     message:
         "Training the process reward model {wildcards.prm}"
     script:

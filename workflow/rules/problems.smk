@@ -6,16 +6,16 @@ rule prepare_dataset:
         f"{RESULTS}/logs/prepare_dataset/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/prepare_dataset/{{dataset}}.tsv"
-    params:
-        dataset=lambda wildcards: SETTINGS["datasets"][wildcards.dataset],
-        seed=EXPERIMENT.seed,
-        version=STAGE["problems"],
+    conda:
+        "../../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../envs/models.yaml"
+    params:
+        dataset=lambda wildcards: SETTINGS["datasets"][wildcards.dataset],
+        seed=EXPERIMENT.seed,
+        version=STAGE["problems"],
     message:
         "Preparing the problems of {wildcards.dataset}"
     script:

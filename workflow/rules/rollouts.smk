@@ -4,22 +4,24 @@ rule collect_rollouts:
         strong=model_folder("strong"),
         problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
     output:
-        steps=temp(f"{RESULTS}/rollouts/shards/{{dataset}}.{{split}}.{{scatteritem}}.parquet"),
+        steps=temp(
+            f"{RESULTS}/rollouts/shards/{{dataset}}.{{split}}.{{scatteritem}}.parquet"
+        ),
     log:
         f"{RESULTS}/logs/collect_rollouts/{{dataset}}.{{split}}.{{scatteritem}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/collect_rollouts/{{dataset}}.{{split}}.{{scatteritem}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
     params:
         pair=pair_params(),
         replicates=replicates,
         labelled=is_labelled,
         version=STAGE["rollouts"],
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=240,
-    conda:
-        "../../envs/models.yaml"
     message:
         "Collecting weak, strong and mixed rollouts of {wildcards.dataset} ({wildcards.split}, part {wildcards.scatteritem})"
     script:
@@ -28,19 +30,21 @@ rule collect_rollouts:
 
 rule gather_rollouts:
     input:
-        shards=gather.shard(f"{RESULTS}/rollouts/shards/{{{{dataset}}}}.{{{{split}}}}.{{scatteritem}}.parquet"),
+        shards=gather.shard(
+            f"{RESULTS}/rollouts/shards/{{{{dataset}}}}.{{{{split}}}}.{{scatteritem}}.parquet"
+        ),
     output:
         steps=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
     log:
         f"{RESULTS}/logs/gather_rollouts/{{dataset}}.{{split}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/gather_rollouts/{{dataset}}.{{split}}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
     message:
         "Joining the rollouts of {wildcards.dataset} ({wildcards.split})"
     script:
@@ -53,20 +57,22 @@ rule score_rollouts:
         problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
         rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
     output:
-        steps=temp(f"{RESULTS}/scores/shards/{{prm}}/{{dataset}}.{{split}}.{{scatteritem}}.parquet"),
+        steps=temp(
+            f"{RESULTS}/scores/shards/{{prm}}/{{dataset}}.{{split}}.{{scatteritem}}.parquet"
+        ),
     log:
         f"{RESULTS}/logs/score_rollouts/{{prm}}/{{dataset}}.{{split}}.{{scatteritem}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/score_rollouts/{{prm}}/{{dataset}}.{{split}}.{{scatteritem}}.tsv"
-    params:
-        batch_size=SETTINGS["pair"]["batch_size"],
-        version=STAGE["scores"],
+    conda:
+        "../../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
-    conda:
-        "../../envs/models.yaml"
+    params:
+        batch_size=SETTINGS["pair"]["batch_size"],
+        version=STAGE["scores"],
     message:
         "Scoring the rollouts of {wildcards.dataset} ({wildcards.split}, part {wildcards.scatteritem}) with PRM {wildcards.prm}"
     script:
@@ -84,12 +90,12 @@ rule gather_scores:
         f"{RESULTS}/logs/gather_scores/{{prm}}/{{dataset}}.{{split}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/gather_scores/{{prm}}/{{dataset}}.{{split}}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
     message:
         "Joining the scores of PRM {wildcards.prm} on {wildcards.dataset} ({wildcards.split})"
     script:

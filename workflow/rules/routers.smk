@@ -9,6 +9,12 @@ rule fit_thresholds:
         f"{RESULTS}/logs/fit_thresholds/{{trained_on}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/fit_thresholds/{{trained_on}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
     params:
         pair=pair_params(),
         labelled=is_labelled,
@@ -16,12 +22,6 @@ rule fit_thresholds:
         variants=SETTINGS["routers"]["variants"],
         replicates=SETTINGS["replicates"]["train"],
         version=STAGE["thresholds"],
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=240,
-    conda:
-        "../../envs/models.yaml"
     message:
         "Laying the thresholds of TRIM-Thr on {wildcards.trained_on}"
     script:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from trim.figures.style import COLUMN_INCHES, LOOKS, begin
 
@@ -11,6 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BANDS = (("trim-thr", "default"), ("random-step", "default"), ("one-step-takeover", "default"))
+
+
+def _scale(factor: float) -> Callable[[Any], Any]:
+    return lambda values: np.asarray(values) * factor
 
 
 def draw(curves: pd.DataFrame, dataset: str) -> Figure:
@@ -47,7 +54,7 @@ def draw(curves: pd.DataFrame, dataset: str) -> Figure:
             error = [y - part["accuracy_lo"], part["accuracy_hi"] - y]
             axes.errorbar(x, y, yerr=error, color=colour, linewidth=0.8, linestyle="none")
     axes.set(xlabel="strong tokens per problem", ylabel="accuracy", title=dataset, xlim=(0, None))
-    share = axes.secondary_xaxis("top", functions=(lambda x: 100 * x / full, lambda s: s * full / 100))
+    share = axes.secondary_xaxis("top", functions=(_scale(100 / full), _scale(full / 100)))
     share.set_xlabel("strong share (%)", fontsize=7)
     share.tick_params(labelsize=6)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

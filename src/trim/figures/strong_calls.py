@@ -20,6 +20,7 @@ def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str) -> Figure:
     """Draw TRIM-Thr at the operating points nearest to a few strong shares, from the rows of `strong_calls.csv`."""
     palette = begin()
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     figure, axes = plt.subplots(figsize=(COLUMN_INCHES, 0.75 * COLUMN_INCHES))
     sweep = curves[(curves["dataset"] == dataset) & (curves["router"] == "trim-thr") & (curves["variant"] == "default")]
@@ -38,6 +39,6 @@ def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str) -> Figure:
             rows["position"] + 1, rows["strong"] / rows["episodes"], style, marker=marker, color=colour, label=label
         )
     axes.set(xlabel="step of the solution", ylabel="share written by the strong model", title=dataset, ylim=(0, 1))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper right")
     return figure

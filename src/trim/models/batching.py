@@ -92,7 +92,8 @@ class BatchedStepModel:
 
     async def step(self, prefix: Prefix, replicate: int) -> Step:
         """Write the step that follows the prefix."""
-        return await self._loop.submit(self._backend, (prefix, replicate))
+        step: Step = await self._loop.submit(self._backend, (prefix, replicate))
+        return step
 
 
 class BatchedStepScorer:
@@ -105,4 +106,5 @@ class BatchedStepScorer:
 
     async def score(self, prefix: Prefix, step: str) -> Score:
         """Return the probability that the step is right given the prefix."""
-        return await self._loop.submit(self._backend, prefix.extend(step))
+        score: Score = await self._loop.submit(self._backend, prefix.extend(step))
+        return score

@@ -35,7 +35,8 @@ class LikelihoodHead(nn.Module):
         """Return logits, shape (rows,), of hidden states (rows, hidden) and log-probabilities (rows,)."""
         # Log-probabilities reach far below zero: the square root keeps a surprise from drowning all else.
         features = torch.stack([-(-minimum).clamp(min=0).sqrt(), -(-mean).clamp(min=0).sqrt()], -1)
-        return self.layers(torch.cat([hidden, features], -1))[:, 0]
+        logits: torch.Tensor = self.layers(torch.cat([hidden, features], -1))
+        return logits[:, 0]
 
 
 class ClassifierHead(nn.Module):
@@ -47,7 +48,8 @@ class ClassifierHead(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return logits (wrong, right), shape (rows, 2)."""
-        return self.score(hidden)
+        logits: torch.Tensor = self.score(hidden)
+        return logits
 
 
 class StepJudge(PrefixReader):

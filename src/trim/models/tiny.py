@@ -42,7 +42,7 @@ def build_tokenizer() -> Qwen2Tokenizer:
     vocabulary = dict.fromkeys((*_SPECIALS, *characters, *("".join(pair) for pair in merges)))
     return Qwen2Tokenizer(
         vocab={piece: i for i, piece in enumerate(vocabulary)},
-        merges=list(merges),
+        merges=list(merges),  # type: ignore[arg-type]  # pairs, whatever the annotation says
         pad_token=PAD,
         unk_token=PAD,
         eos_token=END,

@@ -79,7 +79,8 @@ class SolutionStream:
 
 def encode(tokenizer: Any, text: str) -> Tokens:
     """Tokens of a text as it stands."""
-    return tokenizer.encode(text, add_special_tokens=False)
+    ids: Tokens = tokenizer.encode(text, add_special_tokens=False)
+    return ids
 
 
 def encode_problem(tokenizer: Any, text: str) -> Tokens:

@@ -43,7 +43,7 @@ def load_model(
     loading = {"revision": revision, "local_files_only": offline}
     kind = AutoModelForCausalLM if head else AutoModel
     # Eager attention is plain matrix products and a softmax: the fewest ways to depend on the batch.
-    model = kind.from_pretrained(
+    model: Any = kind.from_pretrained(
         name, attn_implementation="eager", dtype=torch.float32 if device == "cpu" else "auto", **loading
     )
     return model.to(device), AutoTokenizer.from_pretrained(name, **loading)
@@ -176,10 +176,11 @@ class PrefixReader:
         rendered = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
         )
-        return self.tokenizer.encode(rendered, add_special_tokens=False)
+        ids: list[int] = self.tokenizer.encode(rendered, add_special_tokens=False)
+        return ids
 
     def length(self, prefix: Prefix) -> int:
-        """Number of tokens of a prefix."""
+        """Return the number of tokens of a prefix."""
         return sum(len(self.block_ids(node)) for node in prefix.lineage())
 
     @torch.inference_mode()
@@ -260,16 +261,19 @@ class PrefixReader:
     ) -> torch.Tensor:
         mask = torch.zeros(visible.shape, device=self.device, dtype=self.model.dtype)
         mask.masked_fill_(~visible, torch.finfo(mask.dtype).min)
-        return self.model.base_model(
+        output = self.model.base_model(
             input_ids=ids,
             attention_mask=mask[:, None],
             position_ids=positions,
             past_key_values=buffers,
             use_cache=True,
-        ).last_hidden_state
+        )
+        hidden: torch.Tensor = output.last_hidden_state
+        return hidden
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.model.get_output_embeddings()(hidden)
+        logits: torch.Tensor = self.model.get_output_embeddings()(hidden)
+        return logits
 
 
 class StepGenerator(PrefixReader):
@@ -342,7 +346,8 @@ class StepGenerator(PrefixReader):
 
     def _text(self, ids: list[int]) -> str:
         kept = ids[:-1] if ids[-1] in self._ends else ids
-        return self.tokenizer.decode(kept, skip_special_tokens=True)
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
+        return text
 
 
 def round_up(length: int) -> int:

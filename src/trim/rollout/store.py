@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,7 +38,7 @@ class Codec(Generic[Entry]):
     """How entries of one kind become columns, and back."""
 
     schema: pa.Schema
-    encode: Callable[[Entry], tuple]
+    encode: Callable[[Entry], tuple[Any, ...]]
     decode: Callable[..., Entry]
 
 
@@ -86,8 +85,8 @@ class Shelf(Generic[Entry]):
     def __init__(self, folder: Path, codec: Codec[Entry]) -> None:
         self.folder = folder
         self.counts = ShelfCounts()
-        self._codec = codec
-        self._entries: dict[bytes, Entry | tuple] = {}
+        self._codec: Codec[Entry] = codec
+        self._entries: dict[bytes, Entry | tuple[Any, ...]] = {}
         self._unflushed: list[tuple[bytes, Entry]] = []
         self._writer = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}"
         self._segments_written = 0
@@ -96,6 +95,7 @@ class Shelf(Generic[Entry]):
             self._read(segment)
 
     def __len__(self) -> int:
+        """Return the number of entries."""
         return len(self._entries)
 
     def get(self, key: bytes) -> Entry | None:
@@ -129,7 +129,7 @@ class Shelf(Generic[Entry]):
         name = f"{self._writer}-{self._segments_written:05d}"
         aside = self.folder / f"{name}.tmp"
         pq.write_table(table, aside, compression="zstd")
-        os.replace(aside, self.folder / f"{name}.parquet")
+        aside.replace(self.folder / f"{name}.parquet")
         self._segments_written += 1
         self._unflushed.clear()
 
@@ -164,7 +164,7 @@ class StepStore:
     root: Path
     part: str
     offline: bool = False
-    shelves: dict[str, Shelf] = field(default_factory=dict)
+    shelves: dict[str, Shelf[Any]] = field(default_factory=dict)
 
     def shelf(self, identity: str, codec: Codec[Entry]) -> Shelf[Entry]:
         """Open the shelf of a model; its folder says in identity.json which model that is."""
@@ -177,7 +177,7 @@ class StepStore:
                 if not described.exists():
                     aside = described.with_suffix(f".{secrets.token_hex(4)}.tmp")
                     aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
-                    os.replace(aside, described)
+                    aside.replace(described)
             self.shelves[identity] = Shelf(folder, codec)
         return self.shelves[identity]
 
@@ -192,7 +192,7 @@ class StepStore:
         return sum(shelf.counts.misses for shelf in self.shelves.values())
 
     def report(self) -> dict[str, dict[str, int]]:
-        """Counts by model identity."""
+        """Return the counts by model identity."""
         return {identity: vars(shelf.counts).copy() for identity, shelf in self.shelves.items()}
 
 

@@ -17,7 +17,7 @@ class WeakOnly:
     reads = Reads.NOTHING
 
     def wants_draft(self, history: History) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
@@ -32,7 +32,7 @@ class StrongOnly:
     reads = Reads.NOTHING
 
     def wants_draft(self, history: History) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
@@ -53,7 +53,7 @@ class RandomStep:
     reads = Reads.NOTHING
 
     def wants_draft(self, history: History) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
@@ -73,7 +73,7 @@ class FirstErrorOracle:
     reads = Reads.NOTHING
 
     def wants_draft(self, history: History) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
@@ -93,7 +93,7 @@ class OneStepTakeover:
     reads = Reads.DRAFT
 
     def wants_draft(self, history: History) -> bool:
-        """Only while the weak model has written everything."""
+        """Return whether the weak model has written everything so far."""
         return not history.kept or history.kept[-1].author is Author.WEAK
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:

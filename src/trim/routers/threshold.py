@@ -19,7 +19,7 @@ class Threshold:
     reads = Reads.DRAFT
 
     def wants_draft(self, history: History) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
@@ -36,7 +36,7 @@ class PerToken:
     reads = Reads.DRAFT
 
     def wants_draft(self, history: History) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
