@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from trim.errors import StoreError
 from trim.models.protocols import FinishReason, Prefix, Score, Step, StepModel, StepScorer
 
-Entry = TypeVar("Entry", Step, Score)
+Entry = TypeVar("Entry", bound=Step | Score)
 
 FLUSH_ENTRIES = 20_000
 FLUSH_SECONDS = 30.0
