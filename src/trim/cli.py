@@ -48,5 +48,20 @@ def config(
     typer.echo(f"{experiment.experiment}: config {config_hash(experiment)} is valid")
 
 
+@app.command()
+def readme(
+    results: Annotated[Path, typer.Option(help="Results of the embedded experiment.")] = Path("results/embedded"),
+) -> None:
+    """Fill the generated part of README.md from results."""
+    from trim.readme import fill_readme
+
+    try:
+        fill_readme(Path.cwd(), results)
+    except TrimError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo("README.md and docs/figures are up to date with the results")
+
+
 if __name__ == "__main__":
     sys.exit(app())

@@ -172,6 +172,7 @@ class Pair(Section):
     home: str = Field(
         "arith", description="dataset on whose dev split snapshots are picked, and whose rollouts train the PRM"
     )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where in-process models run; only cpu is bit-exact")
     batch_size: Count = Field(64, description="rows of every forward pass; part of what defines a step on the CPU")
 
 

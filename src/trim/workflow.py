@@ -124,6 +124,7 @@ def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
             Sampling.model_validate(params["sampling"]),
             store,
             params["batch_size"],
+            params["device"],
         )
 
 
@@ -132,7 +133,8 @@ def open_job_scorer(snakemake: Any, part: str) -> Iterator[StepScorer]:
     """Open the PRM of a job behind the step store."""
     use_threads(snakemake.threads)
     with open_job_store(snakemake, part) as store:
-        yield open_scorer(Path(snakemake.input.prm), store, snakemake.params.batch_size, BatchLoop())
+        pair = snakemake.params.pair
+        yield open_scorer(Path(snakemake.input.prm), store, pair["batch_size"], BatchLoop(), pair["device"])
 
 
 def provenance(section: Mapping[str, Any], seed: int | str | None = None) -> dict[str, Any]:

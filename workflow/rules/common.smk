@@ -63,7 +63,7 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
 def pair_params():
     """What decides the steps that the pair writes."""
     return {
-        key: SETTINGS["pair"][key] for key in ("name", "weak", "strong", "batch_size")
+        key: SETTINGS["pair"][key] for key in ("name", "weak", "strong", "device", "batch_size")
     } | {
         "sampling": SETTINGS["sampling"],
         "max_steps": SETTINGS["max_steps"],

@@ -71,7 +71,7 @@ rule score_rollouts:
         mem_mb=3000,
         runtime=120,
     params:
-        batch_size=SETTINGS["pair"]["batch_size"],
+        pair={key: SETTINGS["pair"][key] for key in ("device", "batch_size")},
         version=STAGE["scores"],
     message:
         "Scoring the rollouts of {wildcards.dataset} ({wildcards.split}, part {wildcards.scatteritem}) with PRM {wildcards.prm}"
