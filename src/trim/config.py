@@ -241,7 +241,7 @@ class Experiment(Section):
         default_factory=_prms, description="PRMs that can be trained, by name; `pair.prm` picks the one that routes"
     )
     reported_prms: tuple[str, ...] = Field(
-        ("classifier", "sharp"), description="further PRMs to train and report on, beside the one that routes"
+        ("classifier", "sharp"), description="further PRMs to train and to report on at home"
     )
     sampling: Sampling = Field(default_factory=Sampling, description="how steps are sampled")
     max_steps: Count = Field(30, description="steps after which an episode ends (paper: 30)")
@@ -288,7 +288,8 @@ def parse_config(content: Mapping[str, Any]) -> Experiment:
 
 def _describe(error: Any) -> str:
     tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier"}
-    key = ".".join(str(part) for part in error["loc"] if part not in tags)
+    # The tag of a union stands third: prms.classifier.classifier.tuning_steps; the name before it may be the same.
+    key = ".".join(str(part) for i, part in enumerate(error["loc"]) if i != 2 or part not in tags)
     if error["type"] == "extra_forbidden":
         return f"unknown key {key!r}; remove it, or see docs/configuration.md for the keys there are"
     if error["type"] == "missing":

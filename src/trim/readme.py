@@ -80,7 +80,9 @@ def _end_points(curves: pd.DataFrame) -> str:
         ends = part.set_index("router")
         weak, strong = (ends.loc[name].to_dict() for name in ("weak-only", "strong-only"))
         tokens = f"{strong['strong_tokens']:.1f}"
-        rows.append([str(dataset), str(strong["n_problems"]), *(_percent(r, "accuracy") for r in (weak, strong)), tokens])
+        rows.append(
+            [str(dataset), str(strong["n_problems"]), *(_percent(r, "accuracy") for r in (weak, strong)), tokens]
+        )
     return _table(["dataset", "problems", "weak alone", "strong alone", "strong tokens per problem"], rows)
 
 

@@ -63,7 +63,8 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
 def pair_params():
     """What decides the steps that the pair writes."""
     return {
-        key: SETTINGS["pair"][key] for key in ("name", "weak", "strong", "device", "batch_size")
+        key: SETTINGS["pair"][key]
+        for key in ("name", "weak", "strong", "device", "batch_size")
     } | {
         "sampling": SETTINGS["sampling"],
         "max_steps": SETTINGS["max_steps"],
@@ -101,11 +102,12 @@ def get_fitted(wildcards):
 
 
 def get_scores(split):
-    """Scores of every reported PRM on every evaluated dataset."""
+    """Scores of the PRM that routes on every evaluated dataset, and of each reported one at home."""
+    measured = [(EXPERIMENT.pair.prm, dataset) for dataset in EXPERIMENT.evaluated_on]
+    measured += [(prm, HOME) for prm in EXPERIMENT.reported_prms]
     return {
         f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.{split}.parquet"
-        for prm in dict.fromkeys([EXPERIMENT.pair.prm, *EXPERIMENT.reported_prms])
-        for dataset in EXPERIMENT.evaluated_on
+        for prm, dataset in measured
     }
 
 

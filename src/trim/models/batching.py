@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
+from trim.errors import BackendError
 from trim.models.protocols import Prefix, Score, Step
 
 
@@ -37,10 +38,15 @@ class BatchLoop:
         self._waiting = 0
         self._seen = 0
         self._scheduled = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def submit(self, backend: BatchBackend, request: Any) -> Any:
         """Wait for the answer to one request."""
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # an earlier one may have ended by an error, with requests still waiting
+            self._loop = loop
+            self._queues.clear()
+            self._waiting, self._scheduled = 0, False
         future: asyncio.Future[Any] = loop.create_future()
         self._backends[id(backend)] = backend
         self._queues.setdefault((id(backend), backend.bucket(request)), deque()).append((request, future))
@@ -74,6 +80,8 @@ class BatchLoop:
         waiting = [(request, future) for request, future in batch if not future.cancelled()]
         try:
             answers = backend.run([request for request, _ in waiting])
+            if len(answers) != len(waiting):
+                raise BackendError(f"{len(waiting)} requests got {len(answers)} answers")
         except Exception as error:
             for _, future in waiting:
                 future.set_exception(error)

@@ -18,7 +18,7 @@ from torch import nn
 
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
-from trim.models.transformers_backend import PrefixReader, PrefixState, block_width, load_model, round_up
+from trim.models.transformers_backend import PrefixReader, block_width, load_model, round_up
 
 HEAD_FILE = "prm_head.safetensors"
 DESCRIPTION_FILE = "prm.json"
@@ -64,11 +64,16 @@ class StepJudge(PrefixReader):
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
         """Judge the last step of each prefix."""
         states = self.read(requests)
-        probabilities = torch.stack([self._judge(state) for state in states]).tolist()
+        idle = self.batch_size - len(states)  # a fixed number of rows: scores must not depend on the batch
+        hidden, likelihood = (
+            torch.nn.functional.pad(torch.stack(parts).float(), (0, 0, 0, idle))
+            for parts in ([state.hidden for state in states], [state.likelihood for state in states])
+        )
+        probabilities = self._judge(hidden, likelihood)[: len(states)].tolist()
         return [Score(p, state.length) for p, state in zip(probabilities, states, strict=True)]
 
-    def _judge(self, state: PrefixState) -> torch.Tensor:
-        """Return the probability of one state: one row at a time, so that it does not depend on the batch."""
+    def _judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, shape (rows,)."""
         raise NotImplementedError
 
 
@@ -76,24 +81,23 @@ class LikelihoodJudge(StepJudge):
     """A PRM of kind `likelihood`."""
 
     def __init__(self, model: Any, tokenizer: Any, head: LikelihoodHead, **reader: Any) -> None:
-        super().__init__(model, tokenizer, **reader)
+        super().__init__(model, tokenizer, outputs="likelihood", **reader)
         self._head = head.eval()
 
-    def _judge(self, state: PrefixState) -> torch.Tensor:
-        logprobs = state.block_logprobs
-        logit = self._head(state.hidden[None].float(), logprobs.min()[None], logprobs.mean()[None])
-        return torch.sigmoid(logit.double())[0]
+    def _judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
+        minimum, mean = likelihood.unbind(1)
+        return torch.sigmoid(self._head(hidden, minimum, mean).double())
 
 
 class ClassifierJudge(StepJudge):
     """A PRM of kind `classifier`."""
 
     def __init__(self, model: Any, tokenizer: Any, head: ClassifierHead, step_tag_id: int, **reader: Any) -> None:
-        super().__init__(model, tokenizer, step_tag_id=step_tag_id, likelihoods=False, **reader)
+        super().__init__(model, tokenizer, step_tag_id=step_tag_id, outputs="hidden", **reader)
         self._head = head.eval()
 
-    def _judge(self, state: PrefixState) -> torch.Tensor:
-        return torch.softmax(self._head(state.hidden[None].float()).double(), -1)[0, 1]
+    def _judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self._head(hidden).double(), -1)[:, 1]
 
 
 def load_judge(folder: Path, device: str = "cpu", **reader: Any) -> StepJudge:

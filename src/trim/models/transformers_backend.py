@@ -7,7 +7,8 @@ shapes, so every shape is a pure function of the request itself:
 * the state of a prefix (its KV cache) is always grown step by step from the problem, each
   step fed as one block of fixed width to a past of fixed width;
 * a step is decoded token by token from that state;
-* every forward pass has `batch_size` rows, with idle rows where fewer requests wait.
+* every pass that reads has `READ_ROWS` rows and every pass that decodes `batch_size`, with
+  idle rows where fewer requests wait.
 
 On CUDA the kernels make no such promise; there the step store defines the step.
 """
@@ -19,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,9 @@ from trim.errors import BackendError
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
 
 PAST_BUCKET = 32
+REMEMBERED_BLOCKS = 100_000
+Outputs = Literal["hidden", "logits", "likelihood"]
+READ_ROWS = 16  # rows of a pass that reads: few requests share the shape of the past and of the block
 BLOCK_BUCKETS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -60,15 +64,16 @@ class PrefixState:
     hidden
         Last hidden state at the last token, shape (hidden size,).
     logits
-        Next-token logits, shape (vocabulary,).
-    block_logprobs
-        Log-probability that the model gave to each token of the last block (the last step), shape (block,).
+        Next-token logits, shape (vocabulary,); empty where nobody reads them.
+    likelihood
+        Minimum and mean log-probability that the model gave to the tokens of the last block
+        (the last step), shape (2,); empty where nobody reads it.
     """
 
     cache: torch.Tensor
     hidden: torch.Tensor
     logits: torch.Tensor
-    block_logprobs: torch.Tensor
+    likelihood: torch.Tensor
 
     @property
     def length(self) -> int:
@@ -77,13 +82,16 @@ class PrefixState:
 
 
 class _Buffers:
-    """KV buffers of a batch for one forward pass or one decoding run; speaks the cache protocol of transformers."""
+    """KV buffers of a batch for one forward pass or one decoding run; speaks the cache protocol of transformers.
+
+    The memory is used again and again. What an earlier batch left in a masked slot is
+    finite and gets a weight of exactly zero, so it has no influence.
+    """
 
     is_compileable = False
 
-    def __init__(self, states: Sequence[PrefixState | None], past: int, room: int, like: torch.Tensor) -> None:
-        layers, _, heads, _, size = like.shape
-        self._data = like.new_zeros(layers, 2, len(states), heads, past + room, size)
+    def __init__(self, memory: torch.Tensor, states: Sequence[PrefixState | None], past: int) -> None:
+        self._data = memory
         for row, state in enumerate(states):
             if state is not None:
                 self._data[:, :, row, :, past - state.length : past] = state.cache
@@ -121,13 +129,13 @@ class PrefixReader:
     model, tokenizer
         As `load_model` returns them.
     batch_size
-        Rows of every forward pass.
-    cached_prefixes
-        How many states are kept; the least recently used go first.
+        Rows of a pass that decodes, and how many requests are answered together.
+    cache_bytes
+        How much memory the states of live prefixes may take; the least recently used go first.
     step_tag_id
         Token appended to each step before it is read (a PRM's step tag), if any.
-    likelihoods
-        Whether states hold next-token logits and block likelihoods; needs a language-model head.
+    outputs
+        What is computed beside the hidden state: nothing, next-token logits, or also likelihoods.
     """
 
     def __init__(
@@ -136,23 +144,24 @@ class PrefixReader:
         tokenizer: Any,
         *,
         batch_size: int = 64,
-        cached_prefixes: int = 4096,
+        cache_bytes: int = 1 << 30,
         step_tag_id: int | None = None,
-        likelihoods: bool = True,
+        outputs: Outputs = "logits",
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.step_tag_id = step_tag_id
-        self.likelihoods = likelihoods
+        self.outputs = outputs
         self.device = model.device
         config = model.config
         self.max_length = config.max_position_embeddings
         heads = config.num_key_value_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, device=self.device, dtype=model.dtype)
+        self._memory: dict[tuple[int, int], torch.Tensor] = {}
         self._states: OrderedDict[bytes, PrefixState] = OrderedDict()
-        self._cached_prefixes = cached_prefixes
+        self._room = cache_bytes
         self._ids: dict[bytes, list[int]] = {}
 
     def block_ids(self, prefix: Prefix) -> list[int]:
@@ -166,7 +175,7 @@ class PrefixReader:
                 ids = self.tokenizer.encode(prefix.text, add_special_tokens=False) or [self.tokenizer.eos_token_id]
                 if self.step_tag_id is not None:
                     ids = [*ids, self.step_tag_id]
-            if len(self._ids) > 16 * self._cached_prefixes:
+            if len(self._ids) >= REMEMBERED_BLOCKS:
                 self._ids.clear()
             self._ids[prefix.digest] = ids
         return ids
@@ -207,16 +216,16 @@ class PrefixReader:
                 parent = states[node.parent.digest].length if node.parent else 0
                 shapes.setdefault((round_up(parent), block_width(len(self.block_ids(node)))), []).append(node)
             for (past, width), nodes in sorted(shapes.items()):
-                for start in range(0, len(nodes), self.batch_size):
-                    self._extend(nodes[start : start + self.batch_size], past, width, states)
+                for start in range(0, len(nodes), READ_ROWS):
+                    self._extend(nodes[start : start + READ_ROWS], past, width, states)
             todo = {key: [node for node in chain if node.digest not in states] for key, chain in todo.items()}
-        while len(self._states) > self._cached_prefixes:
-            self._states.popitem(last=False)
+        while self._room < 0:
+            self._room += self._states.popitem(last=False)[1].cache.nbytes
         return [states[prefix.digest] for prefix in prefixes]
 
     def _extend(self, nodes: list[Prefix], past: int, width: int, states: dict[bytes, PrefixState]) -> None:
         """Read one block behind each node's parent, in one forward pass of fixed shape."""
-        rows = self.batch_size
+        rows = READ_ROWS
         parents = [states[node.parent.digest] if node.parent else None for node in nodes]
         blocks = [self.block_ids(node) for node in nodes]
         ids = torch.zeros(rows, width, dtype=torch.long)
@@ -226,7 +235,7 @@ class PrefixReader:
             ids[row, : len(block)] = torch.tensor(block)
             lengths[row] = parent.length if parent else 0
         ids, lengths = ids.to(self.device), lengths.to(self.device)
-        buffers = _Buffers([*parents, *[None] * (rows - len(nodes))], past, width, self._like)
+        buffers = _Buffers(self._buffer_memory(rows, past + width), parents, past)
         causal = torch.ones(width, width, dtype=torch.bool, device=self.device).tril()
         visible = torch.cat(
             [self._past_mask(lengths, past)[:, None].expand(-1, width, -1), causal.expand(rows, -1, -1)], 2
@@ -235,22 +244,44 @@ class PrefixReader:
         hidden = self._forward(ids, positions, visible, buffers)
         last = torch.tensor(sizes, device=self.device) - 1
         final = hidden[torch.arange(rows, device=self.device), last]
-        if self.likelihoods:
-            logits = self._logits(hidden)
-            logprobs = torch.log_softmax(logits[:, :-1].float(), -1).gather(2, ids[:, 1:, None])[:, :, 0]
-        else:
-            logits, logprobs = hidden.new_zeros(rows, width, 0), hidden.new_zeros(rows, width)
+        logits = self._logits(final) if self.outputs != "hidden" else hidden.new_zeros(rows, 0)
+        likelihood = hidden.new_zeros(rows, 0)
+        if self.outputs == "likelihood":
+            likelihood = self._likelihood(parents, ids, hidden, last)
         for row, (node, parent, block) in enumerate(zip(nodes, parents, blocks, strict=True)):
-            size = len(block)
-            first = logprobs.new_zeros(1)
-            if parent is not None and self.likelihoods:
-                first = torch.log_softmax(parent.logits.float(), -1)[block[0]][None]
-            states[node.digest] = self._states[node.digest] = PrefixState(
-                cache=buffers.row(row, past - (parent.length if parent else 0), past + size),
+            state = states[node.digest] = self._states[node.digest] = PrefixState(
+                cache=buffers.row(row, past - (parent.length if parent else 0), past + len(block)),
                 hidden=final[row].clone(),
-                logits=logits[row, size - 1].clone(),
-                block_logprobs=torch.cat([first, logprobs[row, : size - 1]]),
+                logits=logits[row].clone(),
+                likelihood=likelihood[row].clone(),
             )
+            self._room -= state.cache.nbytes
+
+    def _likelihood(
+        self, parents: list[PrefixState | None], ids: torch.Tensor, hidden: torch.Tensor, last: torch.Tensor
+    ) -> torch.Tensor:
+        """Return minimum and mean log-probability of each block's tokens, shape (rows, 2).
+
+        A block's first token was foreseen by the state before it. At the root there is none,
+        and nobody reads the likelihood of a problem.
+        """
+        within = self._logits(hidden[:, :-1])
+        before = torch.zeros_like(within[:, :1])
+        for row, parent in enumerate(parents):
+            if parent is not None:
+                before[row, 0] = parent.logits
+        logprobs = torch.log_softmax(torch.cat([before, within], 1).float(), -1).gather(2, ids[:, :, None])[:, :, 0]
+        inside = torch.arange(ids.shape[1], device=self.device) <= last[:, None]
+        minimum = logprobs.masked_fill(~inside, torch.inf).min(1).values
+        mean = (logprobs * inside).sum(1) / (last + 1)
+        return torch.stack([minimum, mean], 1)
+
+    def _buffer_memory(self, rows: int, length: int) -> torch.Tensor:
+        """Return the memory for KV buffers of one shape, (layers, 2, rows, kv heads, length, head size)."""
+        if (rows, length) not in self._memory:
+            layers, _, heads, _, size = self._like.shape
+            self._memory[rows, length] = self._like.new_zeros(layers, 2, rows, heads, length, size)
+        return self._memory[rows, length]
 
     def _past_mask(self, lengths: torch.Tensor, past: int) -> torch.Tensor:
         """Which slots of a left-padded past hold tokens, shape (rows, past)."""
@@ -304,7 +335,7 @@ class StepGenerator(PrefixReader):
             )
         noise = np.stack([uniforms(self.identity, prefix, replicate, room) for prefix, replicate in requests])
         idle = rows - len(requests)
-        buffers = _Buffers([*states, *[None] * idle], past, room, self._like)
+        buffers = _Buffers(self._buffer_memory(rows, past + room), states, past)
         lengths = torch.tensor([state.length for state in states] + [0] * idle, device=self.device)
         visible = torch.ones(rows, 1, past + room, dtype=torch.bool, device=self.device)
         visible[:, 0, :past] = self._past_mask(lengths, past)

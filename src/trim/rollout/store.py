@@ -105,12 +105,17 @@ class Shelf(Generic[Entry]):
             entry = self._entries[key] = self._codec.decode(*entry)
         return entry  # type: ignore[return-value]
 
-    def put(self, key: bytes, entry: Entry) -> None:
-        """Remember an entry; it reaches the disk with the next flush."""
+    def put(self, key: bytes, entry: Entry) -> Entry:
+        """Remember an entry and return it, or return the one that was there first; a flush brings it to the disk."""
+        first = self.get(key)
+        if first is not None:
+            self.counts.conflicts += first != entry
+            return first
         self._entries[key] = entry
         self._unflushed.append((key, entry))
         if len(self._unflushed) >= FLUSH_ENTRIES or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
+        return entry
 
     def flush(self) -> None:
         """Write what is not on disk yet as one more segment."""
@@ -128,14 +133,18 @@ class Shelf(Generic[Entry]):
         )
         name = f"{self._writer}-{self._segments_written:05d}"
         aside = self.folder / f"{name}.tmp"
-        pq.write_table(table, aside, compression="zstd")
+        pq.write_table(table, aside, compression="zstd", write_page_checksum=True)
         aside.replace(self.folder / f"{name}.parquet")
         self._segments_written += 1
         self._unflushed.clear()
 
     def _read(self, segment: Path) -> None:
         try:
-            table = pq.read_table(segment, schema=self._codec.schema, partitioning=None)
+            table = pq.read_table(
+                segment, schema=self._codec.schema, partitioning=None, page_checksum_verification=True
+            )
+            if any(column.null_count for column in table.columns):
+                raise pa.ArrowInvalid("a column is missing or has gaps")
         except (OSError, pa.ArrowException) as error:
             raise StoreError(
                 f"{segment}: damaged segment of the step store ({error}); delete it, its entries will be computed again"
@@ -264,6 +273,6 @@ async def _remembered(
         raise
     finally:
         del pending[key]
-    shelf.put(key, entry)
+    entry = shelf.put(key, entry)
     future.set_result(entry)
     return entry
