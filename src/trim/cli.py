@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trim.errors import TrimError
+from trim.errors import ConfigError, TrimError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
 
@@ -40,7 +40,10 @@ def config(
     content = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
     try:
         if overlay is not None:
-            update_config(content, yaml.safe_load(overlay.read_text(encoding="utf-8")) or {})
+            changes = yaml.safe_load(overlay.read_text(encoding="utf-8")) or {}
+            if not isinstance(changes, dict):
+                raise ConfigError(f"{overlay}: expected keys with values, found a {type(changes).__name__}")
+            update_config(content, changes)
         experiment = parse_config(content)
     except (TrimError, OSError, yaml.YAMLError) as error:
         typer.echo(str(error), err=True)

@@ -134,7 +134,7 @@ class LikelihoodPRM(Section):
 
     kind: Literal["likelihood"] = "likelihood"
     backbone: Literal["weak", "strong"] = Field("weak", description="which language model it starts from")
-    tuning_steps: int = Field(80, ge=0, description="the quality dial: joint steps on solutions and step labels")
+    tuning_steps: int = Field(320, ge=0, description="the quality dial: joint steps on solutions and step labels")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
 
@@ -144,7 +144,7 @@ class ClassifierPRM(Section):
 
     kind: Literal["classifier"] = "classifier"
     backbone: Literal["weak", "strong"] = Field("weak", description="which language model it starts from")
-    tuning_steps: int = Field(300, ge=0, description="optimiser steps on step labels")
+    tuning_steps: int = Field(150, ge=0, description="optimiser steps on step labels")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
 

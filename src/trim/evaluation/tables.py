@@ -34,7 +34,7 @@ ESTIMATES = (
 MEASURED = ("correct", *(name for name in ESTIMATES if name not in ("accuracy", "strong_share")))
 SWEEP = ["trained_on", "router", "variant"]
 END_POINTS = ("weak-only", "strong-only")
-RANDOM_QUERY_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 10))
+RANDOM_QUERY_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 11))
 READINGS = {"envelope": envelope_samples, "paper": paper_samples}
 METRICS = ("cpt50", "cpt80", "cpt95", "delta_ibc", "apgr")
 

@@ -26,6 +26,8 @@ def draw(quality: pd.DataFrame, reliability: pd.DataFrame, histogram: pd.DataFra
         above.plot([0, 1], [0, 1], color="0.5", linewidth=0.7, linestyle="--")
         for style, marker, colour, dataset in zip(("-", "--", "-."), "os^", palette, datasets, strict=False):
             part = reliability[(reliability["prm"] == prm) & (reliability["dataset"] == dataset)]
+            if part.empty:  # further PRMs are measured at home only
+                continue
             measures = quality[(quality["prm"] == prm) & (quality["dataset"] == dataset)].set_index("measure")["value"]
             label = f"{dataset}: AUC {measures['step AUC up to the first error']:.3f}, ECE {measures['ECE']:.3f}"
             above.plot(part["score"], part["right"], style, marker=marker, color=colour, label=label)
