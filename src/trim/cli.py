@@ -40,7 +40,11 @@ def config(
     content = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
     try:
         if overlay is not None:
-            changes = yaml.safe_load(overlay.read_text(encoding="utf-8")) or {}
+            try:
+                changes = yaml.safe_load(overlay.read_text(encoding="utf-8")) or {}
+            except yaml.MarkedYAMLError as error:
+                line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+                raise ConfigError(f"{overlay}: not valid YAML{line}: {error.problem}") from None
             if not isinstance(changes, dict):
                 raise ConfigError(f"{overlay}: expected keys with values, found a {type(changes).__name__}")
             update_config(content, changes)

@@ -28,7 +28,7 @@ def draw(curves: pd.DataFrame, dataset: str) -> Figure:
     rows = curves[curves["dataset"] == dataset]
     ends = {name: rows[rows["router"] == name].iloc[0] for name in ("weak-only", "strong-only")}
     full = float(ends["strong-only"]["strong_tokens"])
-    figure, axes = plt.subplots(figsize=(COLUMN_INCHES, 0.9 * COLUMN_INCHES))
+    figure, axes = plt.subplots(figsize=(COLUMN_INCHES, COLUMN_INCHES))
     for name, row in ends.items():
         axes.axhline(row["accuracy"], color="0.45", linewidth=0.7, linestyle=(0, (6, 3)))
         axes.annotate(
@@ -58,5 +58,5 @@ def draw(curves: pd.DataFrame, dataset: str) -> Figure:
     share.set_xlabel("strong share (%)", fontsize=7)
     share.tick_params(labelsize=6)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.08))
+    figure.legend(loc="outside lower center", ncols=3, columnspacing=1.0, handlelength=2.2)
     return figure

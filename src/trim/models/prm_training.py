@@ -27,7 +27,8 @@ from trim.models.training import (
 
 TRACES_IN_BATCH = 24
 SOLUTIONS_IN_BATCH = 16
-HEAD_STEPS = 400
+HEAD_STEPS = 200
+HELD_OUT_SHARE = 0.4
 LABEL_WEIGHT = 0.5
 
 Progress = Callable[[int, int], None]
@@ -71,7 +72,7 @@ def train_likelihood_prm(
     folder: Path,
     on_progress: Progress | None = None,
 ) -> None:
-    """Tune a language model jointly on right solutions and on step labels, then refit its head.
+    """Tune a language model jointly on right solutions and on step labels, then fit a new head.
 
     The skill to verify comes from the solutions, through the likelihood; labels mostly
     calibrate. `spec.tuning_steps` is the quality dial.
@@ -84,8 +85,12 @@ def train_likelihood_prm(
     model, tokenizer = load_model(backbone)
     head = LikelihoodHead(model.config.hidden_size)
     stream = SolutionStream(tokenizer, families, mix, SOLUTIONS_IN_BATCH, seed)
-    encoded = [_encode(tokenizer, trace, None) for trace in traces]
     rng = random.Random(seed)
+    # The last head is fitted on traces that the model was not tuned on: it could not be calibrated on others.
+    problems = sorted({trace.problem for trace in traces})
+    held_out = set(rng.sample(problems, round(HELD_OUT_SHARE * len(problems))))
+    encoded = [_encode(tokenizer, trace, None) for trace in traces if trace.problem not in held_out]
+    unseen = [_encode(tokenizer, trace, None) for trace in traces if trace.problem in held_out]
     model.train()
     optimiser = Optimiser(
         model, max(spec.tuning_steps, 1), spec.learning_rate, spec.matrix_learning_rate, 0.5, list(head.parameters())
@@ -101,7 +106,8 @@ def train_likelihood_prm(
         if on_progress is not None:
             on_progress(position + 1, spec.tuning_steps)
     model.eval()
-    _refit(model, head, encoded)
+    head = LikelihoodHead(model.config.hidden_size)
+    _fit_head(model, head, unseen)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     save_file(head.state_dict(), folder / HEAD_FILE)
@@ -129,13 +135,13 @@ def _judge(model: Any, head: LikelihoodHead, batch: Sequence[_Encoded]) -> tuple
     return head(*features), labels
 
 
-def _refit(model: Any, head: LikelihoodHead, encoded: Sequence[_Encoded]) -> None:
-    """Fit the head alone on all traces, so that it is calibrated for the model as it is now."""
+def _fit_head(model: Any, head: LikelihoodHead, encoded: Sequence[_Encoded]) -> None:
+    """Fit a head for the model as it is now; weight decay keeps it from learning the traces by heart."""
     by_length = sorted(encoded, key=lambda trace: len(trace.ids))
     with torch.no_grad():
         parts = [_features(model, batch) for batch in batched(by_length, 4 * TRACES_IN_BATCH)]
     *features, labels = (torch.cat(column) for column in zip(*parts, strict=True))
-    optimiser = torch.optim.AdamW(head.parameters(), lr=1e-2, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=1e-2, weight_decay=0.3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, HEAD_STEPS)
     for _ in range(HEAD_STEPS):
         loss = binary_cross_entropy_with_logits(head(*features), labels)

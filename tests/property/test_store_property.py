@@ -1,0 +1,73 @@
+"""Whatever is put, flushed and opened again, a shelf holds what came first."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trim.models.protocols import FinishReason, Step
+from trim.rollout.store import STEPS, Shelf
+
+STEP = st.builds(
+    Step,
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    st.lists(st.integers(0, 2**31 - 1), max_size=3).map(tuple),
+    st.integers(0, 100),
+    st.sampled_from(FinishReason),
+)
+PUT = st.tuples(st.just("put"), st.integers(0, 5), STEP)
+ACTION = st.one_of(PUT, PUT, st.just(("flush",)), st.just(("reopen",)), st.just(("kill",)))
+
+
+def key(i: int) -> bytes:
+    return bytes([i]) * 16
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ACTION, max_size=25))
+def test_a_shelf_is_a_dictionary_in_which_the_first_entry_counts(actions: list[tuple]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        shelf = Shelf(Path(folder), STEPS)
+        on_disk: dict[int, Step] = {}
+        known: dict[int, Step] = {}
+        for action in actions:
+            match action:
+                case ("put", i, step):
+                    known.setdefault(i, step)
+                    assert shelf.put(key(i), step) == known[i]
+                case ("flush",):
+                    shelf.flush()
+                    on_disk = dict(known)
+                case ("reopen",):
+                    shelf.flush()
+                    on_disk = dict(known)
+                    shelf = Shelf(Path(folder), STEPS)
+                case ("kill",):
+                    known = dict(on_disk)
+                    shelf = Shelf(Path(folder), STEPS)
+            assert [shelf.get(key(i)) for i in range(6)] == [known.get(i) for i in range(6)]
+            assert len(shelf) == len(known)
+        again = Shelf(Path(folder), STEPS)
+        assert {i: again.get(key(i)) for i in range(6) if again.get(key(i))} == on_disk
+        assert again.counts.conflicts == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), STEP, st.booleans()), max_size=20))
+def test_of_several_writers_the_one_that_opened_first_counts(puts: list[tuple[int, int, Step, bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        writers = [Shelf(Path(folder), STEPS) for _ in range(3)]
+        own: list[dict[int, Step]] = [{}, {}, {}]
+        for writer, i, step, flush in puts:
+            own[writer].setdefault(i, step)
+            writers[writer].put(key(i), step)
+            if flush:
+                writers[writer].flush()
+        for writer in writers:
+            writer.flush()
+        expected = own[2] | own[1] | own[0]
+        merged = Shelf(Path(folder), STEPS)
+        assert {i: merged.get(key(i)) for i in range(4) if merged.get(key(i))} == expected
+        disagreeing = sum(own[w][i] != expected[i] for w in range(3) for i in own[w])
+        assert merged.counts.conflicts == disagreeing

@@ -1,0 +1,324 @@
+"""Every rule, alone and on one core: what it leaves, and that it is what the whole run on four cores left."""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from run_rule import run_rule
+from smoke import RESULTS, ROOT, contents
+
+from trim.problems.arithmetic import parse_program, step_labels
+from trim.problems.problem import read_problems
+from trim.problems.splits import SPLIT_RANGES, split_of
+
+SIZES = {"prm_train": 24, "router_train": 12, "dev": 12, "test": 24}
+SHARDS = ("--set-scatter", "shard=3")
+SECOND = "2-of-3"
+KEYS = ["problem_id", "replicate", "behaviour", "position"]
+COSTS = [
+    "strong_tokens",
+    "weak_tokens",
+    "discarded_tokens",
+    "prm_tokens",
+    "strong_prefill_tokens",
+    "strong_calls",
+    "weak_calls",
+    "prm_calls",
+]
+ROUTERS = {
+    "weak-only": "untrained",
+    "strong-only": "untrained",
+    "random-step": "untrained",
+    "first-error-oracle": "untrained",
+    "trim-thr": "arith",
+    "one-step-takeover": "arith",
+}
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def origin(path: Path) -> dict[str, Any]:
+    """Provenance that a Parquet file carries."""
+    return json.loads(pq.read_schema(path).metadata[b"trim"])
+
+
+def assert_same(tree: Path, smoke_run: Path, *paths: Path) -> None:
+    for path in paths:
+        if (smoke_run / path).is_dir():
+            assert contents(tree / path) == contents(smoke_run / path)
+        else:
+            assert (tree / path).read_bytes() == (smoke_run / path).read_bytes()
+
+
+def part_of(problems: Path, scatteritem: str) -> set[str]:
+    """Ids of the problems of one part."""
+    index, _, count = scatteritem.partition("-of-")
+    return {problem.id for problem in read_problems(problems)[int(index) - 1 :: int(count)]}
+
+
+def rows_of(table: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
+    return table[table["problem_id"].isin(ids)].sort_values(KEYS, ignore_index=True)
+
+
+def test_prepare_dataset(smoke_copy: Path, smoke_run: Path) -> None:
+    folder = RESULTS / "problems/arith"
+    run_rule("prepare_dataset", smoke_copy, *(folder / f"{split}.jsonl" for split in SIZES), folder / "manifest.json")
+    assert_same(smoke_copy, smoke_run, folder)
+    manifest = read_json(smoke_copy / folder / "manifest.json")
+    seen: set[str] = set()
+    for split, size in SIZES.items():
+        path = smoke_copy / folder / f"{split}.jsonl"
+        problems = read_problems(path)
+        entry = manifest["splits"][split]
+        assert (entry["problems"], entry["file"]) == (size, path.name) == (len(problems), path.name)
+        assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert {split_of(problem.fingerprint) for problem in problems} == {split}
+        assert len({problem.id for problem in problems}) == size
+        fingerprints = {problem.fingerprint for problem in problems}
+        assert len(fingerprints) == size
+        assert not fingerprints & seen
+        seen |= fingerprints
+        for problem in problems:
+            assert problem.answer == str(parse_program(problem.text).results[-1])
+    assert manifest["lm_train"]["hash_percent"] == [SPLIT_RANGES["lm_train"][0], SPLIT_RANGES["lm_train"][-1]]
+    assert manifest["licence"]
+
+
+def test_train_language_model(smoke_copy: Path, smoke_run: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = RESULTS / "models/weak"
+    run_rule("train_language_model", smoke_copy, folder)
+    assert_same(smoke_copy, smoke_run, folder / "model.safetensors", folder / "tokenizer.json", folder / "metrics.json")
+    model = AutoModelForCausalLM.from_pretrained(smoke_copy / folder, local_files_only=True)
+    assert type(model).__name__ == "Qwen2ForCausalLM"
+    assert model.config.hidden_size == 32
+    assert AutoTokenizer.from_pretrained(smoke_copy / folder, local_files_only=True).chat_template
+    metrics = read_json(smoke_copy / folder / "metrics.json")
+    assert metrics["parameters"] == sum(weights.numel() for weights in model.parameters())
+    assert metrics["picked"] in metrics["snapshots"]
+    low, high = metrics["accuracy_band"]
+    assert metrics["in_band"] == (low <= metrics["picked"]["accuracy"] <= high)
+    assert not [name for name in contents(smoke_copy / folder) if Path(name).suffix in (".bin", ".pt", ".pkl")]
+
+
+@pytest.mark.parametrize("name", ["verifier", "classifier", "sharp"])
+def test_train_prm(name: str, smoke_copy: Path, smoke_run: Path) -> None:
+    from trim.models.prm import load_judge
+
+    folder = RESULTS / f"models/prm-{name}"
+    run_rule("train_prm", smoke_copy, folder)
+    if (smoke_run / folder).is_dir():  # sharp is not among the PRMs that the smoke config reports on
+        assert_same(smoke_copy, smoke_run, folder)
+    described = read_json(smoke_copy / folder / "prm.json")
+    assert described["kind"] == ("classifier" if name == "classifier" else "likelihood")
+    assert described["backbone"] == ("strong" if name == "sharp" else "weak")
+    architecture = read_json(smoke_copy / folder / "config.json")["architectures"]
+    assert architecture == ["Qwen2ForProcessRewardModel" if name == "classifier" else "Qwen2ForCausalLM"]
+    rollouts = pd.read_parquet(smoke_copy / RESULTS / "rollouts/arith.prm_train.parquet")
+    assert read_json(smoke_copy / folder / "metrics.json")["traces"] == len(rollouts.groupby(KEYS[:3]))
+    assert load_judge(smoke_copy / folder, batch_size=4)
+
+
+def test_collect_rollouts(smoke_copy: Path) -> None:
+    """A part by itself, with nothing in the store, is that part of the whole."""
+    shutil.rmtree(smoke_copy / "step_store")
+    target = RESULTS / f"rollouts/shards/arith.test.{SECOND}.parquet"
+    run_rule("collect_rollouts", smoke_copy, target, options=SHARDS)
+    whole = pd.read_parquet(smoke_copy / RESULTS / "rollouts/arith.test.parquet")
+    problems = smoke_copy / RESULTS / "problems/arith/test.jsonl"
+    ids = part_of(problems, SECOND)
+    steps = pd.read_parquet(smoke_copy / target)
+    assert set(steps["problem_id"]) == ids
+    pd.testing.assert_frame_equal(rows_of(steps, ids), rows_of(whole, ids))
+
+    texts = {problem.id: problem.text for problem in read_problems(problems)}
+    solutions = steps.groupby(["problem_id", "replicate", "behaviour"])
+    assert len(solutions) == len(ids) * 3
+    for (problem, _, behaviour), solution in solutions:
+        assert list(solution["position"]) == list(range(len(solution)))
+        assert list(solution["valid"]) == step_labels(texts[problem], list(solution["text"]))
+        authors = {"weak-only": {"weak"}, "strong-only": {"strong"}, "mixed": {"weak", "strong"}}[behaviour]
+        assert set(solution["author"]) <= authors
+        assert len(solution) <= 6
+        assert all(text.endswith("\n\n") for text in solution["text"][:-1])
+        assert solution["tokens"].between(1, 16).all()
+    assert {"weak", "strong"} == set(steps.loc[steps["behaviour"] == "mixed", "author"])
+    assert origin(smoke_copy / target)["packages"]["torch"]
+
+
+def test_score_rollouts(smoke_copy: Path) -> None:
+    """A part by itself, with nothing in the store, is that part of the whole, to the last bit of every score."""
+    shutil.rmtree(smoke_copy / "step_store")
+    target = RESULTS / f"scores/shards/verifier/arith.test.{SECOND}.parquet"
+    run_rule("score_rollouts", smoke_copy, target, options=SHARDS)
+    whole = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
+    ids = part_of(smoke_copy / RESULTS / "problems/arith/test.jsonl", SECOND)
+    scores = pd.read_parquet(smoke_copy / target)
+    assert set(scores["problem_id"]) == ids
+    pd.testing.assert_frame_equal(rows_of(scores, ids), rows_of(whole, ids), check_exact=True)
+    assert scores["score"].between(0, 1).all()
+    assert scores["score"].nunique() > 10
+
+
+@pytest.mark.parametrize(("rule", "room"), [("gather_rollouts", "rollouts"), ("gather_scores", "scores/verifier")])
+def test_gather(rule: str, room: str, smoke_copy: Path, smoke_run: Path) -> None:
+    target = RESULTS / room / "arith.test.parquet"
+    table = pq.read_table(smoke_copy / target)
+    shuffled = np.random.default_rng(0).permutation(table.num_rows)
+    head, _, tail = room.partition("/")
+    shards = smoke_copy / RESULTS / head / "shards" / tail
+    shards.mkdir(parents=True, exist_ok=True)
+    for index in range(3):
+        pq.write_table(table.take(shuffled[index::3]), shards / f"arith.test.{index + 1}-of-3.parquet")
+    run_rule(rule, smoke_copy, target, options=SHARDS)
+    assert_same(smoke_copy, smoke_run, target)
+    steps = pd.read_parquet(smoke_copy / target)
+    assert not steps.duplicated(KEYS).any()
+    assert steps[KEYS].equals(steps[KEYS].sort_values(KEYS, ignore_index=True))
+
+
+def test_fit_thresholds(smoke_copy: Path, smoke_run: Path) -> None:
+    target = RESULTS / "routers/trim-thr/arith/thresholds.json"
+    run_rule("fit_thresholds", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+    thresholds = read_json(smoke_copy / target)["thresholds"]
+    assert list(thresholds) == ["default", "hull", "per-token"]
+    assert set(thresholds["hull"]) <= set(thresholds["default"])
+    scores = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.router_train.parquet")
+    drafts = scores[scores["behaviour"] == "weak-only"]
+    regenerated = [(drafts["score"] < threshold).mean() for threshold in thresholds["default"]]
+    assert regenerated == sorted(set(regenerated))
+    assert 0 < regenerated[0] < regenerated[-1] < 1
+    assert len(thresholds["default"]) <= 4
+
+
+def test_evaluate_router(smoke_copy: Path, smoke_run: Path) -> None:
+    """With nothing in the store: what the rollouts and the other routers put there changes no step."""
+    shutil.rmtree(smoke_copy / "step_store")
+    target = RESULTS / "episodes/trim-thr/arith/arith.parquet"
+    run_rule("evaluate_router", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+def test_episodes_add_up(router: str, smoke_run: Path) -> None:
+    path = smoke_run / RESULTS / f"episodes/{router}/{ROUTERS[router]}/arith.parquet"
+    episodes = pd.read_parquet(path)
+    thresholds = read_json(smoke_run / RESULTS / "routers/trim-thr/arith/thresholds.json")["thresholds"]
+    points = {
+        "random-step": 2,
+        "trim-thr": sum(map(len, thresholds.values())),
+        "one-step-takeover": len(thresholds["default"]),
+    }.get(router, 1)
+    keys = ["variant", "operating_point", "problem_id", "replicate"]
+    assert not episodes.duplicated(keys).any()
+    assert len(episodes) == points * SIZES["test"]
+    assert (episodes[COSTS] >= 0).all(axis=None)
+    assert (episodes["authors"].str.len() == episodes["steps"]).all()
+    assert (episodes["authors"].str.count("s") == episodes["strong_calls"]).all()
+    assert ((episodes["strong_calls"] == 0) == (episodes["strong_tokens"] == 0)).all()
+    assert (episodes["correct"] <= episodes["answer"].notna()).all()
+    discarded = episodes["weak_calls"] - episodes["authors"].str.count("w")
+    assert ((discarded == 0) == (episodes["discarded_tokens"] == 0)).all()
+    match router:
+        case "weak-only":
+            assert (episodes["strong_tokens"] == 0).all()
+        case "strong-only":
+            assert (episodes[["weak_tokens", "discarded_tokens"]] == 0).all(axis=None)
+        case "trim-thr":
+            assert (episodes["prm_calls"] == episodes["weak_calls"]).all()
+        case "one-step-takeover":
+            assert episodes["authors"].str.fullmatch("w*s*").all()
+    if router not in ("trim-thr", "one-step-takeover"):
+        assert (episodes["prm_tokens"] == 0).all()
+    assert origin(path)["config_hash"]
+
+
+def test_rollouts_and_episodes_of_the_models_alone_are_the_same_solutions(smoke_run: Path) -> None:
+    steps = pd.read_parquet(smoke_run / RESULTS / "rollouts/arith.test.parquet")
+    for router, tokens in {"weak-only": "weak_tokens", "strong-only": "strong_tokens"}.items():
+        episodes = pd.read_parquet(smoke_run / RESULTS / f"episodes/{router}/untrained/arith.parquet")
+        alone = steps[steps["behaviour"] == router].groupby("problem_id")["tokens"].sum()
+        assert alone.to_dict() == episodes.set_index("problem_id")[tokens].to_dict()
+
+
+def test_compute_metrics(smoke_copy: Path, smoke_run: Path) -> None:
+    names = ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "strong_calls.csv")
+    targets = [RESULTS / "tables" / name for name in names]
+    run_rule("compute_metrics", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    curves = pd.read_csv(smoke_copy / targets[0])
+    head = ["pair", "dataset", "trained_on", "router", "variant", "seed", "operating_point"]
+    assert list(curves)[:9] == [*head, "n_problems", "n_replicates"]
+    estimates = ["accuracy", "strong_share", *COSTS[:4], "strong_calls"]
+    for name in estimates:
+        assert (curves[f"{name}_lo"] <= curves[name] + 1e-9).all(), name
+        assert (curves[name] <= curves[f"{name}_hi"] + 1e-9).all(), name
+    assert not curves.duplicated(head).any()
+    for dataset, size in {"arith": 24, "arith-words": 16}.items():
+        rows = curves[curves["dataset"] == dataset]
+        assert set(rows["router"]) == {*ROUTERS, "random-query"}
+        assert (rows["n_problems"] == size).all()
+        assert (rows["n_replicates"] == 1).all()
+        strong = rows[rows["router"] == "strong-only"].iloc[0]
+        assert strong["strong_share"] == 1
+        for router, trained_on in ROUTERS.items():
+            episodes = pd.read_parquet(smoke_copy / RESULTS / f"episodes/{router}/{trained_on}/{dataset}.parquet")
+            means = episodes.groupby(["variant", "operating_point"])["strong_tokens"].mean()
+            found = rows[rows["router"] == router].set_index(["variant", "operating_point"])["strong_tokens"]
+            assert len(found) == len(means)
+            np.testing.assert_allclose(found.sort_index(), means.sort_index(), rtol=1e-5)
+    main = pd.read_csv(smoke_copy / targets[1])
+    columns = [*head[:5], "reading", "weak_accuracy", "strong_accuracy", "cpt50", "cpt80", "cpt95", "delta_ibc", "apgr"]
+    assert [name for name in main if not re.search("_(lo|hi)$", name)][: len(columns)] == columns
+    assert set(main["reading"]) == {"envelope", "paper"}
+    undefined = main["strong_accuracy"] <= main["weak_accuracy"]
+    assert main.loc[undefined, ["cpt50", "delta_ibc", "apgr"]].isna().all(axis=None)
+    assert main.loc[undefined, "reason"].notna().all()
+
+
+def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / f"tables/prm_{name}.csv" for name in ("quality", "reliability", "histogram")]
+    run_rule("measure_prm", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    quality, reliability, histogram = (pd.read_csv(smoke_copy / target) for target in targets)
+    for table in (quality, reliability, histogram):
+        pairs = set(table[["prm", "dataset"]].itertuples(index=False, name=None))
+        assert pairs == {(prm, dataset) for prm in ("verifier", "classifier") for dataset in ("arith", "arith-words")}
+    steps = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
+    mine = histogram[(histogram["prm"] == "verifier") & (histogram["dataset"] == "arith")]
+    assert mine["right"].sum() == steps["valid"].sum()
+    assert mine["wrong"].sum() == (~steps["valid"].astype(bool)).sum()
+
+
+@pytest.mark.parametrize(
+    ("rule", "figure"),
+    [
+        ("plot_accuracy_vs_cost", "accuracy_vs_cost_arith-words"),
+        ("plot_strong_calls", "strong_calls_arith"),
+        ("plot_prm_reliability", "prm_reliability"),
+    ],
+)
+def test_figures(rule: str, figure: str, smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("models", "rollouts", "scores", "episodes", "problems"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / f"figures/{figure}.{kind}" for kind in ("pdf", "png")]
+    run_rule(rule, smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+
+
+def test_every_rule_is_tested() -> None:
+    files = (ROOT / "workflow/rules").glob("*.smk")
+    rules = {name for path in files for name in re.findall(r"^rule (\w+):", path.read_text(encoding="utf-8"), re.M)}
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert {rule for rule in rules if f'"{rule}"' not in tests} == set()

@@ -1,0 +1,287 @@
+"""The algorithm of the paper on scripted models: who writes what, and what it costs."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import pytest
+
+from trim.errors import BackendError
+from trim.models.protocols import FinishReason, Prefix, Score, Step
+from trim.problems.problem import Problem
+from trim.rollout.engine import (
+    Action,
+    Author,
+    Costs,
+    Episode,
+    History,
+    ModelPair,
+    Reads,
+    Run,
+    solve,
+    solve_all,
+)
+from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
+from trim.routers.threshold import Threshold
+
+MakePair = Callable[[], ModelPair]
+MakeProblems = Callable[[int], list[Problem]]
+PROBLEM = Problem("p", "toy", "add", "7", "00000000")
+
+
+@dataclass
+class Script:
+    """A model that writes given steps by position."""
+
+    identity: str
+    steps: list[Step]
+
+    async def step(self, prefix: Prefix, replicate: int) -> Step:
+        return replace(self.steps[prefix.depth], prompt_tokens=100 * (prefix.depth + 1))
+
+
+@dataclass
+class Judge:
+    """A scorer that knows a score for each text."""
+
+    scores: dict[str, float]
+    identity: str = "judge"
+
+    async def score(self, prefix: Prefix, step: str) -> Score:
+        return Score(self.scores[step], 1000 * (prefix.depth + 1))
+
+
+def step(text: str, tokens: int, finish: FinishReason | None = None) -> Step:
+    ended = FinishReason.SEPARATOR if text.endswith("\n\n") else FinishReason.END_OF_SEQUENCE
+    return Step(text, tuple(range(tokens)), 0, finish or ended)
+
+
+@dataclass(frozen=True)
+class HistoryThreshold:
+    """A threshold on the lowest score of the history and the draft."""
+
+    threshold: float
+    reads = Reads.HISTORY
+
+    def wants_draft(self, history: History) -> bool:
+        return True
+
+    def decide(self, history: History, draft: Step, score: float | None) -> Action:
+        seen = [kept.score for kept in history.kept] + [score]
+        return Action.REGENERATE if min(s for s in seen if s is not None) < self.threshold else Action.KEEP
+
+
+def toy_pair() -> ModelPair:
+    weak = Script("weak", [step("w0\n\n", 3), step("w1\n\n", 5), step("\\boxed{7}", 4)])
+    strong = Script("strong", [step("s0\n\n", 11), step("s1\n\n", 13), step("\\boxed{8}", 17)])
+    scores = {"w0\n\n": 0.9, "w1\n\n": 0.2, "\\boxed{7}": 0.6, "s0\n\n": 0.3, "s1\n\n": 0.95}
+    return ModelPair(weak, strong, Judge(scores))
+
+
+def run(router, pair: ModelPair, max_steps: int = 30) -> Episode:
+    return asyncio.run(solve(PROBLEM, router, pair, 0, max_steps))
+
+
+def authors(episode: Episode) -> str:
+    return "".join(kept.author[0] for kept in episode.kept)
+
+
+def test_a_draft_below_the_threshold_is_discarded_and_written_again() -> None:
+    episode = run(Threshold(0.5), toy_pair())
+    assert [kept.step.text for kept in episode.kept] == ["w0\n\n", "s1\n\n", "\\boxed{7}"]
+    assert authors(episode) == "wsw"
+    assert [kept.draft.text for kept in episode.kept if kept.draft] == ["w0\n\n", "w1\n\n", "\\boxed{7}"]
+    assert [kept.draft_score for kept in episode.kept] == [0.9, 0.2, 0.6]
+    assert [kept.score for kept in episode.kept] == [0.9, None, 0.6]  # nobody asked for the strong step's
+    assert episode.answer == "7"
+    assert episode.costs == Costs(
+        strong_tokens=13,
+        weak_tokens=3 + 4,
+        discarded_tokens=5,
+        prm_tokens=1000 + 2000 + 3000,
+        strong_prefill_tokens=200,
+        strong_calls=1,
+        weak_calls=3,
+        prm_calls=3,
+    )
+
+
+def test_the_threshold_itself_is_kept() -> None:
+    assert authors(run(Threshold(0.6), toy_pair())) == "wsw"
+    assert authors(run(Threshold(0.6000001), toy_pair())) == "wss"
+
+
+def test_a_router_of_the_history_sees_the_strong_steps_score_and_pays_for_it() -> None:
+    # s1 scores 0.95, so w0's 0.9 stays the lowest of the kept steps.
+    episode = run(HistoryThreshold(0.5), toy_pair())
+    assert authors(episode) == "wsw"
+    assert [kept.score for kept in episode.kept] == [0.9, 0.95, 0.6]
+    assert episode.costs.prm_tokens == 1000 + 2000 + 2000 + 3000
+    assert episode.costs.prm_calls == 4
+    # s0 scores 0.3: from there on the history is below any higher threshold.
+    episode = run(HistoryThreshold(0.95), toy_pair())
+    assert authors(episode) == "sss"
+    assert [kept.score for kept in episode.kept] == [0.3, 0.95, None]  # nobody decides after the last step
+    assert episode.costs.prm_calls == 3 + 2
+
+
+def test_after_a_takeover_nothing_is_drafted_or_scored() -> None:
+    episode = run(OneStepTakeover(0.5), toy_pair())
+    assert authors(episode) == "wss"
+    assert [kept.draft is None for kept in episode.kept] == [False, False, True]
+    assert episode.answer == "8"
+    assert episode.costs == Costs(
+        strong_tokens=13 + 17,
+        weak_tokens=3,
+        discarded_tokens=5,
+        prm_tokens=1000 + 2000,
+        strong_prefill_tokens=200 + 300,
+        strong_calls=2,
+        weak_calls=2,
+        prm_calls=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "is_final"),
+    [
+        ("w0\n\n", FinishReason.SEPARATOR, False),
+        ("w0", FinishReason.END_OF_SEQUENCE, True),
+        ("w0", FinishReason.LENGTH, True),
+        ("\\boxed{7}\n\n", FinishReason.SEPARATOR, True),
+        ("\\boxed{7\n\n", FinishReason.SEPARATOR, False),
+    ],
+)
+def test_an_episode_ends_with_a_final_step(text: str, finish: FinishReason, is_final: bool) -> None:
+    pair = toy_pair()
+    pair.weak.steps[0] = step(text, 2, finish)
+    episode = run(WeakOnly(), pair)
+    assert len(episode.kept) == (1 if is_final else 3)
+    assert episode.kept[0].step.is_final is is_final
+
+
+def test_a_final_draft_that_is_discarded_ends_nothing() -> None:
+    pair = toy_pair()
+    pair.weak.steps[1] = step("\\boxed{3}", 6)
+    pair.prm.scores["\\boxed{3}"] = 0.1
+    episode = run(Threshold(0.5), pair)
+    assert authors(episode) == "wsw"
+    assert episode.answer == "7"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_an_episode_ends_at_max_steps(limit: int) -> None:
+    episode = run(WeakOnly(), toy_pair(), max_steps=limit)
+    assert len(episode.kept) == limit
+    assert episode.costs.weak_tokens == sum([3, 5, 4][:limit])
+    assert episode.answer == ("7" if limit == 3 else None)
+
+
+def test_a_router_that_reads_scores_needs_a_prm() -> None:
+    pair = replace(toy_pair(), prm=None)
+    assert authors(run(WeakOnly(), pair)) == "www"
+    with pytest.raises(BackendError, match="no PRM"):
+        run(Threshold(0.5), pair)
+
+
+# --- many episodes of scripted models ---------------------------------------------------
+
+ROUTERS = [
+    WeakOnly(),
+    StrongOnly(),
+    RandomStep(0.4),
+    OneStepTakeover(0.3),
+    Threshold(0.3),
+    Threshold(0.7),
+    HistoryThreshold(0.3),
+]
+
+
+@pytest.mark.parametrize("router", ROUTERS, ids=lambda router: type(router).__name__)
+def test_every_token_and_call_is_counted(router, scripted_pair: MakePair, make_problems: MakeProblems) -> None:
+    total = dict.fromkeys((field.name for field in fields(Costs)), 0)
+    pair = scripted_pair()
+    for episode in solve_all([Run(p, router, r) for p in make_problems(20) for r in range(2)], pair, 5):
+        kept = episode.kept
+        weak, strong = ([k for k in kept if k.author is author] for author in Author)
+        assert all(k.step is k.draft and k.score == k.draft_score for k in weak)
+        audit = {
+            "strong_tokens": sum(len(k.step.token_ids) for k in strong),
+            "weak_tokens": sum(len(k.step.token_ids) for k in weak),
+            "discarded_tokens": sum(len(k.draft.token_ids) for k in strong if k.draft),
+            "strong_prefill_tokens": sum(k.step.prompt_tokens for k in strong),
+            "strong_calls": len(strong),
+            "weak_calls": sum(k.draft is not None for k in kept),
+        }
+        for name, value in audit.items():
+            assert getattr(episode.costs, name) == value
+        # The history is what the models were shown.
+        prefix = Prefix.of(episode.problem.text)
+        for k in kept:
+            assert k.step.prompt_tokens == 10 + len(episode.problem.text) + 7 * prefix.depth
+            prefix = prefix.extend(k.step.text)
+        assert len(kept) == 5 or kept[-1].step.is_final
+        assert not any(k.step.is_final for k in kept[:-1])
+        for name in total:
+            total[name] += getattr(episode.costs, name)
+    assert total["weak_calls"] == len(pair.weak.calls)
+    assert total["strong_calls"] == len(pair.strong.calls)
+    assert total["prm_calls"] == len(pair.prm.calls)
+    assert total["prm_tokens"] == sum(score.prompt_tokens for *_, score in pair.prm.calls)
+    assert (total["prm_calls"] > 0) == (router.reads is not Reads.NOTHING)
+
+
+@pytest.mark.parametrize(("threshold", "equal"), [(0.0, WeakOnly()), (1.000001, StrongOnly())])
+def test_extreme_thresholds_are_the_models_alone(
+    threshold: float, equal, scripted_pair: MakePair, make_problems: MakeProblems
+) -> None:
+    problems = make_problems(30)
+    ours, alone = (
+        [[k.step for k in e.kept] for e in solve_all([Run(p, router, 0) for p in problems], scripted_pair(), 30)]
+        for router in (Threshold(threshold), equal)
+    )
+    assert ours == alone
+    assert len({len(steps) for steps in alone}) > 2
+
+
+def test_routers_that_reach_the_same_prefix_see_the_same_draft(
+    scripted_pair: MakePair, make_problems: MakeProblems
+) -> None:
+    runs = [Run(p, Threshold(k), 0) for p in make_problems(30) for k in (0.2, 0.6)]
+    episodes = solve_all(runs, scripted_pair(), 30)
+    for low, high in zip(episodes[::2], episodes[1::2], strict=True):
+        parted = next((i for i, (a, b) in enumerate(zip(authors(low), authors(high), strict=False)) if a != b), 99)
+        shared = slice(0, parted + 1)
+        assert [k.draft for k in low.kept[shared]] == [k.draft for k in high.kept[shared]]
+    assert any(authors(a) != authors(b) for a, b in zip(episodes[::2], episodes[1::2], strict=True))
+
+
+def test_episodes_come_back_in_the_order_of_the_runs_with_progress(
+    scripted_pair: MakePair, make_problems: MakeProblems
+) -> None:
+    seen: list[tuple[int, int]] = []
+    runs = [Run(p, WeakOnly(), r) for p in make_problems(15) for r in (0, 1)]
+    episodes = solve_all(runs, scripted_pair(), 30, lambda done, total: seen.append((done, total)))
+    assert [(e.problem, e.replicate) for e in episodes] == [(run.problem, run.replicate) for run in runs]
+    assert seen == [(i + 1, 30) for i in range(30)]
+
+
+def test_more_runs_than_places_are_all_solved(
+    monkeypatch: pytest.MonkeyPatch, scripted_pair: MakePair, make_problems: MakeProblems
+) -> None:
+    runs = [Run(p, Threshold(0.5), 0) for p in make_problems(25)]
+    free = solve_all(runs, scripted_pair(), 30)
+    monkeypatch.setattr("trim.rollout.engine.CONCURRENT_EPISODES", 3)
+    assert solve_all(runs, scripted_pair(), 30) == free
+
+
+def test_an_error_of_a_model_is_reported_as_it_is(scripted_pair: MakePair, make_problems: MakeProblems) -> None:
+    class Failing:
+        identity = "failing"
+
+        async def step(self, prefix: Prefix, replicate: int) -> Step:
+            raise BackendError("the server is gone")
+
+    pair = replace(scripted_pair(), strong=Failing())
+    with pytest.raises(BackendError, match="the server is gone"):
+        solve_all([Run(p, Threshold(0.5), 0) for p in make_problems(10)], pair, 30)

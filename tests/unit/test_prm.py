@@ -1,0 +1,229 @@
+"""Process reward models: trained for two steps, saved, loaded, and asked."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trim.config import ArithmeticFamily, ClassifierPRM, LikelihoodPRM
+from trim.models.batching import BatchedStepScorer, BatchLoop
+from trim.models.prm import StepJudge, load_judge
+from trim.models.prm_training import Trace, train_classifier_prm, train_likelihood_prm
+from trim.models.protocols import Prefix, Score
+from trim.models.tiny import STEP_TAG
+from trim.problems.arithmetic import draw_program, step_labels
+
+FAMILY = ArithmeticFamily(min_steps=1, max_steps=5)
+KINDS = ("likelihood", "classifier")
+
+
+def make_traces(count: int) -> list[Trace]:
+    """Solutions, every other one with a wrong result in the middle."""
+    rng, traces = random.Random(11), []
+    for i in range(count):
+        program = draw_program(FAMILY, rng)
+        text, steps = program.render("symbols"), program.steps()
+        if i % 2:
+            wrong = len(steps) // 2 - 1 if len(steps) > 2 else 0
+            steps[wrong] = steps[wrong].replace("=", "=1", 1)
+        traces.append(Trace(text, tuple(steps), tuple(step_labels(text, steps))))
+    return traces
+
+
+TRACES = make_traces(40)
+
+
+def train(
+    kind: str, backbone: Path, folder: Path, steps: int = 2, seed: str = "seed", traces: Sequence[Trace] = TRACES
+) -> Path:
+    if kind == "likelihood":
+        spec = LikelihoodPRM(tuning_steps=steps)
+        train_likelihood_prm(spec, backbone, traces, {"a": FAMILY}, {"a": 1.0}, seed, folder)
+    else:
+        train_classifier_prm(ClassifierPRM(tuning_steps=steps), backbone, traces, seed, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {kind: train(kind, model_folders["strong"], tmp_path_factory.mktemp(kind)) for kind in KINDS}
+
+
+def prefixes(traces: Sequence[Trace]) -> list[Prefix]:
+    """Return every step to judge, as the prefix that ends with it."""
+    return [Prefix.of(t.problem, *t.steps[: i + 1]) for t in traces for i in range(len(t.steps))]
+
+
+def judge_all(judge: StepJudge, requests: Sequence[Prefix]) -> dict[bytes, Score]:
+    buckets: dict[Any, list[Prefix]] = {}
+    for prefix in requests:
+        buckets.setdefault(judge.bucket(prefix), []).append(prefix)
+    scores = {}
+    for bucket in buckets.values():
+        for start in range(0, len(bucket), judge.batch_size):
+            batch = bucket[start : start + judge.batch_size]
+            scores.update(zip((p.digest for p in batch), judge.run(batch), strict=True))
+    return scores
+
+
+def test_traces_hold_right_and_wrong_steps() -> None:
+    labels = [label for trace in TRACES for label in trace.labels]
+    assert 0.1 < sum(labels) / len(labels) < 0.9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_probabilities_of_single_steps(folders: dict[str, Path], kind: str) -> None:
+    scores = judge_all(load_judge(folders[kind], batch_size=16), prefixes(TRACES))
+    assert all(0 <= score.value <= 1 for score in scores.values())
+    assert len({score.value for score in scores.values()}) > 0.8 * len(scores)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_score_does_not_depend_on_the_batch_or_the_cache(folders: dict[str, Path], kind: str) -> None:
+    asked = prefixes(TRACES[:25])
+    together = judge_all(load_judge(folders[kind], batch_size=8), asked)
+    shuffled = random.Random(1).sample(asked, len(asked))
+    assert judge_all(load_judge(folders[kind], batch_size=8), shuffled) == together
+    forgetful = load_judge(folders[kind], batch_size=8, cache_bytes=0)
+    for prefix in asked[::6]:
+        assert forgetful.run([prefix]) == [together[prefix.digest]]
+
+
+def reference_scores(folder: Path, kind: str, trace: Trace) -> list[float]:
+    """Score a trace in one plain forward pass over its tokens."""
+    from safetensors.torch import load_file
+    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
+    chat = [{"role": "user", "content": trace.problem}]
+    ids = tokenizer.encode(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+    spans = []
+    for step in trace.steps:
+        block = tokenizer.encode(step) + [tag] * (kind == "classifier")
+        spans.append((len(ids), len(ids) + len(block)))
+        ids = ids + block
+    with torch.no_grad():
+        if kind == "classifier":
+            w = load_file(folder / "model.safetensors")
+            hidden = AutoModel.from_pretrained(folder)(torch.tensor([ids])).last_hidden_state[0]
+            inner = torch.relu(hidden @ w["score.0.weight"].T + w["score.0.bias"])
+            right = (inner @ w["score.2.weight"].T + w["score.2.bias"]).softmax(-1)[:, 1]
+            return [float(right[end - 1]) for _, end in spans]
+        w = load_file(folder / "prm_head.safetensors")
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        output = model(torch.tensor([ids]), output_hidden_states=True)
+        logprobs = output.logits[0].log_softmax(-1)
+        scores = []
+        for start, end in spans:
+            own = torch.stack([logprobs[i - 1, ids[i]] for i in range(start, end)])
+            features = [output.hidden_states[-1][0, end - 1], -(-own.min()).sqrt()[None], -(-own.mean()).sqrt()[None]]
+            inner = torch.tanh(w["layers.0.weight"] @ torch.cat(features) + w["layers.0.bias"])
+            scores.append(float(torch.sigmoid(w["layers.2.weight"] @ inner + w["layers.2.bias"])))
+        return scores
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_agree_with_a_plain_forward_pass(folders: dict[str, Path], kind: str) -> None:
+    judge = load_judge(folders[kind], batch_size=4)
+    for trace in TRACES[:6]:
+        ours = [judge.run([prefix])[0].value for prefix in prefixes([trace])]
+        assert ours == pytest.approx(reference_scores(folders[kind], kind, trace), abs=2e-5)
+
+
+def test_the_step_tag_stands_once_behind_each_step(folders: dict[str, Path], tokenizer: Any) -> None:
+    tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
+    classifier, likelihood = (load_judge(folders[kind], batch_size=4) for kind in ("classifier", "likelihood"))
+    for prefix in prefixes(TRACES[:5]):
+        plain = tokenizer.encode(prefix.text)
+        assert classifier.block_ids(prefix) == [*plain, tag]
+        assert likelihood.block_ids(prefix) == plain
+        read = classifier.run([prefix])[0].prompt_tokens
+        assert read == likelihood.run([prefix])[0].prompt_tokens + prefix.depth
+    root = Prefix.of(TRACES[0].problem)
+    assert tag not in classifier.block_ids(root)
+    assert classifier.block_ids(root.extend("")) == [tokenizer.eos_token_id, tag]
+
+
+def test_a_scorer_gives_one_score_a_step(folders: dict[str, Path]) -> None:
+    import asyncio
+
+    from trim.evaluation.episodes import score_steps
+
+    judge = load_judge(folders["likelihood"], batch_size=4)
+    trace = max(TRACES, key=lambda t: len(t.steps))
+    scorer = BatchedStepScorer(judge, "prm", BatchLoop())
+    scores = asyncio.run(score_steps(trace.problem, trace.steps, scorer))
+    assert scores == [judge.run([prefix])[0].value for prefix in prefixes([trace])]
+
+
+def test_a_classifier_has_the_layout_of_qwens_process_reward_model(folders: dict[str, Path]) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModel
+
+    folder = folders["classifier"]
+    config = json.loads((folder / "config.json").read_text())
+    assert config["architectures"] == ["Qwen2ForProcessRewardModel"]
+    assert config["model_type"] == "qwen2"
+    weights = load_file(folder / "model.safetensors")
+    heads = {name: tuple(tensor.shape) for name, tensor in weights.items() if not name.startswith("model.")}
+    assert heads == {
+        "score.0.weight": (32, 32),
+        "score.0.bias": (32,),
+        "score.2.weight": (2, 32),
+        "score.2.bias": (2,),
+    }
+    body = AutoModel.from_pretrained(folder).state_dict()
+    assert {f"model.{name}" for name in body} == set(weights) - set(heads)
+    assert all(torch.equal(tensor, weights[f"model.{name}"]) for name, tensor in body.items())
+
+
+def test_a_likelihood_prm_is_a_language_model_beside_its_head(folders: dict[str, Path]) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _, info = AutoModelForCausalLM.from_pretrained(folders["likelihood"], output_loading_info=True)
+    assert not any(info.values())
+    assert AutoTokenizer.from_pretrained(folders["likelihood"]).chat_template
+    assert (folders["likelihood"] / "prm_head.safetensors").exists()
+    assert json.loads((folders["likelihood"] / "prm.json").read_text())["tuning_steps"] == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_is_a_function_of_the_seed(
+    folders: dict[str, Path], model_folders: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    again = train(kind, model_folders["strong"], tmp_path / "again")
+    other = train(kind, model_folders["strong"], tmp_path / "other", seed="another")
+    for name in ("model.safetensors", "prm.json", *(["prm_head.safetensors"] * (kind == "likelihood"))):
+        assert (again / name).read_bytes() == (folders[kind] / name).read_bytes()
+    assert (other / "model.safetensors").read_bytes() != (again / "model.safetensors").read_bytes()
+
+
+def test_without_tuning_a_likelihood_prm_keeps_its_backbone_and_calibrates_its_head(
+    model_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    folder = train("likelihood", model_folders["strong"], tmp_path / "untuned", steps=0, traces=make_traces(200))
+    before, after = (load_file(f / "model.safetensors") for f in (model_folders["strong"], folder))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    scores = judge_all(load_judge(folder, batch_size=16), prefixes(TRACES))
+    values = torch.tensor([scores[prefix.digest].value for prefix in prefixes(TRACES)])
+    labels = torch.tensor([label for trace in TRACES for label in trace.labels])
+    assert values.mean() == pytest.approx(labels.float().mean(), abs=0.06)
+    assert values[labels].mean() > values[~labels].mean() + 0.3
+
+
+def test_tuning_a_classifier_lowers_its_loss(model_folders: dict[str, Path], tmp_path: Path) -> None:
+    def loss(steps: int) -> float:
+        judge = load_judge(train("classifier", model_folders["weak"], tmp_path / str(steps), steps), batch_size=16)
+        scores = judge_all(judge, prefixes(TRACES))
+        labels = [label for trace in TRACES for label in trace.labels]
+        values = torch.tensor([scores[prefix.digest].value for prefix in prefixes(TRACES)]).double()
+        return float(torch.nn.functional.binary_cross_entropy(values, torch.tensor(labels).double()))
+
+    assert loss(25) < 0.9 * loss(1)

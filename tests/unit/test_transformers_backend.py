@@ -1,0 +1,347 @@
+"""Steps and prefix states of a random tiny model: bit for bit, whatever else is computed."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trim.config import ArithmeticFamily, PretrainedModel, Sampling
+from trim.errors import BackendError
+from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
+from trim.models.transformers_backend import (
+    PrefixReader,
+    PrefixState,
+    StepGenerator,
+    block_width,
+    load_model,
+    sample,
+    uniforms,
+)
+from trim.problems.arithmetic import draw_problems
+from trim.problems.problem import Problem
+from trim.rollout.engine import Episode, ModelPair, Router, Run, solve_all
+from trim.rollout.pair import open_pair
+from trim.rollout.store import StepStore
+from trim.routers.controls import StrongOnly, WeakOnly
+from trim.routers.threshold import Threshold
+
+HOT = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_step_tokens=12)
+GREEDY = Sampling(temperature=0.0, max_step_tokens=12)
+LONG = Sampling(temperature=1.0, top_p=1.0, top_k=40, max_step_tokens=48)  # most steps end before
+Request = tuple[Prefix, int]
+
+
+def problems(count: int) -> list[Problem]:
+    family = ArithmeticFamily(min_steps=1, max_steps=9)
+    return [problem for problem, _ in zip(draw_problems("p", family, random.Random(3)), range(count), strict=False)]
+
+
+@pytest.fixture(scope="module")
+def loaded(model_folders: dict[str, Path]) -> tuple[Any, Any]:
+    return load_model(model_folders["strong"])
+
+
+def generator(loaded: tuple[Any, Any], sampling: Sampling = HOT, identity: str = "m", **reader: Any) -> StepGenerator:
+    return StepGenerator(*loaded, identity, sampling, **{"batch_size": 8, **reader})
+
+
+def answer(backend: StepGenerator, requests: Sequence[Request]) -> dict[tuple[bytes, int], Step]:
+    """Run requests in batches, as the batch loop would."""
+    buckets: dict[Any, list[Request]] = {}
+    for request in requests:
+        buckets.setdefault(backend.bucket(request), []).append(request)
+    steps = {}
+    for bucket in buckets.values():
+        for start in range(0, len(bucket), backend.batch_size):
+            batch = bucket[start : start + backend.batch_size]
+            for (prefix, replicate), step in zip(batch, backend.run(batch), strict=True):
+                steps[prefix.digest, replicate] = step
+    return steps
+
+
+@pytest.fixture(scope="module")
+def asked(loaded: tuple[Any, Any]) -> list[Request]:
+    """Requests at several depths, along solutions that the model itself wrote."""
+    backend, requests = generator(loaded), []
+    prefixes = [Prefix.of(problem.text) for problem in problems(14)]
+    for _ in range(4):
+        requests += [(prefix, replicate) for prefix in prefixes for replicate in (0, 1)]
+        steps = answer(backend, [(prefix, 0) for prefix in prefixes])
+        prefixes = [prefix.extend(steps[prefix.digest, 0].text) for prefix in prefixes]
+    return requests
+
+
+@pytest.fixture(scope="module")
+def steps(loaded: tuple[Any, Any], asked: list[Request]) -> dict[tuple[bytes, int], Step]:
+    return answer(generator(loaded), asked)
+
+
+def same(a: PrefixState, b: PrefixState) -> bool:
+    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(PrefixState))
+
+
+def test_a_step_does_not_depend_on_its_batch(
+    loaded: tuple[Any, Any], asked: list[Request], steps: dict[tuple[bytes, int], Step]
+) -> None:
+    shuffled = random.Random(1).sample(asked, len(asked))
+    assert answer(generator(loaded), shuffled) == steps  # other company, other rows
+    assert answer(generator(loaded), asked[::-7]) == {(p.digest, r): steps[p.digest, r] for p, r in asked[::-7]}
+    cold = generator(loaded)
+    for prefix, replicate in asked[::9]:  # alone
+        assert cold.run([(prefix, replicate)]) == [steps[prefix.digest, replicate]]
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 20_000])
+def test_a_step_does_not_depend_on_what_is_cached(
+    loaded: tuple[Any, Any], asked: list[Request], steps: dict[tuple[bytes, int], Step], cache_bytes: int
+) -> None:
+    warm = generator(loaded)
+    answer(warm, asked)
+    assert answer(warm, asked[::3]) == {(p.digest, r): steps[p.digest, r] for p, r in asked[::3]}
+    evicting = generator(loaded, cache_bytes=cache_bytes)
+    assert answer(evicting, random.Random(2).sample(asked, len(asked))) == steps
+
+
+def test_the_state_of_a_prefix_does_not_depend_on_its_batch_or_the_cache(
+    loaded: tuple[Any, Any], asked: list[Request]
+) -> None:
+    prefixes = [prefix for prefix, _ in asked[::2]]
+    outputs: Any = "likelihood"
+    states = PrefixReader(*loaded, batch_size=8, outputs=outputs).read(prefixes)
+    alone = PrefixReader(*loaded, batch_size=8, outputs=outputs, cache_bytes=0)
+    backwards = PrefixReader(*loaded, batch_size=8, outputs=outputs).read(prefixes[::-1])[::-1]
+    assert len({state.length for state in states}) > 10
+    for prefix, state, other in list(zip(prefixes, states, backwards, strict=True))[::3]:
+        assert same(state, other)
+        assert same(state, alone.read([prefix])[0])
+
+
+def test_states_agree_with_a_plain_forward_pass(loaded: tuple[Any, Any], asked: list[Request]) -> None:
+    model, _ = loaded
+    reader = PrefixReader(*loaded, batch_size=8, outputs="likelihood")
+    for prefix in [prefix for prefix, _ in asked[::5]]:
+        state = reader.read([prefix])[0]
+        blocks = [reader.block_ids(node) for node in prefix.lineage()]
+        ids = sum(blocks, [])
+        with torch.inference_mode():
+            output = model(torch.tensor([ids]), output_hidden_states=True)
+        assert state.length == len(ids) == reader.length(prefix)
+        torch.testing.assert_close(state.hidden, output.hidden_states[-1][0, -1], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(state.logits, output.logits[0, -1], atol=1e-4, rtol=1e-4)
+        if prefix.depth:
+            logprobs = output.logits.log_softmax(-1)[0, :-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
+            own = logprobs[-len(blocks[-1]) :]
+            expected = torch.stack([own.min(), own.mean()])
+            torch.testing.assert_close(state.likelihood, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_another_replicate_or_identity_draws_anew(
+    loaded: tuple[Any, Any], asked: list[Request], steps: dict[tuple[bytes, int], Step]
+) -> None:
+    roots = [prefix for prefix, _ in asked[::2]]
+    differ = sum(steps[p.digest, 0].token_ids != steps[p.digest, 1].token_ids for p in roots)
+    assert differ > 0.9 * len(roots)
+    renamed = answer(generator(loaded, identity="another"), [(p, 0) for p in roots])
+    assert sum(renamed[key].token_ids != steps[key].token_ids for key in renamed) > 0.9 * len(roots)
+    assert len({step.token_ids for step in steps.values()}) > 0.9 * len(steps)  # every prefix has draws of its own
+
+
+def test_draws_are_a_pure_function() -> None:
+    prefix = Prefix.of("problem", "step\n\n")
+    first = uniforms("m", prefix, 0, 500)
+    assert (first[:200] == uniforms("m", Prefix.of("problem", "step\n\n"), 0, 200)).all()
+    assert ((0 <= first) & (first < 1)).all()
+    assert abs(first.mean() - 0.5) < 0.06
+    for other in (("n", prefix, 0), ("m", prefix, 1), ("m", Prefix.of("problem"), 0)):
+        assert (uniforms(*other, 500) != first).all()
+
+
+def test_greedy_steps_are_what_generate_writes(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    backend = generator(loaded, GREEDY)
+    compared = 0
+    for problem in problems(6):
+        prefix = Prefix.of(problem.text)
+        for _ in range(3):
+            ids = sum((backend.block_ids(node) for node in prefix.lineage()), [])
+            with torch.inference_mode():
+                written = model.generate(
+                    torch.tensor([ids]),
+                    attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+                    do_sample=False,
+                    max_new_tokens=12,
+                    pad_token_id=tokenizer.pad_token_id,
+                )[0, len(ids) :].tolist()
+            (step,) = backend.run([(prefix, 0)])
+            assert list(step.token_ids) == written[: step.tokens]
+            assert step.prompt_tokens == len(ids)
+            assert step.tokens == len(written) or SEPARATOR in step.text
+            compared += step.tokens
+            prefix = prefix.extend(step.text)
+    assert compared > 60
+
+
+def test_what_a_step_says_of_itself(
+    loaded: tuple[Any, Any], asked: list[Request], steps: dict[tuple[bytes, int], Step]
+) -> None:
+    _, tokenizer = loaded
+    for prefix, replicate in asked:
+        step = steps[prefix.digest, replicate]
+        ended = step.token_ids[-1] == tokenizer.eos_token_id
+        assert tokenizer.eos_token_id not in step.token_ids[:-1]
+        kept = step.token_ids[:-1] if ended else step.token_ids
+        assert step.text == tokenizer.decode(kept, skip_special_tokens=True)
+        assert 1 <= step.tokens <= 12
+        separated = SEPARATOR in "".join(tokenizer.decode([i]) for i in kept)
+        reason = FinishReason.END_OF_SEQUENCE if ended else FinishReason.LENGTH
+        assert step.finish is (FinishReason.SEPARATOR if separated else reason)
+        assert (step.finish is FinishReason.LENGTH) <= (step.tokens == 12)
+        chat = [{"role": "user", "content": prefix.problem_text}]
+        prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True)["input_ids"]
+        # A step that is empty (special tokens have no text) is read as one token.
+        texts = [len(tokenizer.encode(text)) or 1 for text in prefix.steps]
+        assert step.prompt_tokens == len(prompt) + sum(texts)
+    assert all(count > 3 for count in Counter(step.finish for step in steps.values()).values())
+    assert {step.finish for step in steps.values()} == set(FinishReason)
+
+
+def test_a_prefix_that_fills_the_context_is_an_error(loaded: tuple[Any, Any]) -> None:
+    backend = generator(loaded)
+    backend.max_length = 64
+    prefix = Prefix.of("1 " + "a+1 " * 3 + "?")
+    backend.run([(prefix, 0)])
+    with pytest.raises(BackendError, match=r"within the model's 64 tokens; lower max_steps or max_step_tokens"):
+        backend.run([(prefix.extend("a:1+1=2\n\n" * 6), 0)])
+
+
+def test_a_block_that_fits_no_shape_is_an_error() -> None:
+    assert [block_width(n) for n in (1, 8, 9, 2048)] == [8, 8, 16, 2048]
+    with pytest.raises(BackendError, match="2049 tokens"):
+        block_width(2049)
+
+
+# --- sampling ---------------------------------------------------------------------------
+
+
+def naive(logits: np.ndarray, draw: float, sampling: Sampling) -> int:
+    """Return the token that a draw falls on: tokens by falling probability, cut by top-k, then by top-p."""
+    order = sorted(range(len(logits)), key=lambda i: -logits[i])[: sampling.top_k or len(logits)]
+    weights = [float(np.exp((float(logits[i]) - float(logits.max())) / sampling.temperature)) for i in order]
+    nucleus, mass = [], 0.0
+    for token, weight in zip(order, weights, strict=True):
+        nucleus.append((token, weight))
+        mass += weight
+        if mass >= sampling.top_p * sum(weights):
+            break
+    left = draw * mass
+    for token, weight in nucleus:
+        left -= weight
+        if left < 0:
+            return token
+    return nucleus[-1][0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    vocabulary=st.integers(2, 40),
+    temperature=st.sampled_from([0.3, 0.7, 1.0, 2.0]),
+    top_p=st.floats(0.05, 1),
+    top_k=st.integers(0, 50),
+)
+def test_sampling_agrees_with_a_naive_one(
+    seed: int, vocabulary: int, temperature: float, top_p: float, top_k: int
+) -> None:
+    numbers = np.random.default_rng(seed)
+    sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k)
+    logits = numbers.normal(0, 3, (6, vocabulary)).astype(np.float32)
+    draws = numbers.random(6)
+    draws[0], draws[1] = 0.0, np.nextafter(1, 0)
+    ours = sample(torch.from_numpy(logits), torch.from_numpy(draws), sampling).tolist()
+    assert ours == [naive(row, draw, sampling) for row, draw in zip(logits, draws, strict=True)]
+
+
+def test_frequencies_are_the_probabilities() -> None:
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0, 1.5])
+    draws = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    sampling = Sampling(temperature=0.5, top_p=1.0, top_k=4)
+    tokens = sample(logits.expand(20_000, -1), draws, sampling)
+    share = torch.bincount(tokens, minlength=5) / 20_000
+    weights = torch.exp(logits / 0.5) * torch.tensor([1, 1, 1, 0, 1])
+    torch.testing.assert_close(share, weights / weights.sum(), atol=1e-4, rtol=0)
+
+
+def test_a_nucleus_is_the_smallest_set_that_reaches_its_mass() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]], dtype=torch.float64))
+    draws = torch.linspace(0, 0.999, 400, dtype=torch.float64)
+    for top_p, kept in [(0.4, {0}), (0.6, {0, 1}), (0.79, {0, 1}), (0.81, {0, 1, 2}), (1.0, {0, 1, 2, 3})]:
+        tokens = sample(logits.expand(400, -1), draws, Sampling(temperature=1, top_p=top_p, top_k=0))
+        assert set(tokens.tolist()) == kept
+
+
+# --- the pair, whole --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def verifier(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PRM with a random head."""
+    from trim.config import ClassifierPRM
+    from trim.models.prm_training import train_classifier_prm
+
+    folder = tmp_path_factory.mktemp("prm")
+    train_classifier_prm(ClassifierPRM(tuning_steps=0), model_folders["weak"], [], "seed", folder)
+    return folder
+
+
+def open_models(
+    folders: dict[str, Path], prm: Path, store: Path, *, offline: bool = False
+) -> tuple[ModelPair, StepStore]:
+    opened = StepStore(store, "part", offline)
+    weak, strong = (PretrainedModel(name=str(folders[role])) for role in ("weak", "strong"))
+    return open_pair(weak, strong, {"prm": prm}, LONG, opened, batch_size=8), opened
+
+
+def solutions(episodes: Sequence[Episode]) -> list[list[tuple[int, ...]]]:
+    return [[kept.step.token_ids for kept in episode.kept] for episode in episodes]
+
+
+@pytest.mark.parametrize(("threshold", "equal"), [(0.0, WeakOnly()), (1.000001, StrongOnly())])
+def test_extreme_thresholds_are_the_models_alone(
+    model_folders: dict[str, Path], verifier: Path, tmp_path: Path, threshold: float, equal: Router
+) -> None:
+    some = problems(12)
+    # Two stores: nothing is shared, everything is computed twice.
+    ours, alone = (
+        solve_all([Run(p, r, 0) for p in some], open_models(model_folders, verifier, tmp_path / name)[0], 4)
+        for name, r in (("ours", Threshold(threshold)), ("alone", equal))
+    )
+    assert solutions(ours) == solutions(alone)
+    for episode, other in zip(ours, alone, strict=True):
+        assert episode.costs.strong_tokens == other.costs.strong_tokens
+        assert episode.costs.weak_tokens == other.costs.weak_tokens
+        assert episode.costs.prm_calls == len(episode.kept)
+    assert len({len(solution) for solution in solutions(alone)}) > 1
+
+
+def test_episodes_are_the_same_in_any_company_and_from_the_store(
+    model_folders: dict[str, Path], verifier: Path, tmp_path: Path
+) -> None:
+    runs = [Run(p, Threshold(k), r) for p in problems(8) for k in (0.4, 0.6) for r in (0, 1)]
+    pair, store = open_models(model_folders, verifier, tmp_path / "first")
+    together = solve_all(runs, pair, 4)
+    assert 0 < sum(e.costs.strong_calls for e in together) < sum(len(e.kept) for e in together)
+    store.flush()
+    assert store.misses > 50
+    pair, _ = open_models(model_folders, verifier, tmp_path / "first", offline=True)
+    assert solve_all(runs, pair, 4) == together
+    pair, _ = open_models(model_folders, verifier, tmp_path / "second")
+    for i in random.Random(5).sample(range(len(runs)), 6):
+        assert solve_all([runs[i]], pair, 4) == [together[i]]

@@ -1,0 +1,158 @@
+"""The smoke run of the whole DAG, and what Snakemake says about the workflow without running it."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_rules, snakemake
+
+RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
+TARGETS = {"all", "tables", "figures"}
+SECTIONS = ("output", "log", "benchmark", "conda", "threads", "resources", "message")
+TABLES = ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "prm_quality.csv")
+FIGURES = ("accuracy_vs_cost_arith", "accuracy_vs_cost_arith-words", "strong_calls_arith", "prm_reliability")
+
+
+def rules() -> dict[str, str]:
+    """Text of every rule of the workflow, by name."""
+    files = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+    return {name: body for path in files for name, body in RULE.findall(path.read_text(encoding="utf-8"))}
+
+
+def sections(body: str) -> dict[str, list[str]]:
+    """Entries of each section of a rule; only those at the outermost level."""
+    found: dict[str, list[str]] = {}
+    for line in body.splitlines():
+        if match := re.match(r"    (\w+):(.*)", line):
+            found[match[1]] = [match[2].strip()] if match[2].strip() else []
+        elif re.match(r"        [^\s)#]", line):
+            found[list(found)[-1]].append(line.strip())
+    return found
+
+
+WORKING_RULES = {name: sections(body) for name, body in rules().items() if name not in TARGETS}
+
+
+def test_every_table_and_figure_of_the_smoke_run_has_content(smoke_run: Path) -> None:
+    for name in TABLES:
+        path = smoke_run / RESULTS / "tables" / name
+        rows = len(pd.read_csv(path)) if path.suffix == ".csv" else path.read_text().count(r"\\")
+        assert rows > 1, name
+    for name in FIGURES:
+        assert (smoke_run / RESULTS / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (smoke_run / RESULTS / f"figures/{name}.png").stat().st_size > 10_000
+
+
+def test_the_smoke_run_leaves_nothing_but_results_and_the_step_store(smoke_run: Path) -> None:
+    known = {*CHECKOUT, "output.txt", ".snakemake", "results", "step_store"}
+    assert {path.name for path in smoke_run.iterdir()} == known
+    asides = [path for room in ("results", "step_store") for path in (smoke_run / room).rglob("*.tmp")]
+    assert not asides
+    assert not list((smoke_run / RESULTS).rglob("shards/*.parquet"))
+
+
+def test_a_second_run_does_nothing(smoke_run: Path) -> None:
+    assert "Nothing to be done" in snakemake(smoke_run)
+
+
+def test_tables_and_figures_are_targets_that_need_no_model(smoke_copy: Path) -> None:
+    shutil.rmtree(smoke_copy / RESULTS / "models")
+    assert "Nothing to be done" in snakemake(smoke_copy, "--dry-run", targets=("tables", "figures"))
+
+
+def test_lint_is_clean(smoke_run: Path) -> None:
+    assert "good condition" in snakemake(smoke_run, "--lint")
+
+
+def test_the_report_is_built(smoke_copy: Path) -> None:
+    snakemake(smoke_copy, "--report", "report.html")
+    report = (smoke_copy / "report.html").read_text(encoding="utf-8")
+    for expected in ("accuracy_vs_cost_arith.png", "main.csv", "Diagnostics"):
+        assert expected in report
+
+
+@pytest.mark.parametrize("overlay", ["", *sorted(path.name for path in (ROOT / "config").glob("*.yaml"))])
+def test_every_config_gives_a_whole_plan(overlay: str, tmp_path: Path) -> None:
+    tree = checkout(tmp_path / "checkout")
+    content = (tree / "config" / overlay).read_text() if overlay else "{}"
+    changes = yaml.safe_load(content)
+    (tree / "config" / "smoke.yaml").write_text("{}")  # on top of the default experiment, not of the smoke one
+    planned = planned_rules(snakemake(tree, "--dry-run", changes=changes))
+    assert {"prepare_dataset", "collect_rollouts", "evaluate_router", "compute_metrics"} <= set(planned)
+
+
+def test_there_are_rules() -> None:
+    assert len(WORKING_RULES) >= 13
+    assert TARGETS <= set(rules())
+
+
+@pytest.mark.parametrize("name", WORKING_RULES)
+def test_every_rule_says_what_it_needs_and_leaves(name: str) -> None:
+    rule = WORKING_RULES[name]
+    for section in SECTIONS:
+        assert rule.get(section), section
+    for section in ("input", "output"):
+        for entry in rule.get(section, []):
+            assert re.match(r"\w+=|\*\*|unpack\(", entry), f"{section} without a name: {entry}"
+    resources = {entry.split("=")[0] for entry in rule["resources"]}
+    assert {"mem_mb", "runtime"} <= resources
+
+
+@pytest.mark.parametrize("name", WORKING_RULES)
+def test_every_rule_has_a_thin_script_and_an_environment(name: str) -> None:
+    rule = WORKING_RULES[name]
+    script, conda = (ROOT / "workflow/rules" / rule[key][0].strip('"') for key in ("script", "conda"))
+    assert conda.resolve().is_file()
+    assert len(script.read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_every_script_belongs_to_a_rule() -> None:
+    used = {Path(rule["script"][0].strip('"')).name for rule in WORKING_RULES.values()}
+    assert used == {path.name for path in (ROOT / "workflow/scripts").glob("*.py")}
+
+
+def test_every_stage_version_is_used() -> None:
+    common = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
+    stages = set(re.findall(r'"(\w+)": \d+', common.split("STAGE = {")[1].split("}")[0]))
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
+    assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
+
+
+CHANGES = {
+    "bootstrap": ({"bootstrap": {"resamples": 50}}, {"compute_metrics", "plot_accuracy_vs_cost", "plot_strong_calls"}),
+    "replicates": (
+        {"replicates": {"test": 3}},
+        {
+            "collect_rollouts",
+            "gather_rollouts",
+            "score_rollouts",
+            "gather_scores",
+            "measure_prm",
+            "plot_prm_reliability",
+            "evaluate_router",
+            "compute_metrics",
+            "plot_accuracy_vs_cost",
+            "plot_strong_calls",
+        },
+    ),
+    "random_shares": (
+        {"routers": {"random_shares": [0.5]}},
+        {"evaluate_router", "compute_metrics", "plot_accuracy_vs_cost", "plot_strong_calls"},
+    ),
+    "where the store is": ({"step_store": "elsewhere", "offline": True}, set()),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_of_the_config_reruns_what_depends_on_it(what: str, smoke_copy: Path) -> None:
+    changes, expected = CHANGES[what]
+    assert set(planned_rules(snakemake(smoke_copy, "--dry-run", changes=changes))) == expected
+
+
+def test_a_change_of_a_figure_script_redraws_that_figure_alone(smoke_copy: Path) -> None:
+    script = smoke_copy / "workflow/scripts/plot_strong_calls.py"
+    script.write_text(script.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+    assert set(planned_rules(snakemake(smoke_copy, "--dry-run"))) == {"plot_strong_calls"}
