@@ -15,14 +15,14 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs")
+CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "src")
 RESULTS = Path("results/smoke")
 
 
-def environment() -> dict[str, str]:
-    """Environment in which `python` and `snakemake` are those of the tests and `trim` is this checkout's."""
+def environment(tree: Path) -> dict[str, str]:
+    """Environment in which `python` and `snakemake` are those of the tests, and `trim` is the copy in the checkout."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "OMP_WAIT_POLICY": "PASSIVE"}
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(tree / "src"), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def checkout(folder: Path) -> Path:
@@ -63,7 +63,7 @@ def snakemake(
     done = subprocess.run(
         [*command, "--", *map(str, targets)],
         cwd=tree,
-        env=environment(),
+        env=environment(tree),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

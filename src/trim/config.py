@@ -280,6 +280,8 @@ def parse_config(content: Mapping[str, Any]) -> Experiment:
     ConfigError
         One sentence that names each wrong key and says what is wrong with it.
     """
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"config: expected keys with values, found a {type(content).__name__}")
     try:
         return Experiment.model_validate(dict(content))
     except ValidationError as error:

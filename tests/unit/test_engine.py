@@ -111,18 +111,18 @@ def test_the_threshold_itself_is_kept() -> None:
     assert authors(run(Threshold(0.6000001), toy_pair())) == "wss"
 
 
-def test_a_router_of_the_history_sees_the_strong_steps_score_and_pays_for_it() -> None:
+def test_a_router_of_the_history_sees_the_strong_steps_score_with_the_next_call() -> None:
     # s1 scores 0.95, so w0's 0.9 stays the lowest of the kept steps.
     episode = run(HistoryThreshold(0.5), toy_pair())
     assert authors(episode) == "wsw"
     assert [kept.score for kept in episode.kept] == [0.9, 0.95, 0.6]
-    assert episode.costs.prm_tokens == 1000 + 2000 + 2000 + 3000
-    assert episode.costs.prm_calls == 4
+    assert episode.costs.prm_tokens == 1000 + 2000 + 3000  # one call a draft, which returns both scores
+    assert episode.costs.prm_calls == 3
     # s0 scores 0.3: from there on the history is below any higher threshold.
     episode = run(HistoryThreshold(0.95), toy_pair())
     assert authors(episode) == "sss"
     assert [kept.score for kept in episode.kept] == [0.3, 0.95, None]  # nobody decides after the last step
-    assert episode.costs.prm_calls == 3 + 2
+    assert episode.costs.prm_calls == 3
 
 
 def test_after_a_takeover_nothing_is_drafted_or_scored() -> None:
@@ -226,8 +226,10 @@ def test_every_token_and_call_is_counted(router, scripted_pair: MakePair, make_p
             total[name] += getattr(episode.costs, name)
     assert total["weak_calls"] == len(pair.weak.calls)
     assert total["strong_calls"] == len(pair.strong.calls)
-    assert total["prm_calls"] == len(pair.prm.calls)
-    assert total["prm_tokens"] == sum(score.prompt_tokens for *_, score in pair.prm.calls)
+    # The score of a strong step comes with the next draft's, in one call.
+    paid = [score for _, text, score in pair.prm.calls if not text.startswith("strong")]
+    assert total["prm_calls"] == len(paid)
+    assert total["prm_tokens"] == sum(score.prompt_tokens for score in paid)
     assert (total["prm_calls"] > 0) == (router.reads is not Reads.NOTHING)
 
 

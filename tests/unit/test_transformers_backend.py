@@ -124,6 +124,25 @@ def test_the_state_of_a_prefix_does_not_depend_on_its_batch_or_the_cache(
         assert same(state, alone.read([prefix])[0])
 
 
+def test_every_pass_has_a_fixed_number_of_rows(loaded: tuple[Any, Any], asked: list[Request]) -> None:
+    # Another number of rows changes the last bits of logits, which seldom shows in the token that is drawn.
+    model, _ = loaded
+    shapes: set[tuple[int, int]] = set()
+
+    def note(module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        shapes.add(tuple(named["input_ids"].shape))
+
+    hook = model.base_model.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        answer(generator(loaded), asked)
+        generator(loaded).run(asked[:1])
+    finally:
+        hook.remove()
+    assert {rows for rows, width in shapes if width == 1} == {8}  # decoding
+    assert len({rows for rows, width in shapes if width > 1}) == 1  # reading
+    assert {width for _, width in shapes} <= {1, 8, 16, 32, 64}
+
+
 def test_states_agree_with_a_plain_forward_pass(loaded: tuple[Any, Any], asked: list[Request]) -> None:
     model, _ = loaded
     reader = PrefixReader(*loaded, batch_size=8, outputs="likelihood")

@@ -48,7 +48,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
             return subprocess.Popen(
                 command,
                 cwd=tree,
-                env=environment(),
+                env=environment(tree),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

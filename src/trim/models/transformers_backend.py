@@ -44,6 +44,7 @@ def load_model(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # a classifier's head is loaded apart, and reported as unexpected here
     loading = {"revision": revision, "local_files_only": offline}
     kind = AutoModelForCausalLM if head else AutoModel
     # Eager attention is plain matrix products and a softmax: the fewest ways to depend on the batch.

@@ -168,8 +168,9 @@ async def solve(problem: Problem, router: Router, pair: ModelPair, replicate: in
         else:
             step = costs.regenerated(await pair.strong.step(prefix, replicate))
             score = None
-            if router.reads is Reads.HISTORY and not step.is_final:
-                score = costs.read(await _prm(pair).score(prefix, step.text))
+            if router.reads is Reads.HISTORY and not step.is_final and len(history.kept) + 1 < max_steps:
+                # The next call reads this step anyway, and returns its score beside the draft's: nothing to add.
+                score = (await _prm(pair).score(prefix, step.text)).value
             kept = KeptStep(step, Author.STRONG, score, draft, draft_score)
         history.kept.append(kept)
         if kept.step.is_final or len(history.kept) == max_steps:
