@@ -2,9 +2,8 @@
 
     python benchmarks/generation.py [--models results/embedded/models] [--problems 256]
 
-Trains nothing: without trained models it takes random weights of the same shape and says so. Both ways write whole
-solutions of the same problems with the same sampling on one thread. Steps of the backend do not depend on what else
-is in their batch; what `generate` writes does.
+Trains nothing: without trained models it takes random weights of the same shape and says so. Both ways solve the same
+problems with the same sampling on one thread. Our steps do not depend on what else is in their batch; `generate`'s do.
 """
 
 from __future__ import annotations

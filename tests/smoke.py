@@ -57,8 +57,9 @@ def snakemake(
     """
     overlays = ["config/smoke.yaml"]
     if changes is not None:
-        (tree / "changes.yaml").write_text(yaml.safe_dump(dict(changes)), encoding="utf-8")
-        overlays.append("changes.yaml")
+        overlay = tree.with_name(f"{tree.name} changed.yaml")
+        overlay.write_text(yaml.safe_dump(dict(changes)), encoding="utf-8")
+        overlays.append(str(overlay))
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", *overlays, *arguments]
     done = subprocess.run(
         [*command, "--", *map(str, targets)],

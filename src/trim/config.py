@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from trim.errors import ConfigError
 
+NAME = "[A-Za-z0-9_-]+"
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Split = Literal["prm_train", "router_train", "dev", "test"]
@@ -226,7 +228,7 @@ def _prms() -> dict[str, PRM]:
 class Experiment(Section):
     """One experiment: everything that decides its results."""
 
-    experiment: str = Field("embedded", pattern=r"^[A-Za-z0-9_-]+$", description="directory under results/")
+    experiment: str = Field("embedded", pattern=f"^{NAME}$", description="directory under results/")
     seed: int = Field(2026, ge=0, description="root of every random seed")
     datasets: dict[str, Dataset] = Field(default_factory=_datasets, description="the problems, by name")
     evaluated_on: tuple[str, ...] = Field(
@@ -262,9 +264,30 @@ class Experiment(Section):
             for name in names:
                 if name not in self.datasets:
                     raise ValueError(f"{key} names {name!r}, which is not under datasets: {', '.join(self.datasets)}")
+        home = self.datasets[self.pair.home]
+        if not isinstance(home, ArithmeticFamily) or not home.sizes.prm_train or not home.sizes.dev:
+            raise ValueError(
+                f"pair.home is {self.pair.home!r}, which must be arithmetic (its steps have labels) with prm_train and "
+                "dev problems"
+            )
+        for name in self.training_mix:
+            if not isinstance(self.datasets[name], ArithmeticFamily):
+                raise ValueError(f"training_mix names {name!r}, which is not arithmetic: it has no worked solutions")
+        for name in self.routers.trained_on:
+            source = self.datasets[name]
+            if isinstance(source, ArithmeticFamily) and not (source.sizes.router_train and source.sizes.dev):
+                raise ValueError(f"routers.trained_on names {name!r}, whose router_train or dev size is 0")
         for name in (self.pair.prm, *self.reported_prms):
             if name not in self.prms:
                 raise ValueError(f"PRM {name!r} is not under prms: {', '.join(self.prms)}")
+            backbone = self.prms[name].backbone
+            if getattr(self.pair, backbone).kind != "trained":
+                raise ValueError(f"PRM {name!r} starts from pair.{backbone}, which is not trained by the pipeline")
+        for name in (*self.datasets, *self.prms):
+            if not re.fullmatch(NAME, name) or name == "untrained":
+                raise ValueError(f"{name!r} cannot name a dataset or PRM: letters, digits, - and _ only, not untrained")
+        if "default" not in self.routers.variants:
+            raise ValueError("routers.variants lacks 'default', which the other variants start from")
         for name in self.evaluated_on:
             dataset = self.datasets[name]
             if isinstance(dataset, ArithmeticFamily) and dataset.sizes.test == 0:

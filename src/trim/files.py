@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,14 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, origin: Mapping[str, An
         pq.write_table(table.replace_schema_metadata(metadata), aside, compression="zstd")
 
 
-def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV with six significant digits: the same results give the same bytes."""
+def write_csv(frame: pd.DataFrame, path: str | Path, exact: Sequence[str] = ()) -> None:
+    """Write a table as CSV: the same results give the same bytes.
+
+    Parameters
+    ----------
+    exact
+        Columns of settings, written in full; measured numbers get six significant digits.
+    """
+    frame = frame.assign(**{name: frame[name].map(lambda value: repr(float(value))) for name in exact})
     with written_aside(path) as aside:
         frame.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")

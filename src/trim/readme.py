@@ -61,13 +61,21 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _percent(row: dict[str, Any], name: str) -> str:
-    if row[name] != row[name]:  # NaN: not reached
-        return "–"
-    return f"{row[name]:.1%} [{row[f'{name}_lo']:.1%}, {row[f'{name}_hi']:.1%}]"
+    return _cell(row, name, ".1%")
 
 
 def _number(row: dict[str, Any], name: str) -> str:
-    return "–" if row[name] != row[name] else f"{row[name]:.2f} [{row[f'{name}_lo']:.2f}, {row[f'{name}_hi']:.2f}]"
+    return _cell(row, name, ".2f")
+
+
+def _cell(row: dict[str, Any], name: str, form: str) -> str:
+    """Format an estimate and its interval; NaN is what is not reached."""
+    value, low, high = ("–" if row[key] != row[key] else format(row[key], form) for key in _columns(name))
+    return "–" if value == "–" else f"{value} [{low}, {high}]"
+
+
+def _columns(name: str) -> tuple[str, str, str]:
+    return name, f"{name}_lo", f"{name}_hi"
 
 
 def _name(router: str, variant: str) -> str:
@@ -137,8 +145,8 @@ def _origin(results: Path) -> str:
     runs = results / "logs" / "runs.jsonl"
     if runs.is_file():
         spent = [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()]
-        longest = max(spent, key=lambda run: run["cpu_seconds"])
-        text += f" The run took {longest['cpu_seconds']:.0f} CPU seconds, {longest['wall_seconds'] / 60:.0f} minutes."
+        cpu, wall = (sum(run[f"{kind}_seconds"] for run in spent) for kind in ("cpu", "wall"))
+        text += f" All {len(spent)} runs together took {cpu:.0f} CPU seconds in {wall / 60:.0f} minutes."
     return text
 
 

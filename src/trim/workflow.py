@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 RECORDED_PACKAGES = ("torch", "transformers", "numpy", "pandas", "pyarrow", "snakemake", "matplotlib")
 PROGRESS_SECONDS = 10.0
+ROLES = ("weak", "strong", "prm")
 
 Item = TypeVar("Item")
 
@@ -115,12 +116,12 @@ def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
     """Open the models of a job behind the step store."""
     use_threads(snakemake.threads)
     params = snakemake.params.pair
-    pair = TypeAdapter(LanguageModel)
+    language_model = TypeAdapter(LanguageModel)
     with open_job_store(snakemake, part) as store:
         yield open_pair(
-            pair.validate_python(params["weak"]),
-            pair.validate_python(params["strong"]),
-            {role: Path(folder) for role, folder in snakemake.input.items() if role in ("weak", "strong", "prm")},
+            language_model.validate_python(params["weak"]),
+            language_model.validate_python(params["strong"]),
+            {role: Path(folder) for role, folder in snakemake.input.items() if role in ROLES and folder},
             Sampling.model_validate(params["sampling"]),
             store,
             params["batch_size"],
@@ -137,12 +138,14 @@ def open_job_scorer(snakemake: Any, part: str) -> Iterator[StepScorer]:
         yield open_scorer(Path(snakemake.input.prm), store, pair["batch_size"], BatchLoop(), pair["device"])
 
 
-def provenance(section: Mapping[str, Any], seed: int | str | None = None) -> dict[str, Any]:
+def provenance(snakemake: Any) -> dict[str, Any]:
     """Say where a result comes from: the hash of its config, code, seed and package versions."""
+    experiment = parse_config(snakemake.config)
+    decisive = experiment.model_dump(mode="json", exclude={"offline", "step_store"})
     return {
-        "config_hash": config_hash(section),
+        "config_hash": config_hash(decisive),
         "code": _code_version(),
-        "seed": seed,
+        "seed": experiment.seed,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in RECORDED_PACKAGES},
     }

@@ -88,9 +88,16 @@ def test_prepare_dataset(smoke_copy: Path, smoke_run: Path) -> None:
         assert not fingerprints & seen
         seen |= fingerprints
         for problem in problems:
-            assert problem.answer == str(parse_program(problem.text).results[-1])
+            assert problem.answer == str(parse_program(problem.text).answer())
     assert manifest["lm_train"]["hash_percent"] == [SPLIT_RANGES["lm_train"][0], SPLIT_RANGES["lm_train"][-1]]
     assert manifest["licence"]
+
+
+def test_check_splits(smoke_copy: Path, smoke_run: Path) -> None:
+    target = RESULTS / "problems/disjoint.json"
+    run_rule("check_splits", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+    assert read_json(smoke_copy / target)["problems"] == {**SIZES, "test": 24 + 8 + 16}
 
 
 def test_train_language_model(smoke_copy: Path, smoke_run: Path) -> None:
@@ -193,7 +200,7 @@ def test_fit_thresholds(smoke_copy: Path, smoke_run: Path) -> None:
     assert_same(smoke_copy, smoke_run, target)
     thresholds = read_json(smoke_copy / target)["thresholds"]
     assert list(thresholds) == ["default", "hull", "per-token"]
-    assert set(thresholds["hull"]) <= set(thresholds["default"])
+    assert set(thresholds["hull"]) <= {0.0, *thresholds["default"]}
     scores = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.router_train.parquet")
     drafts = scores[scores["behaviour"] == "weak-only"]
     regenerated = [(drafts["score"] < threshold).mean() for threshold in thresholds["default"]]
@@ -294,7 +301,7 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     quality, reliability, histogram = (pd.read_csv(smoke_copy / target) for target in targets)
     for table in (quality, reliability, histogram):
         pairs = set(table[["prm", "dataset"]].itertuples(index=False, name=None))
-        assert pairs == {(prm, dataset) for prm in ("verifier", "classifier") for dataset in ("arith", "arith-words")}
+        assert pairs == {("verifier", "arith"), ("verifier", "arith-words"), ("classifier", "arith")}
     steps = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
     mine = histogram[(histogram["prm"] == "verifier") & (histogram["dataset"] == "arith")]
     assert mine["right"].sum() == steps["valid"].sum()

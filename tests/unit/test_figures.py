@@ -59,8 +59,8 @@ def prm_tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 DRAWINGS: dict[str, Callable[[], Figure]] = {
-    "accuracy_vs_cost": lambda: accuracy_vs_cost.draw(curve_table(), "arith"),
-    "strong_calls": lambda: strong_calls.draw(call_table(), curve_table(), "arith"),
+    "accuracy_vs_cost": lambda: accuracy_vs_cost.draw(curve_table(), "arith", "arith"),
+    "strong_calls": lambda: strong_calls.draw(call_table(), curve_table(), "arith", "arith"),
     "prm_reliability": lambda: prm_reliability.draw(*prm_tables()),
 }
 
@@ -78,7 +78,7 @@ def legend(axes: plt.Axes) -> list[str]:
 
 
 def test_accuracy_against_cost_draws_every_router_of_the_dataset() -> None:
-    (axes,) = accuracy_vs_cost.draw(curve_table(), "arith").axes
+    (axes,) = accuracy_vs_cost.draw(curve_table(), "arith", "arith").axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == (
         "strong tokens per problem",
         "accuracy",
@@ -99,7 +99,7 @@ def test_accuracy_against_cost_draws_every_router_of_the_dataset() -> None:
 
 
 def test_the_share_axis_is_that_of_the_strong_model_alone() -> None:
-    figure = accuracy_vs_cost.draw(curve_table(), "arith")
+    figure = accuracy_vs_cost.draw(curve_table(), "arith", "arith")
     figure.canvas.draw()
     (axes,) = figure.axes
     low, high = axes.child_axes[0].get_xlim()
@@ -111,7 +111,7 @@ def test_looks_survive_greyscale() -> None:
 
 
 def test_strong_calls_draw_the_points_nearest_to_the_budgets() -> None:
-    (axes,) = strong_calls.draw(call_table(), curve_table(), "arith").axes
+    (axes,) = strong_calls.draw(call_table(), curve_table(), "arith", "arith").axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("step of the solution", "share written by the strong model")
     settings = (0.1, 0.2, 0.4, 0.6)
     assert sorted(legend(axes)) == [f"threshold {k:.2f} ({k:.0%} of tokens)" for k in settings]

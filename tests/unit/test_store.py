@@ -232,13 +232,13 @@ def test_the_smallest_segment_wins_and_conflicts_are_counted(tmp_path: Path) -> 
     assert shelf.counts.conflicts == 4
 
 
-def test_the_writer_that_opened_first_wins(tmp_path: Path) -> None:
-    early, late = Shelf(tmp_path, SCORES), Shelf(tmp_path, SCORES)
-    late.put(key(0), Score(0.9, 1))
-    late.flush()
-    early.put(key(0), Score(0.1, 1))
-    early.flush()
-    assert Shelf(tmp_path, SCORES).get(key(0)) == Score(0.1, 1)
+def test_what_was_written_first_wins(tmp_path: Path) -> None:
+    opened_first, opened_last = Shelf(tmp_path, SCORES), Shelf(tmp_path, SCORES)
+    opened_last.put(key(0), Score(0.9, 1))
+    opened_last.flush()
+    opened_first.put(key(0), Score(0.1, 1))
+    opened_first.flush()
+    assert Shelf(tmp_path, SCORES).get(key(0)) == Score(0.9, 1)
 
 
 def test_a_truncated_segment_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 # Helpers only: the checked config, names of results, and what rules ask for.
 
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 
 from trim.config import parse_config
@@ -15,7 +17,12 @@ SETTINGS = EXPERIMENT.model_dump(mode="json")
 RESULTS = f"results/{EXPERIMENT.experiment}"
 HOME = EXPERIMENT.pair.home
 SPLITS = ("prm_train", "router_train", "dev", "test")
-UNTRAINED_ROUTERS = ("weak-only", "strong-only", "random-step", "first-error-oracle")
+UNTRAINED_ROUTERS = (
+    "weak-only",
+    "strong-only",
+    "random-step",
+    "first-error-oracle",
+)  # the oracle needs exact labels
 FITTED_ROUTERS = ("trim-thr", "one-step-takeover")
 
 # Stage versions: raised when a change in src/ changes what a stage produces. Snakemake
@@ -60,11 +67,22 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
     }
 
 
+def families():
+    """Families that language models are trained on, without the sizes of their splits: those decide nothing there."""
+    return {
+        name: {
+            key: value
+            for key, value in SETTINGS["datasets"][name].items()
+            if key != "sizes"
+        }
+        for name in EXPERIMENT.training_mix
+    }
+
+
 def pair_params():
     """What decides the steps that the pair writes."""
     return {
-        key: SETTINGS["pair"][key]
-        for key in ("name", "weak", "strong", "device", "batch_size")
+        key: SETTINGS["pair"][key] for key in ("weak", "strong", "device", "batch_size")
     } | {
         "sampling": SETTINGS["sampling"],
         "max_steps": SETTINGS["max_steps"],
@@ -79,8 +97,19 @@ def replicates(wildcards):
 
 def is_labelled(wildcards):
     """Whether steps of a dataset have exact labels."""
-    name = getattr(wildcards, "dataset", None) or wildcards.trained_on
-    return SETTINGS["datasets"][name]["source"] == "arithmetic"
+    return has_labels(getattr(wildcards, "dataset", None) or wildcards.trained_on)
+
+
+def has_labels(dataset):
+    """Whether steps of a dataset have exact labels."""
+    return SETTINGS["datasets"][dataset]["source"] == "arithmetic"
+
+
+def get_source(wildcards):
+    """The file that a dataset comes from, if it comes from one that is there."""
+    dataset = EXPERIMENT.datasets[wildcards.dataset]
+    is_file = dataset.source == "jsonl" and Path(dataset.path).is_file()
+    return dataset.path if is_file else []
 
 
 def evaluated_routers():
@@ -103,7 +132,11 @@ def get_fitted(wildcards):
 
 def get_scores(split):
     """Scores of the PRM that routes on every evaluated dataset, and of each reported one at home."""
-    measured = [(EXPERIMENT.pair.prm, dataset) for dataset in EXPERIMENT.evaluated_on]
+    measured = [
+        (EXPERIMENT.pair.prm, dataset)
+        for dataset in EXPERIMENT.evaluated_on
+        if has_labels(dataset)
+    ]
     measured += [(prm, HOME) for prm in EXPERIMENT.reported_prms]
     return {
         f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.{split}.parquet"
@@ -115,6 +148,7 @@ EPISODES = [
     f"{RESULTS}/episodes/{router}/{trained_on}/{dataset}.parquet"
     for router, trained_on in evaluated_routers()
     for dataset in EXPERIMENT.evaluated_on
+    if router != "first-error-oracle" or has_labels(dataset)
 ]
 TABLES = [
     f"{RESULTS}/tables/{name}"

@@ -1,6 +1,6 @@
 rule evaluate_router:
     input:
-        unpack(lambda wildcards: pair_inputs()),
+        **pair_inputs(),
         # Rollouts fill the step store with what most routers share.
         rollouts=f"{RESULTS}/rollouts/{{dataset}}.test.parquet",
         problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
@@ -20,7 +20,11 @@ rule evaluate_router:
     params:
         pair=pair_params(),
         labelled=is_labelled,
-        random_shares=SETTINGS["routers"]["random_shares"],
+        random_shares=lambda wildcards: (
+            SETTINGS["routers"]["random_shares"]
+            if wildcards.router == "random-step"
+            else []
+        ),
         replicates=SETTINGS["replicates"]["test"],
         version=STAGE["episodes"],
     message:

@@ -20,6 +20,7 @@ rule plot_accuracy_vs_cost:
         mem_mb=1000,
         runtime=5,
     params:
+        trained_on=EXPERIMENT.routers.trained_on[0],
         version=STAGE["figures"],
     message:
         "Drawing accuracy against cost on {wildcards.dataset}"
@@ -50,6 +51,7 @@ rule plot_strong_calls:
         mem_mb=1000,
         runtime=5,
     params:
+        trained_on=EXPERIMENT.routers.trained_on[0],
         version=STAGE["figures"],
     message:
         "Drawing where the strong model is called on {wildcards.dataset}"

@@ -1,6 +1,8 @@
 rule train_language_model:
     input:
         dev=f"{RESULTS}/problems/{HOME}/dev.jsonl",
+        # Must have been checked, but a new check is no reason to train again.
+        checked=ancient(f"{RESULTS}/problems/disjoint.json"),
     output:
         folder=directory(f"{RESULTS}/models/{{role}}"),
     log:
@@ -16,7 +18,7 @@ rule train_language_model:
         runtime=60,
     params:
         model=lambda wildcards: SETTINGS["pair"][wildcards.role],
-        datasets={name: SETTINGS["datasets"][name] for name in EXPERIMENT.training_mix},
+        datasets=families(),
         mix=SETTINGS["training_mix"],
         sampling=SETTINGS["sampling"],
         seed=EXPERIMENT.seed,
@@ -48,7 +50,7 @@ rule train_prm:
         runtime=60,
     params:
         prm=lambda wildcards: SETTINGS["prms"][wildcards.prm],
-        datasets={name: SETTINGS["datasets"][name] for name in EXPERIMENT.training_mix},
+        datasets=families(),
         mix=SETTINGS["training_mix"],
         seed=EXPERIMENT.seed,
         version=STAGE["prm"],

@@ -1,4 +1,6 @@
 rule prepare_dataset:
+    input:
+        source=get_source,
     output:
         **{split: f"{RESULTS}/problems/{{dataset}}/{split}.jsonl" for split in SPLITS},
         manifest=f"{RESULTS}/problems/{{dataset}}/manifest.json",
@@ -20,3 +22,30 @@ rule prepare_dataset:
         "Preparing the problems of {wildcards.dataset}"
     script:
         "../scripts/prepare_dataset.py"
+
+
+rule check_splits:
+    input:
+        problems=[
+            f"{RESULTS}/problems/{dataset}/{split}.jsonl"
+            for dataset in EXPERIMENT.datasets
+            for split in SPLITS
+        ],
+    output:
+        disjoint=f"{RESULTS}/problems/disjoint.json",
+    log:
+        f"{RESULTS}/logs/check_splits.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/check_splits.tsv"
+    conda:
+        "../../envs/problems.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=STAGE["problems"],
+    message:
+        "Checking that no problem serves two purposes, in whatever dataset"
+    script:
+        "../scripts/check_splits.py"

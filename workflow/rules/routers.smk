@@ -1,6 +1,6 @@
 rule fit_thresholds:
     input:
-        unpack(lambda wildcards: pair_inputs()),
+        **pair_inputs(),
         scores=f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{{trained_on}}.router_train.parquet",
         dev=f"{RESULTS}/problems/{{trained_on}}/dev.jsonl",
     output:

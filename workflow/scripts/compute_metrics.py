@@ -12,11 +12,11 @@ with job(snakemake):
     episodes = pd.concat([pd.read_parquet(path) for path in snakemake.input.episodes], ignore_index=True)
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     curves, main, comparisons = make_tables(episodes, params.pair, bootstrap, params.seed)
-    write_csv(curves, output.curves)
+    write_csv(curves, output.curves, exact=["operating_point"])
     write_csv(main, output.main)
     write_csv(comparisons, output.comparisons)
-    write_csv(strong_calls(episodes), output.strong_calls)
+    write_csv(strong_calls(episodes), output.strong_calls, exact=["operating_point"])
     for text, path in ((latex_main(main), output.main_tex), (latex_comparisons(comparisons), output.comparisons_tex)):
         with written_aside(path) as aside:
             aside.write_text(text, encoding="utf-8")
-    write_json(provenance({"bootstrap": params.bootstrap}, params.seed), output.provenance)
+    write_json(provenance(snakemake), output.provenance)

@@ -18,4 +18,4 @@ with job(snakemake) as log, Grader() as grader:
     with open_job_pair(snakemake, f"{wildcards.dataset}.test") as pair:
         results = run_points(points, problems, pair, params.replicates, params.pair["max_steps"], progress(what))
     table = episode_table(results, grader, exact=params.labelled).assign(trained_on=wildcards.trained_on)
-    write_parquet(table, snakemake.output.episodes, provenance({"pair": params.pair, "router": wildcards.router}))
+    write_parquet(table, snakemake.output.episodes, provenance(snakemake))

@@ -15,7 +15,7 @@ with job(snakemake) as log:
     params, name = snakemake.params, snakemake.wildcards.trained_on
     thresholds = lay_thresholds(pd.read_parquet(snakemake.input.scores), params.thresholds)
     if "hull" in params.variants:
-        points = threshold_points({"default": thresholds["default"]})
+        points = threshold_points({"default": [0.0, *thresholds["default"]]})  # the hull starts at weak-only
         problems = read_problems(Path(snakemake.input.dev))
         with open_job_pair(snakemake, f"{name}.dev") as pair:
             report = progress(f"thresholds on {name}.dev, episodes")
@@ -24,4 +24,4 @@ with job(snakemake) as log:
             thresholds["hull"] = fit_hull(episode_table(results, grader, exact=params.labelled))
     kept = {variant: thresholds[variant] for variant in params.variants}
     log.info("thresholds: %s", {variant: len(values) for variant, values in kept.items()})
-    write_json({"thresholds": kept, "provenance": provenance({"pair": params.pair})}, snakemake.output.thresholds)
+    write_json({"thresholds": kept, "provenance": provenance(snakemake)}, snakemake.output.thresholds)

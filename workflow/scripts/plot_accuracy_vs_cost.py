@@ -9,5 +9,6 @@ from trim.figures.style import save
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    figure = accuracy_vs_cost.draw(pd.read_csv(snakemake.input.curves), snakemake.wildcards.dataset)
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake.config))
+    curves = pd.read_csv(snakemake.input.curves)
+    figure = accuracy_vs_cost.draw(curves, snakemake.wildcards.dataset, snakemake.params.trained_on)
+    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))

@@ -14,4 +14,4 @@ with job(snakemake):
         pd.read_csv(snakemake.input.reliability),
         pd.read_csv(snakemake.input.histogram),
     )
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake.config))
+    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))

@@ -9,7 +9,6 @@ from trim.figures.style import save
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    figure = strong_calls.draw(
-        pd.read_csv(snakemake.input.calls), pd.read_csv(snakemake.input.curves), snakemake.wildcards.dataset
-    )
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake.config))
+    calls, curves = pd.read_csv(snakemake.input.calls), pd.read_csv(snakemake.input.curves)
+    figure = strong_calls.draw(calls, curves, snakemake.wildcards.dataset, snakemake.params.trained_on)
+    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))

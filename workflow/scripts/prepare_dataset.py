@@ -27,5 +27,5 @@ with job(snakemake) as log:
         with written_aside(files[split]) as aside:
             write_problems(problems, aside)
         log.info("%s: %d problems", split, len(problems))
-    origin = provenance({"dataset": snakemake.params.dataset}, seed)
+    origin = provenance(snakemake)
     write_json({**manifest(name, spec, splits, files), "provenance": origin}, snakemake.output.manifest)

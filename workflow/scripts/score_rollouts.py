@@ -18,4 +18,4 @@ with job(snakemake):
     what = f"scores of {wildcards.dataset}.{wildcards.split}, solutions"
     with open_job_scorer(snakemake, f"{wildcards.dataset}.{wildcards.split}") as prm:
         table = score_table(rollouts, texts, prm, progress(what))
-    write_parquet(table, snakemake.output.steps, provenance({"prm": wildcards.prm}))
+    write_parquet(table, snakemake.output.steps, provenance(snakemake))

@@ -22,5 +22,5 @@ with job(snakemake):
             folder,
             progress(f"training the {role} model, steps"),
         )
-        origin = provenance({"model": params.model, "datasets": params.datasets, "mix": params.mix}, params.seed)
+        origin = provenance(snakemake)
         write_json({**metrics, "provenance": origin}, folder / "metrics.json")

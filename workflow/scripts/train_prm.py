@@ -30,5 +30,5 @@ with job(snakemake) as log:
             train_likelihood_prm(spec, backbone, traces, families, params.mix, seed, folder, report)
         else:
             train_classifier_prm(spec, Path(snakemake.input.backbone), traces, seed, folder, report)
-        origin = provenance({"prm": params.prm, "mix": params.mix}, params.seed)
+        origin = provenance(snakemake)
         write_json({"traces": len(traces), "provenance": origin}, folder / "metrics.json")

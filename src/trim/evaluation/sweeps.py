@@ -34,10 +34,13 @@ def threshold_points(thresholds: Mapping[str, Sequence[float]]) -> list[Operatin
 
 
 def fit_hull(episodes: pd.DataFrame) -> list[float]:
-    """Return the thresholds whose points lie on the concave hull of a sweep, given a row an episode."""
+    """Return the thresholds whose points lie on the concave hull of a sweep, given a row an episode.
+
+    The sweep holds threshold 0, weak-only: there the hull starts, but it is no operating point.
+    """
     means = episodes.groupby("operating_point")[["strong_tokens", "correct"]].mean()
     hull = concave_hull(means["strong_tokens"].tolist(), means["correct"].tolist())
-    return [float(means.index[i]) for i in hull]
+    return [setting for setting in (float(means.index[i]) for i in hull) if setting > 0]
 
 
 def operating_points(

@@ -171,6 +171,19 @@ def _with_interval(name: str, estimate: float, samples: Array, level: float) -> 
     return {name: estimate, f"{name}_lo": low, f"{name}_hi": high}
 
 
+def _cpt_with_interval(name: str, estimate: float, samples: Array, defined: NDArray[np.bool_], level: float) -> Any:
+    """Return a CPT and its interval; on a resample where the level is not reached, the share is infinite.
+
+    So an empty upper end says that the level is not reached reliably.
+    """
+    shares = np.where(np.isnan(samples), np.inf, samples)[defined]
+    low, high = np.nan, np.nan
+    if shares.size:
+        low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], method="higher")
+    low, high = (np.nan if np.isinf(end) else float(end) for end in (low, high))
+    return {name: estimate, f"{name}_lo": low, f"{name}_hi": high}
+
+
 def _quantities(sweep: Measured, data: Resampled) -> dict[str, Array]:
     """All estimates of a sweep's points on every resample, each of shape (resamples, points)."""
     means = {name: resampled_mean(sweep.values[name], data.counts) for name in MEASURED}
@@ -201,7 +214,11 @@ def _main_rows(exact: Resampled, drawn: Resampled, level: float) -> Iterator[dic
             row |= _with_interval("weak_accuracy", float(exact.weak[0]), drawn.weak, level)
             row |= _with_interval("strong_accuracy", float(exact.strong[0]), drawn.strong, level)
             for name in METRICS:
-                row |= _with_interval(name, float(getattr(estimates, name)[0]), getattr(samples, name), level)
+                estimate, sample = float(getattr(estimates, name)[0]), getattr(samples, name)
+                if name.startswith("cpt"):
+                    row |= _cpt_with_interval(name, estimate, sample, drawn.strong > drawn.weak, level)
+                else:
+                    row |= _with_interval(name, estimate, sample, level)
             row["reason"] = "" if exact.strong[0] > exact.weak[0] else "strong is not better than weak"
             row["undefined_resamples"] = float(np.mean(drawn.strong <= drawn.weak))
             yield row
@@ -266,9 +283,11 @@ def latex_main(main: pd.DataFrame) -> str:
     ]
     for row in rows.to_dict("records"):
         router = row["router"] if row["variant"] == "default" else f"{row['router']} ({row['variant']})"
+        if row["trained_on"] not in ("untrained", row["dataset"]):
+            router += f", from {row['trained_on']}"
         cells = [_percent(row, name) for name in ("cpt50", "cpt80", "cpt95")]
         cells.append(_interval_cell(row, "delta_ibc", 1, 2))
-        lines.append(f"{row['dataset']} & {router} & {' & '.join(cells)} \\\\")
+        lines.append(f"{row['dataset']} & {router} & {' & '.join(cells)} \\\\".replace("_", r"\_"))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -295,4 +314,5 @@ def _interval_cell(row: Mapping[str, Any], name: str, scale: float, digits: int)
     value, low, high = (row[key] * scale for key in (name, f"{name}_lo", f"{name}_hi"))
     if np.isnan(value):
         return "--"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    ends = ", ".join("--" if np.isnan(end) else f"${end:.{digits}f}$" for end in (low, high))
+    return f"${value:.{digits}f}$ [{ends}]"

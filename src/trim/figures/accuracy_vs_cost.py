@@ -20,12 +20,12 @@ def _scale(factor: float) -> Callable[[Any], Any]:
     return lambda values: np.asarray(values) * factor
 
 
-def draw(curves: pd.DataFrame, dataset: str) -> Figure:
-    """Draw the curves of one dataset from the rows of `curves.csv`."""
+def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
+    """Draw the curves of one dataset, of routers trained on one dataset, from the rows of `curves.csv`."""
     palette = begin()
     from matplotlib import pyplot as plt
 
-    rows = curves[curves["dataset"] == dataset]
+    rows = curves[(curves["dataset"] == dataset) & curves["trained_on"].isin(["untrained", trained_on])]
     ends = {name: rows[rows["router"] == name].iloc[0] for name in ("weak-only", "strong-only")}
     full = float(ends["strong-only"]["strong_tokens"])
     figure, axes = plt.subplots(figsize=(COLUMN_INCHES, COLUMN_INCHES))

@@ -16,12 +16,13 @@ MARKERS = ("o", "s", "^", "D")
 FEWEST_EPISODES = 20
 
 
-def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str) -> Figure:
+def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     """Draw TRIM-Thr at the operating points nearest to a few strong shares, from the rows of `strong_calls.csv`."""
     palette = begin()
     from matplotlib import pyplot as plt
     from matplotlib.ticker import MaxNLocator
 
+    calls, curves = (table[table["trained_on"] == trained_on] for table in (calls, curves))
     figure, axes = plt.subplots(figsize=(COLUMN_INCHES, 0.75 * COLUMN_INCHES))
     sweep = curves[(curves["dataset"] == dataset) & (curves["router"] == "trim-thr") & (curves["variant"] == "default")]
     nearest = {int((sweep["strong_share"] - budget).abs().idxmin()) for budget in BUDGETS}

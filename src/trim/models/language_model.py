@@ -13,7 +13,7 @@ import torch
 from trim.config import ArithmeticFamily, Sampling, TrainedModel
 from trim.models.protocols import Prefix
 from trim.models.tiny import build_config, build_tokenizer
-from trim.models.training import Optimiser, SolutionStream, batched, solution_loss, stream_batches
+from trim.models.training import Optimiser, SolutionStream, batched, seed_torch, solution_loss, stream_batches
 from trim.models.transformers_backend import StepGenerator
 from trim.problems.grading import extract_answer
 from trim.problems.problem import Problem
@@ -63,7 +63,7 @@ def train_language_model(
     """
     from transformers import Qwen2ForCausalLM
 
-    torch.manual_seed(int.from_bytes(seed.encode(), "little") % 2**63)
+    seed_torch(seed)
     tokenizer = build_tokenizer()
     config = build_config(spec.architecture, tokenizer)
     model = Qwen2ForCausalLM._from_config(config, attn_implementation="sdpa", dtype=torch.float32)

@@ -22,6 +22,7 @@ from trim.models.training import (
     encode,
     encode_problem,
     pad,
+    seed_torch,
     solution_loss,
 )
 
@@ -81,7 +82,7 @@ def train_likelihood_prm(
 
     from trim.models.transformers_backend import load_model
 
-    torch.manual_seed(int.from_bytes(seed.encode(), "little") % 2**63)
+    seed_torch(seed)
     model, tokenizer = load_model(backbone)
     head = LikelihoodHead(model.config.hidden_size)
     stream = SolutionStream(tokenizer, families, mix, SOLUTIONS_IN_BATCH, seed)
@@ -162,7 +163,7 @@ def train_classifier_prm(
     """Train a token classifier on step labels, and save it in the layout of Qwen2ForProcessRewardModel."""
     from trim.models.transformers_backend import load_model
 
-    torch.manual_seed(int.from_bytes(seed.encode(), "little") % 2**63)
+    seed_torch(seed)
     model, tokenizer = load_model(backbone, head=False)
     head = ClassifierHead(model.config.hidden_size)
     tag = tokenizer.convert_tokens_to_ids(STEP_TAG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,6 +76,11 @@ class SolutionStream:
             program = draw_program(family, self._rng)
         solution = encode(self._tokenizer, "".join(program.steps())) + [self._tokenizer.eos_token_id]
         return encode_problem(self._tokenizer, program.render(family.wording)), solution
+
+
+def seed_torch(seed: str) -> None:
+    """Seed torch with a hash of the whole text."""
+    torch.manual_seed(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "little") >> 1)
 
 
 def encode(tokenizer: Any, text: str) -> Tokens:

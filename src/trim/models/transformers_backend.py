@@ -31,6 +31,7 @@ from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
 
 PAST_BUCKET = 32
 REMEMBERED_BLOCKS = 100_000
+KEPT_BUFFERS = 16
 Outputs = Literal["hidden", "logits", "likelihood"]
 READ_ROWS = 16  # rows of a pass that reads: few requests share the shape of the past and of the block
 BLOCK_BUCKETS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -280,6 +281,8 @@ class PrefixReader:
     def _buffer_memory(self, rows: int, length: int) -> torch.Tensor:
         """Return the memory for KV buffers of one shape, (layers, 2, rows, kv heads, length, head size)."""
         if (rows, length) not in self._memory:
+            if len(self._memory) >= KEPT_BUFFERS:
+                self._memory.clear()
             layers, _, heads, _, size = self._like.shape
             self._memory[rows, length] = self._like.new_zeros(layers, 2, rows, heads, length, size)
         return self._memory[rows, length]

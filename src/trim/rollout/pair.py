@@ -56,8 +56,7 @@ def open_pair(
 
     def language_model(role: str, spec: LanguageModel) -> StoredStepModel:
         name, revision = (spec.name, spec.revision) if isinstance(spec, PretrainedModel) else (str(folders[role]), None)
-        model = {"model": fingerprint_model(name, revision), "sampling": sampling.model_dump(mode="json")}
-        identity = json.dumps(model, sort_keys=True)
+        identity = identify(name, revision, batch_size, device, sampling=sampling.model_dump(mode="json"))
 
         def build() -> BatchBackend:
             from trim.models.transformers_backend import StepGenerator, load_model
@@ -84,8 +83,19 @@ def open_scorer(
 
         return load_judge(folder, device=device, batch_size=batch_size)
 
-    identity = json.dumps({"prm": fingerprint_model(str(folder), None)}, sort_keys=True)
+    identity = identify(str(folder), None, batch_size, device, role="prm")
     return StoredStepScorer(BatchedStepScorer(LazyBackend(build, batch_size), identity, loop), store)
+
+
+# Raised when a change in this library changes the steps or scores that a model gives.
+BACKEND_VERSION = 1
+FINGERPRINTED = ("*.safetensors", "*.bin", "*.model", "*.json", "*.jinja")
+
+
+def identify(name: str, revision: str | None, batch_size: int, device: str, **more: Any) -> str:
+    """Say all that a stored step or score depends on, but the prefix and the replicate."""
+    facts = {"model": fingerprint_model(name, revision), "rows": batch_size, "device": device}
+    return json.dumps({**facts, "backend": f"transformers/{BACKEND_VERSION}", **more}, sort_keys=True)
 
 
 def fingerprint_model(name: str, revision: str | None) -> str:
@@ -94,7 +104,8 @@ def fingerprint_model(name: str, revision: str | None) -> str:
     if not folder.is_dir():
         return f"{name}@{revision or 'main'}"
     digest = hashlib.sha256()
-    for pattern in ("*.safetensors", "tokenizer.json", "chat_template.jinja", "prm.json"):
-        for path in sorted(folder.glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted({path for pattern in FINGERPRINTED for path in folder.glob(pattern)}):
+        if path.name != "metrics.json":  # says how it was made, not what it is
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

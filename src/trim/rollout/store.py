@@ -88,7 +88,7 @@ class Shelf(Generic[Entry]):
         self._codec: Codec[Entry] = codec
         self._entries: dict[bytes, Entry | tuple[Any, ...]] = {}
         self._unflushed: list[tuple[bytes, Entry]] = []
-        self._writer = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}"
+        self._writer = secrets.token_hex(4)
         self._segments_written = 0
         self._flushed_at = time.monotonic()
         for segment in sorted(folder.glob("*.parquet")):
@@ -131,7 +131,7 @@ class Shelf(Generic[Entry]):
             ],
             schema=self._codec.schema,
         )
-        name = f"{self._writer}-{self._segments_written:05d}"
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{self._writer}-{self._segments_written:05d}"
         aside = self.folder / f"{name}.tmp"
         pq.write_table(table, aside, compression="zstd", write_page_checksum=True)
         aside.replace(self.folder / f"{name}.parquet")

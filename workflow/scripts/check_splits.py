@@ -1,0 +1,16 @@
+"""Check across all datasets that training, selection and test share no problem."""
+
+from pathlib import Path
+
+from trim.files import write_json
+from trim.problems.problem import Problem, read_problems
+from trim.problems.splits import check_disjoint
+from trim.workflow import job, provenance
+
+with job(snakemake):
+    splits: dict[str, list[Problem]] = {}
+    for path in map(Path, snakemake.input.problems):
+        splits.setdefault(path.stem, []).extend(read_problems(path))
+    check_disjoint(splits)
+    counts = {split: len(problems) for split, problems in splits.items()}
+    write_json({"disjoint": True, "problems": counts, "provenance": provenance(snakemake)}, snakemake.output.disjoint)
