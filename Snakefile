@@ -1,7 +1,7 @@
 # TRIM: stepwise routing between two language models, from problems to figures.
 #
 #   snakemake --cores all                          the embedded experiment
-#   snakemake --configfile config/smoke.yaml       the same workflow in a minute, on models that learn nothing
+#   snakemake --configfile config/smoke.yaml       the same workflow in a few minutes, on models that learn nothing
 #   snakemake figures | tables                     one kind of result
 #
 # What each stage leaves behind is listed in results/README.md.
