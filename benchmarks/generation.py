@@ -39,7 +39,7 @@ def folders(models: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
         if (models / role / "model.safetensors").is_file():
             yield role, models / role
             continue
-        print(f"no trained model in {models / role}: random weights, whose solutions are as long as the limits allow")
+        print(f"no trained model in {models / role}: random weights, whose solutions end anywhere")
         spec = getattr(EXPERIMENT.pair, role)
         assert isinstance(spec, TrainedModel)
         tokenizer = build_tokenizer()
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=256, help="how many problems of arith to solve")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
     stream = draw_problems("arith", EXPERIMENT.datasets["arith"], random.Random(0))
     problems = [next(stream) for _ in range(options.problems)]
     ways: dict[str, Callable[[Any, Any, list[Problem], int], int]] = {"steps": by_steps, "generate": by_generate}

@@ -28,7 +28,7 @@ def sections(body: str) -> dict[str, list[str]]:
     for line in body.splitlines():
         if match := re.match(r"    (\w+):(.*)", line):
             found[match[1]] = [match[2].strip()] if match[2].strip() else []
-        elif re.match(r"        [^\s)#]", line):
+        elif re.match(r"        [^\s)\]#]", line):
             found[list(found)[-1]].append(line.strip())
     return found
 
