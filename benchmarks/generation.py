@@ -40,8 +40,7 @@ def folders(models: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
             yield role, models / role
             continue
         print(f"no trained model in {models / role}: random weights, whose solutions end anywhere")
-        spec = getattr(EXPERIMENT.pair, role)
-        assert isinstance(spec, TrainedModel)
+        spec: TrainedModel = getattr(EXPERIMENT.pair, role)
         tokenizer = build_tokenizer()
         torch.manual_seed(0)
         transformers.Qwen2ForCausalLM(build_config(spec.architecture, tokenizer)).save_pretrained(scratch / role)
