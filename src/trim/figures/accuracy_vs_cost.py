@@ -31,12 +31,13 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     figure, axes = plt.subplots(figsize=(COLUMN_INCHES, COLUMN_INCHES))
     for name, row in ends.items():
         axes.axhline(row["accuracy"], color="0.45", linewidth=0.7, linestyle=(0, (6, 3)))
+        above = name == "strong-only"
         axes.annotate(
             f"{name.replace('-', ' ')} {row['accuracy']:.1%}",
-            (full, row["accuracy"]),
-            xytext=(-2, 2 if name == "strong-only" else -8),
+            (0 if above else full, row["accuracy"]),
+            xytext=(2, 2) if above else (-2, -8),
             textcoords="offset points",
-            ha="right",
+            ha="left" if above else "right",
             fontsize=6,
             color="0.3",
         )
@@ -58,5 +59,5 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     share.set_xlabel("strong share (%)", fontsize=7)
     share.tick_params(labelsize=6)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    figure.legend(loc="outside lower center", ncols=3, columnspacing=1.0, handlelength=2.2)
+    figure.legend(loc="outside lower center", ncols=3, columnspacing=0.8, handlelength=1.8, fontsize=6)
     return figure
