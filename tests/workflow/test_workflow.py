@@ -165,7 +165,6 @@ def test_a_change_of_a_figure_script_redraws_that_figure_alone(smoke_copy: Path)
     assert set(planned_rules(snakemake(smoke_copy, "--dry-run"))) == {"plot_strong_calls"}
 
 
-@pytest.mark.xfail(reason="ancient() hides what lies behind a job that must run again: snakemake issue 4166")
 def test_a_new_check_of_the_splits_hides_no_missing_result(smoke_copy: Path) -> None:
     (smoke_copy / RESULTS / "problems/disjoint.json").unlink()
     (smoke_copy / RESULTS / "rollouts/arith.test.parquet").unlink()

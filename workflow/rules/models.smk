@@ -1,8 +1,6 @@
 rule train_language_model:
     input:
         dev=f"{RESULTS}/problems/{HOME}/dev.jsonl",
-        # Must have been checked, but a new check is no reason to train again.
-        checked=ancient(f"{RESULTS}/problems/disjoint.json"),
     output:
         folder=directory(f"{RESULTS}/models/{{role}}"),
     log:

@@ -39,6 +39,7 @@ rule check_splits:
         f"{RESULTS}/benchmarks/check_splits.tsv"
     conda:
         "../../envs/problems.yaml"
+    priority: 100  # an overlap must show before anything is trained
     threads: 1
     resources:
         mem_mb=1000,

@@ -2,7 +2,6 @@ rule collect_rollouts:
     input:
         weak=model_folder("weak"),
         strong=model_folder("strong"),
-        checked=ancient(f"{RESULTS}/problems/disjoint.json"),
         problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
     output:
         steps=temp(
