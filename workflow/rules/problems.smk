@@ -37,9 +37,9 @@ rule check_splits:
         f"{RESULTS}/logs/check_splits.log",
     benchmark:
         f"{RESULTS}/benchmarks/check_splits.tsv"
+    priority: 100  # an overlap must show before anything is trained
     conda:
         "../../envs/problems.yaml"
-    priority: 100  # an overlap must show before anything is trained
     threads: 1
     resources:
         mem_mb=1000,
