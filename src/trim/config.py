@@ -105,7 +105,7 @@ class TrainedModel(Section):
 
     kind: Literal["trained"] = "trained"
     architecture: Architecture = Field(default_factory=Architecture, description="shape of the model")
-    training_steps: Count = Field(2200, description="optimiser steps of the full schedule")
+    training_steps: Count = Field(2800, description="optimiser steps of the full schedule")
     batch_problems: Count = Field(16, description="problems in a batch")
     learning_rate: float = Field(3e-3, gt=0, description="AdamW, for embeddings, norms and biases")
     matrix_learning_rate: float = Field(0.011, gt=0, description="Muon, for weight matrices")
@@ -136,7 +136,7 @@ class LikelihoodPRM(Section):
 
     kind: Literal["likelihood"] = "likelihood"
     backbone: Literal["weak", "strong"] = Field("weak", description="which language model it starts from")
-    tuning_steps: int = Field(320, ge=0, description="the quality dial: joint steps on solutions and step labels")
+    tuning_steps: int = Field(400, ge=0, description="the quality dial: joint steps on solutions and step labels")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
 
