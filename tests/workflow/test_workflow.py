@@ -169,6 +169,7 @@ def test_a_new_check_of_the_splits_hides_no_missing_result(smoke_copy: Path) -> 
     (smoke_copy / RESULTS / "problems/disjoint.json").unlink()
     (smoke_copy / RESULTS / "rollouts/arith.test.parquet").unlink()
     (smoke_copy / RESULTS / "episodes/trim-thr/arith/arith.parquet").unlink()
+    (smoke_copy / RESULTS / "tables/main.csv").unlink()
     planned = planned_rules(snakemake(smoke_copy, "--dry-run"))
     assert {"check_splits", "collect_rollouts", "evaluate_router", "compute_metrics"} <= set(planned)
     assert "train_language_model" not in planned
