@@ -141,13 +141,7 @@ def _prm(quality: pd.DataFrame) -> str:
 
 def _origin(results: Path) -> str:
     origin = json.loads(_existing(results / "tables" / "provenance.json").read_text(encoding="utf-8"))
-    text = f"Code {origin['code']}, Python {origin['python']}, torch {origin['packages']['torch']}."
-    runs = results / "logs" / "runs.jsonl"
-    if runs.is_file():
-        spent = [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()]
-        cpu, wall = (sum(run[f"{kind}_seconds"] for run in spent) for kind in ("cpu", "wall"))
-        text += f" All {len(spent)} runs together took {cpu:.0f} CPU seconds in {wall / 60:.0f} minutes."
-    return text
+    return f"Code {origin['code']}, Python {origin['python']}, torch {origin['packages']['torch']}."
 
 
 def _existing(path: Path) -> Path:
