@@ -19,9 +19,13 @@ from pydantic import TypeAdapter
 from trim import __version__
 from trim.config import LanguageModel, Sampling, config_hash, parse_config
 from trim.errors import TrimError
+from trim.evaluation.episodes import judge
 from trim.models.batching import BatchLoop
 from trim.models.protocols import StepScorer
+from trim.problems.grading import Grader
+from trim.problems.problem import read_problems
 from trim.rollout.engine import ModelPair
+from trim.rollout.forest import Forest
 from trim.rollout.pair import open_pair, open_scorer
 from trim.rollout.store import StepStore
 
@@ -127,6 +131,19 @@ def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
             params["batch_size"],
             params["device"],
         )
+
+
+@contextmanager
+def open_job_forest(snakemake: Any, split: str) -> Iterator[Forest]:
+    """Open the explored trees of a split of `trained_on`; where a router leaves them, the models go on."""
+    import pandas as pd
+
+    params, dataset = snakemake.params, snakemake.wildcards.trained_on
+    problems = read_problems(Path(snakemake.input[f"{split}_problems"]))
+    with Grader() as grader, open_job_pair(snakemake, f"{dataset}.{split}") as pair:
+        verdict = judge(grader, exact=params.labelled)
+        forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
+        yield forest.load(pd.read_parquet(snakemake.input[f"{split}_forest"]))
 
 
 @contextmanager

@@ -23,7 +23,8 @@ UNTRAINED_ROUTERS = (
     "random-step",
     "first-error-oracle",
 )  # the oracle needs exact labels
-FITTED_ROUTERS = ("trim-thr", "one-step-takeover")
+FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
+LEARNED_ROUTERS = ("trim-agg", "trim-seq")
 
 # Stage versions: raised when a change in src/ changes what a stage produces. Snakemake
 # watches scripts and params, not the library, so that a cosmetic edit reruns nothing.
@@ -33,9 +34,12 @@ STAGE = {
     "prm": 1,
     "rollouts": 1,
     "scores": 1,
-    "thresholds": 1,
-    "episodes": 1,
-    "tables": 1,
+    "forests": 1,
+    "thresholds": 2,
+    "learned_routers": 1,
+    "pomdp": 1,
+    "episodes": 2,
+    "tables": 2,
     "figures": 1,
 }
 
@@ -47,6 +51,9 @@ wildcard_constraints:
     role="weak|strong",
     prm="|".join(EXPERIMENT.prms),
     router="|".join([*UNTRAINED_ROUTERS, *FITTED_ROUTERS]),
+    learned="|".join(LEARNED_ROUTERS),
+    variant="default|conditioned|released",
+    run="[0-9]+",
 
 
 def model_folder(role):
@@ -121,13 +128,51 @@ def evaluated_routers():
     ]
 
 
+def forest_inputs(split):
+    """Explored trees of a split, and the problems they are of."""
+    return {
+        f"{split}_problems": f"{RESULTS}/problems/{{trained_on}}/{split}.jsonl",
+        f"{split}_forest": f"{RESULTS}/forests/{{trained_on}}.{split}.parquet",
+    }
+
+
+def forest_params():
+    """What decides how a forest grows where it is not known, and how operating points are laid on it."""
+    return {
+        "pair": pair_params(),
+        "labelled": is_labelled,
+        "replicates": SETTINGS["replicates"]["train"],
+        "operating_points": EXPERIMENT.routers.operating_points,
+    }
+
+
+def fitted_of(router, trained_on):
+    """What was fitted for a router: a file or folder for each variant and training run."""
+    folder = f"{RESULTS}/routers/{router}/{trained_on}"
+    routers = EXPERIMENT.routers
+    match router:
+        case "trim-thr" | "one-step-takeover":
+            return [f"{RESULTS}/routers/trim-thr/{trained_on}/thresholds.json"]
+        case "trim-agg" | "trim-seq":
+            variants = getattr(routers, router.removeprefix("trim-")).variants
+            return [f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)]
+        case "trim-pomdp":
+            return [f"{folder}/{variant}.npz" for variant in routers.pomdp.variants]
+    return []
+
+
 def get_fitted(wildcards):
     """Fitted parameters of a router, for those that have any."""
-    return (
-        f"{RESULTS}/routers/trim-thr/{wildcards.trained_on}/thresholds.json"
-        if wildcards.router in FITTED_ROUTERS
-        else []
-    )
+    return fitted_of(wildcards.router, wildcards.trained_on)
+
+
+def dev_episodes():
+    """Episodes on dev of every fitted router, at the operating points laid there."""
+    for trained_on in EXPERIMENT.routers.trained_on:
+        yield f"{RESULTS}/routers/trim-thr/{trained_on}/dev.parquet"
+        for router in (*LEARNED_ROUTERS, "trim-pomdp"):
+            for fitted in fitted_of(router, trained_on):
+                yield f"{fitted.removesuffix('.npz')}.dev.parquet"
 
 
 def get_scores(split):

@@ -100,3 +100,33 @@ rule gather_scores:
         "Joining the scores of PRM {wildcards.prm} on {wildcards.dataset} ({wildcards.split})"
     script:
         "../scripts/gather_tables.py"
+
+
+rule grow_forest:
+    input:
+        **pair_inputs(),
+        # Rollouts fill the step store with what most of a tree shares.
+        rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
+        problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
+    output:
+        forest=f"{RESULTS}/forests/{{dataset}}.{{split}}.parquet",
+    log:
+        f"{RESULTS}/logs/grow_forest/{{dataset}}.{{split}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/grow_forest/{{dataset}}.{{split}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    params:
+        pair=pair_params(),
+        replicates=replicates,
+        labelled=is_labelled,
+        largest_tree=EXPERIMENT.routers.largest_tree,
+        version=STAGE["forests"],
+    message:
+        "Exploring the trees of {wildcards.dataset} ({wildcards.split})"
+    script:
+        "../scripts/grow_forest.py"

@@ -1,10 +1,11 @@
 rule fit_thresholds:
     input:
         **pair_inputs(),
+        **forest_inputs("dev"),
         scores=f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{{trained_on}}.router_train.parquet",
-        dev=f"{RESULTS}/problems/{{trained_on}}/dev.jsonl",
     output:
         thresholds=f"{RESULTS}/routers/trim-thr/{{trained_on}}/thresholds.json",
+        dev=f"{RESULTS}/routers/trim-thr/{{trained_on}}/dev.parquet",
     log:
         f"{RESULTS}/logs/fit_thresholds/{{trained_on}}.log",
     benchmark:
@@ -16,13 +17,73 @@ rule fit_thresholds:
         mem_mb=3000,
         runtime=240,
     params:
-        pair=pair_params(),
-        labelled=is_labelled,
-        thresholds=EXPERIMENT.routers.thresholds,
+        **forest_params(),
         variants=SETTINGS["routers"]["variants"],
-        replicates=SETTINGS["replicates"]["train"],
         version=STAGE["thresholds"],
     message:
         "Laying the thresholds of TRIM-Thr on {wildcards.trained_on}"
     script:
         "../scripts/fit_thresholds.py"
+
+
+rule train_router:
+    input:
+        **pair_inputs(),
+        **forest_inputs("router_train"),
+        **forest_inputs("dev"),
+    output:
+        folder=directory(
+            f"{RESULTS}/routers/{{learned}}/{{trained_on}}/{{variant}}.{{run}}"
+        ),
+        dev=f"{RESULTS}/routers/{{learned}}/{{trained_on}}/{{variant}}.{{run}}.dev.parquet",
+    log:
+        f"{RESULTS}/logs/train_router/{{learned}}/{{trained_on}}/{{variant}}.{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_router/{{learned}}/{{trained_on}}/{{variant}}.{{run}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        **forest_params(),
+        settings=lambda wildcards: SETTINGS["routers"][
+            wildcards.learned.removeprefix("trim-")
+        ],
+        kappa=SETTINGS["routers"]["kappa"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["learned_routers"],
+    message:
+        "Training {wildcards.learned} ({wildcards.variant}) on {wildcards.trained_on}, run {wildcards.run}"
+    script:
+        "../scripts/train_router.py"
+
+
+rule solve_pomdp:
+    input:
+        **pair_inputs(),
+        **forest_inputs("router_train"),
+        **forest_inputs("dev"),
+    output:
+        solved=f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/{{variant}}.npz",
+        dev=f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/{{variant}}.dev.parquet",
+    log:
+        f"{RESULTS}/logs/solve_pomdp/{{trained_on}}/{{variant}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/solve_pomdp/{{trained_on}}/{{variant}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        **forest_params(),
+        settings=SETTINGS["routers"]["pomdp"],
+        kappa=SETTINGS["routers"]["kappa"],
+        version=STAGE["pomdp"],
+    message:
+        "Fitting and solving the POMDP ({wildcards.variant}) of {wildcards.trained_on}"
+    script:
+        "../scripts/solve_pomdp.py"

@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
-from trim.evaluation.episodes import episode_table, run_points
-from trim.evaluation.sweeps import operating_points
-from trim.files import read_json, write_parquet
+from trim.evaluation.episodes import episode_table, judge, run_points, walk_points
+from trim.evaluation.sweeps import WALKED, control_points, walked_points
+from trim.files import write_parquet
 from trim.problems.grading import Grader
 from trim.problems.problem import read_problems
+from trim.rollout.forest import Forest
 from trim.workflow import job, open_job_pair, progress, provenance
 
 with job(snakemake) as log, Grader() as grader:
-    wildcards, params = snakemake.wildcards, snakemake.params
-    fitted = read_json(snakemake.input.fitted)["thresholds"] if snakemake.input.fitted else {}
-    points = operating_points(wildcards.router, fitted, params.random_shares)
+    params, router = snakemake.params, snakemake.wildcards.router
+    fitted = [Path(path) for path in snakemake.input.fitted]
     problems = read_problems(Path(snakemake.input.problems))
-    what = f"{wildcards.router} on {wildcards.dataset}, episodes"
-    with open_job_pair(snakemake, f"{wildcards.dataset}.test") as pair:
-        results = run_points(points, problems, pair, params.replicates, params.pair["max_steps"], progress(what))
-    table = episode_table(results, grader, exact=params.labelled).assign(trained_on=wildcards.trained_on)
+    max_steps, name = params.pair["max_steps"], f"{router} on {snakemake.wildcards.dataset}"
+    with open_job_pair(snakemake, f"{snakemake.wildcards.dataset}.test") as pair:
+        if router in WALKED:
+            forest = Forest(problems, params.replicates, max_steps, judge(grader, exact=params.labelled), pair)
+            table = walk_points(walked_points(router, fitted), forest, progress(f"{name}, operating points"))
+        else:
+            points = control_points(router, fitted, params.random_shares)
+            results = run_points(points, problems, pair, params.replicates, max_steps, progress(f"{name}, episodes"))
+            table = episode_table(results, grader, exact=params.labelled)
+    table = table.assign(trained_on=snakemake.wildcards.trained_on)
     write_parquet(table, snakemake.output.episodes, provenance(snakemake))

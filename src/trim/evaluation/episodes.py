@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trim.models.protocols import Prefix
 from trim.problems.arithmetic import operation_at, step_labels
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.engine import Episode, ModelPair, Router, Run, solve_all
+from trim.rollout.forest import Forest, Judge
+from trim.rollout.walk import COSTS, BatchRouter, Walk, walk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +44,25 @@ class OperatingPoint:
     policy: Router
 
 
+@dataclass(frozen=True, slots=True)
+class BatchPoint:
+    """One setting of a router that decides on many drafts at once.
+
+    Attributes
+    ----------
+    router, variant, setting, policy
+        As of `OperatingPoint`.
+    seed
+        Tells training runs of one variant apart.
+    """
+
+    router: str
+    variant: str
+    setting: float
+    policy: BatchRouter
+    seed: int = 0
+
+
 def run_points(
     points: Sequence[OperatingPoint],
     problems: Sequence[Problem],
@@ -59,13 +82,23 @@ def run_points(
     return [(point, episode) for (point, _), episode in zip(wishes, episodes, strict=True)]
 
 
-def verdicts(episode: Episode, grader: Grader, *, exact: bool) -> tuple[bool, bool]:
-    """Return the strict verdict, and the one that counts."""
-    if exact:
-        right = episode.answer == episode.problem.answer
-        return right, right
-    verdict = grader.grade(episode.answer, episode.problem.answer)
-    return verdict.strict, verdict.symbolic
+def judge(grader: Grader, *, exact: bool) -> Judge:
+    """Return the function that gives the strict verdict on an answer, and the one that counts.
+
+    Parameters
+    ----------
+    exact
+        Whether an answer must be the reference itself (arithmetic, where "91+7" is no answer);
+        else the symbolic verdict counts.
+    """
+
+    def verdict(answer: str | None, problem: Problem) -> tuple[bool, bool]:
+        if exact:
+            return (answer == problem.answer,) * 2
+        graded = grader.grade(answer, problem.answer)
+        return graded.strict, graded.symbolic
+
+    return verdict
 
 
 def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, exact: bool) -> pd.DataFrame:
@@ -74,19 +107,20 @@ def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Gra
     Parameters
     ----------
     exact
-        Whether an answer must be the reference itself (arithmetic, where "91+7" is no answer);
-        else the symbolic verdict counts. The strict one is kept beside it.
+        As of `judge`.
     """
     import pandas as pd
 
     rows = []
+    verdict = judge(grader, exact=exact)
     for point, episode in results:
-        strict, correct = verdicts(episode, grader, exact=exact)
+        strict, correct = verdict(episode.answer, episode.problem)
         rows.append(
             {
                 "dataset": episode.problem.dataset,
                 "router": point.router,
                 "variant": point.variant,
+                "seed": 0,
                 "operating_point": point.setting,
                 "problem_id": episode.problem.id,
                 "replicate": episode.replicate,
@@ -101,16 +135,58 @@ def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Gra
     return pd.DataFrame(rows)
 
 
+def walk_points(
+    points: Sequence[BatchPoint], forest: Forest, on_progress: Progress | None = None
+) -> pd.DataFrame:
+    """Walk a forest at every operating point, and lay the episodes out as `episode_table` does."""
+    import pandas as pd
+
+    tables = []
+    for done, point in enumerate(points, start=1):
+        tables.append(_table(point, forest, walk(forest, point.policy)))
+        if on_progress is not None:
+            on_progress(done, len(points))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
+    import pandas as pd
+
+    trees = range(len(walked.last))
+    letters = np.where(walked.strong, "s", "w")
+    ends = list(zip(walked.last.tolist(), walked.action.tolist(), strict=True))
+    return pd.DataFrame(
+        {
+            "dataset": [forest.problem(tree).dataset for tree in trees],
+            "router": point.router,
+            "variant": point.variant,
+            "seed": point.seed,
+            "operating_point": point.setting,
+            "problem_id": [forest.problem(tree).id for tree in trees],
+            "replicate": [forest.replicate(tree) for tree in trees],
+            "correct": forest.nodes["correct"][walked.last, walked.action],
+            "correct_strict": forest.nodes["correct_strict"][walked.last, walked.action],
+            "answer": [forest.answer(node, action) for node, action in ends],
+            "steps": walked.steps,
+            "authors": ["".join(row[:steps]) for row, steps in zip(letters, walked.steps.tolist(), strict=True)],
+            **{name: getattr(walked, name) for name in COSTS},
+            "weak_calls": walked.steps,
+            "prm_calls": walked.steps,
+        }
+    )
+
+
 def step_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, labelled: bool) -> pd.DataFrame:
     """Lay episodes out as a row a kept step; with exact labels where the problems are arithmetic."""
     import pandas as pd
 
     rows = []
+    verdict = judge(grader, exact=labelled)
     for point, episode in results:
         problem = episode.problem
         texts = [kept.step.text for kept in episode.kept]
         labels: Sequence[Any] = step_labels(problem.text, texts) if labelled else [None] * len(texts)
-        _, correct = verdicts(episode, grader, exact=labelled)
+        _, correct = verdict(episode.answer, problem)
         for position, (kept, label) in enumerate(zip(episode.kept, labels, strict=True)):
             rows.append(
                 {

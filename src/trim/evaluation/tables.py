@@ -32,7 +32,7 @@ ESTIMATES = (
     "strong_calls",
 )
 MEASURED = ("correct", *(name for name in ESTIMATES if name not in ("accuracy", "strong_share")))
-SWEEP = ["trained_on", "router", "variant"]
+SWEEP = ["trained_on", "router", "variant", "seed"]
 END_POINTS = ("weak-only", "strong-only")
 RANDOM_QUERY_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 11))
 READINGS = {"envelope": envelope_samples, "paper": paper_samples}
@@ -46,13 +46,14 @@ class Measured:
     trained_on: str
     router: str
     variant: str
+    seed: int
     settings: tuple[float, ...]
     values: Mapping[str, Array]
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, int]:
         """What tells sweeps apart."""
-        return self.trained_on, self.router, self.variant
+        return self.trained_on, self.router, self.variant, self.seed
 
     def as_sweep(self) -> Sweep:
         """Return what the metrics read."""
@@ -69,14 +70,14 @@ def measure(episodes: pd.DataFrame) -> list[Measured]:
     """
     sweeps = []
     problems = sorted(episodes["problem_id"].unique())
-    for (trained_on, router, variant), part in episodes.groupby(SWEEP, sort=True):
+    for (trained_on, router, variant, seed), part in episodes.groupby(SWEEP, sort=True):
         means = part.groupby(["operating_point", "problem_id"])[list(MEASURED)].mean()
         settings = tuple(float(s) for s in sorted(part["operating_point"].unique()))
         grid = means.unstack("problem_id").reindex(index=list(settings))
         values = {name: grid[name].reindex(columns=problems).to_numpy(float) for name in MEASURED}
         if any(np.isnan(array).any() for array in values.values()):
             raise ValueError(f"{router} ({variant}) was not evaluated on every problem")
-        sweeps.append(Measured(str(trained_on), str(router), str(variant), settings, values))
+        sweeps.append(Measured(str(trained_on), str(router), str(variant), int(seed), settings, values))
     return [*sweeps, _random_query(sweeps, len(problems))]
 
 
@@ -85,7 +86,7 @@ def _random_query(sweeps: Sequence[Measured], count: int) -> Measured:
     weak, strong = (_end_point(sweeps, name).values for name in END_POINTS)
     share = np.array(RANDOM_QUERY_SHARES)[:, None]
     values = {name: (1 - share) * weak[name] + share * strong[name] for name in MEASURED}
-    return Measured("untrained", "random-query", "default", RANDOM_QUERY_SHARES, values)
+    return Measured("untrained", "random-query", "default", 0, RANDOM_QUERY_SHARES, values)
 
 
 def _end_point(sweeps: Sequence[Measured], router: str) -> Measured:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, History, Reads
+from trim.rollout.observed import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Threshold:
         assert score is not None
         return Action.REGENERATE if score < self.threshold else Action.KEEP
 
+    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+        """Compare n drafts."""
+        return np.asarray(observed.score < self.threshold)
+
 
 @dataclass(frozen=True, slots=True)
 class PerToken:
@@ -43,6 +49,10 @@ class PerToken:
         """Compare the doubt that a token would settle."""
         assert score is not None
         return Action.REGENERATE if (1 - score) / draft.tokens > self.threshold else Action.KEEP
+
+    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+        """Compare n drafts."""
+        return np.asarray((1 - observed.score) / observed.draft_tokens > self.threshold)
 
 
 def quantile_thresholds(values: Sequence[float], count: int) -> list[float]:

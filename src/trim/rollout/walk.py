@@ -1,0 +1,101 @@
+"""Solve problems by walking a forest: the engine's loop, for all episodes at once.
+
+What comes out is what `solve` gives, token for token, for routers that want a draft at every
+step; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from trim.rollout.forest import KEEP, REGENERATE, Forest
+from trim.rollout.observed import Bools, Drafts, Floats, Histories, Ints, Observed, Outcome
+
+
+class BatchRouter(Protocol):
+    """A router that decides on many drafts at once."""
+
+    def decide_all(self, observed: Observed) -> Bools:
+        """Tell of each draft whether the strong model is to write the step, shape (n,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Episodes of one operating point, one for each tree of a forest: all of shape (trees,) unless said otherwise.
+
+    Attributes
+    ----------
+    last, action
+        Node at which each episode ended, and what was done there.
+    steps
+        Number of kept steps.
+    strong
+        Shape (trees, max_steps); who wrote each step.
+    strong_tokens, weak_tokens, discarded_tokens, prm_tokens, strong_prefill_tokens, strong_calls
+        As in `Costs`.
+    """
+
+    last: Ints
+    action: Ints
+    steps: Ints
+    strong: Bools
+    strong_tokens: Ints
+    weak_tokens: Ints
+    discarded_tokens: Ints
+    prm_tokens: Ints
+    strong_prefill_tokens: Ints
+    strong_calls: Ints
+
+
+COSTS = ("strong_tokens", "weak_tokens", "discarded_tokens", "prm_tokens", "strong_prefill_tokens", "strong_calls")
+
+
+def walk(forest: Forest, router: BatchRouter) -> Walk:
+    """Solve every problem of a forest under one router."""
+    nodes = forest.roots.copy()
+    n = len(nodes)
+    lanes = np.arange(n)
+    histories = Histories(n, forest.max_steps)
+    minimum = np.ones(n)
+    live = np.ones(n, dtype=bool)
+    last, action = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    strong = np.zeros((n, forest.max_steps), dtype=bool)
+    spent = {name: np.zeros(n, dtype=np.int64) for name in COSTS}
+    while live.any():
+        at = forest.nodes[nodes]
+        drafts = Drafts(
+            at["score"][:, KEEP], minimum, at["tokens"][:, KEEP], at["position"].astype(np.int64), at["final"][:, KEEP]
+        )
+        # Lanes that are done stand still and keep: their decisions count for nothing and grow nothing.
+        regenerate = router.decide_all(histories.observe(drafts)) & live
+        actions = np.where(live, regenerate, action).astype(np.int64)
+        children = forest.follow(nodes, actions)
+        at = forest.nodes[nodes]
+        tokens, score = at["tokens"][lanes, actions], at["score"][lanes, actions]
+        kept = live & ~regenerate
+        spent["strong_tokens"] += np.where(regenerate, tokens, 0)
+        spent["strong_prefill_tokens"] += np.where(regenerate, at["prompt_tokens"][:, REGENERATE], 0)
+        spent["strong_calls"] += regenerate
+        spent["weak_tokens"] += np.where(kept, tokens, 0)
+        spent["discarded_tokens"] += np.where(regenerate, drafts.tokens, 0)
+        spent["prm_tokens"] += np.where(live, at["prm_tokens"], 0)
+        strong[lanes, drafts.position] |= regenerate
+        outcome = Outcome(np.where(regenerate, tokens, 0), score, tokens, children < 0, at["correct"][lanes, actions])
+        histories.keep(drafts.position, regenerate, outcome)
+        minimum = np.fmin(minimum, score)
+        last[live], action[live] = nodes[live], actions[live]
+        live &= ~outcome.ended
+        nodes = np.where(live, children, nodes)
+    steps = forest.nodes["position"][last].astype(np.int64) + 1
+    return Walk(last, action, steps, strong, **spent)
+
+
+def outcomes(forest: Forest, walked: Walk) -> tuple[Floats, Floats]:
+    """Return, by problem and averaged over replicates, correctness and strong tokens: both of shape (problems,)."""
+    correct = forest.nodes["correct"][walked.last, walked.action]
+    shape = len(forest.problems), forest.replicates
+    return correct.reshape(shape).mean(axis=1), walked.strong_tokens.reshape(shape).mean(axis=1)

@@ -1,0 +1,1 @@
+"""Learn to route: episodes as a reinforcement-learning environment, and PPO on it."""

@@ -1,0 +1,27 @@
+"""Fit and solve one variant of TRIM-POMDP, lay its operating points on dev, and keep its episodes there."""
+
+from pathlib import Path
+
+from trim.config import KappaRange, PomdpRouter
+from trim.evaluation.episodes import walk_points
+from trim.evaluation.sweeps import pomdp_points
+from trim.files import write_parquet
+from trim.routers.pomdp.storage import load_solved, save_solved
+from trim.training.curriculum import lay_kappas, tokens_per_solution
+from trim.training.pomdp import fit_pomdp, label_nodes, pomdp_policy, solve_pomdp
+from trim.workflow import job, open_job_forest, provenance
+
+with job(snakemake) as log, open_job_forest(snakemake, "router_train") as forest, open_job_forest(snakemake, "dev") as dev:
+    params, variant, file = snakemake.params, snakemake.wildcards.variant, Path(snakemake.output.solved)
+    settings, kappas = PomdpRouter.model_validate(params.settings), KappaRange.model_validate(params.kappa).candidates()
+    model = fit_pomdp(forest, label_nodes(forest), settings, variant)
+    solution = solve_pomdp(model, kappas, tokens_per_solution(forest))
+    log.info("largest certified gap between the bounds of a value: %.2g", solution.gap.max())
+    origin = {"closeness": settings.closeness, "provenance": provenance(snakemake)}
+    save_solved(file, model, solution, kappas, origin)
+    solved = load_solved(file)
+    laid = lay_kappas(
+        lambda kappa: pomdp_policy(solved, variant, kappa, settings.closeness), kappas, dev, params.operating_points
+    )
+    save_solved(file, model, solution, kappas, {**origin, "operating_points": laid})
+    write_parquet(walk_points(pomdp_points(file), dev), snakemake.output.dev, provenance(snakemake))
