@@ -118,13 +118,13 @@ class PomdpPolicy:
         """Return the belief about a draft whose score is seen."""
         expected = belief.prior(m, self.model.transition.weak_accuracy[step])
         observation = self.model.observation
-        return belief.posterior(expected, _columns(observation.draft, observation.index(score)))
+        return belief.posterior(expected, likelihoods_of(observation.draft, observation.index(score)))
 
     def _see_strong(self, draft: belief.Belief, score: Any) -> Any:
         """Return m after the strong model wrote the step again, and its score was seen."""
         transition, observation = self.model.transition, self.model.observation
         expected = belief.regenerated(draft, transition.strong_if_right, transition.strong_if_wrong)
-        return belief.posterior(expected, _columns(observation.strong, observation.strong_symbol(score)))[0]
+        return belief.posterior(expected, likelihoods_of(observation.strong, observation.strong_symbol(score)))[0]
 
 
 def check_length(model: PomdpModel, position: int) -> None:
@@ -136,5 +136,6 @@ def check_length(model: PomdpModel, position: int) -> None:
         )
 
 
-def _columns(likelihoods: Array, symbol: Any) -> belief.Belief:
+def likelihoods_of(likelihoods: Array, symbol: Any) -> belief.Belief:
+    """Return the likelihoods of the three states, given a symbol or an array of them."""
     return likelihoods[symbol, 0], likelihoods[symbol, 1], likelihoods[symbol, 2]

@@ -20,7 +20,7 @@ from trim.routers.observed import Observed
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel, floored
-from trim.routers.pomdp.policy import check_length, regeneration_gain
+from trim.routers.pomdp.policy import check_length, likelihoods_of, regeneration_gain
 from trim.routers.pomdp.transition import TransitionModel
 
 Array = NDArray[np.float64]
@@ -88,12 +88,16 @@ class ReleasedPolicy:
         Of a token, in units of the reward.
     closeness
         The mask; above 1 it masks nothing.
+    token_bin
+        Width of the bins to whose lower edges token counts fall when a decision is looked up; 0 for exact counts.
+        The official table has such bins: it decides of a draft of 60 tokens as of 50, which `token_bin=50` does.
     """
 
     model: PomdpModel
     values: Array
     cost: float
     closeness: float = CLOSENESS
+    token_bin: float = 0.0
     reads: Reads = field(default=Reads.HISTORY, init=False)
 
     def wants_draft(self, history: History) -> bool:
@@ -116,8 +120,9 @@ class ReleasedPolicy:
 
     def decide_symbols(self, position: Any, symbol: NDArray[np.int64], tokens: Any) -> NDArray[np.bool_]:
         """Decide drafts whose symbols are known; whether a draft is final is not looked at."""
-        seen = belief.posterior((1 / 3, 1 / 3, 1 / 3), tuple(self.model.observation.draft[symbol].T))
-        near = np.max(seen, axis=0) - seen[2] < self.closeness
-        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, False)
+        seen = belief.posterior((1 / 3, 1 / 3, 1 / 3), likelihoods_of(self.model.observation.draft, symbol))
+        near = np.maximum(np.maximum(seen[0], seen[1]), seen[2]) - seen[2] < self.closeness
+        counted = np.floor_divide(tokens, self.token_bin) * self.token_bin if self.token_bin else tokens
+        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, counted, False)
         regenerate: NDArray[np.bool_] = near & (gain > 0)
         return regenerate

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trim.errors import InputError
 from trim.routers.observed import Booleans, Drafts, Floats, Integers, Observed, Outcome
@@ -113,13 +112,23 @@ def play(model: PomdpModel, decide: Callable[[Observed], Booleans], cost: float,
         Of a token, in units of the reward.
     """
     world = Simulator(model, episodes, np.random.default_rng(seed))
-    shape = episodes, model.max_steps
-    scores, draft_scores = np.ones((2, *shape))
-    tokens, strong = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-    running, correct = np.ones(episodes, dtype=bool), np.zeros(episodes, dtype=bool)
-    spent = np.zeros(episodes)
-    rows = np.arange(episodes)
-    while running.any():
+    scores, draft_scores = np.ones((2, episodes, model.max_steps))
+    tokens, strong = np.zeros((2, episodes, model.max_steps), dtype=np.int64)
+    running, spent, correct = np.arange(episodes), np.zeros(episodes), np.zeros(episodes, dtype=bool)
+    for step in range(model.max_steps):
         drafts = world.drafts()
-        at = rows, np.minimum(drafts.position, model.max_steps - 1)
-        scores[at], draft_scores[at], tokens[at] = drafts.score, drafts.score, drafts.tokens
+        scores[:, step], draft_scores[:, step], tokens[:, step] = drafts.score, drafts.score, drafts.tokens
+        seen = (array[running, : step + 1] for array in (scores, draft_scores, tokens, strong.astype(bool)))
+        regenerate = np.zeros(episodes, dtype=bool)
+        regenerate[running] = decide(Observed(*seen, np.full(len(running), step), drafts.final[running]))
+        outcome = world.act(regenerate)
+        scores[:, step], strong[:, step] = outcome.kept_score, regenerate
+        spent += outcome.strong_tokens  # an episode that has ended regenerates nothing
+        correct[running] = outcome.correct[running]
+        running = running[~outcome.ended[running]]
+        if not len(running):
+            break
+    net = model.reward * correct - cost * spent
+    return Played(
+        float(net.mean()), float(net.std() / np.sqrt(episodes)), float(correct.mean()), float(spent.mean())
+    )
