@@ -1,4 +1,4 @@
-"""What step routers read of an episode, as arrays: one form for the engine, for trees of episodes and for simulators."""
+"""What step routers read of an episode, as arrays: one form for the engine, trees of episodes and simulators."""
 
 from __future__ import annotations
 

@@ -127,25 +127,25 @@ def to_agent(flat: FlatPomdp) -> pomdp_py.Agent:
     observations = [pomdp_py.SimpleObservation(name) for name in flat.observations]
     state_at, action_at, seen_at = ({x: i for i, x in enumerate(xs)} for xs in (states, actions, observations))
 
-    class Transition(pomdp_py.TransitionModel):
+    class Transition(pomdp_py.TransitionModel):  # type: ignore[misc] # pomdp-py carries no types
         def probability(self, next_state: Any, state: Any, action: Any) -> float:
             return float(flat.transition[action_at[action], state_at[state], state_at[next_state]])
 
         def get_all_states(self) -> list[Any]:
             return states
 
-    class Emission(pomdp_py.ObservationModel):
+    class Emission(pomdp_py.ObservationModel):  # type: ignore[misc] # pomdp-py carries no types
         def probability(self, observation: Any, next_state: Any, action: Any) -> float:
             return float(flat.emission[action_at[action], state_at[next_state], seen_at[observation]])
 
         def get_all_observations(self) -> list[Any]:
             return observations
 
-    class Reward(pomdp_py.RewardModel):
+    class Reward(pomdp_py.RewardModel):  # type: ignore[misc] # pomdp-py carries no types
         def sample(self, state: Any, action: Any, next_state: Any) -> float:
             return float(flat.reward[action_at[action], state_at[state]])
 
-    class Policy(pomdp_py.PolicyModel):
+    class Policy(pomdp_py.PolicyModel):  # type: ignore[misc] # pomdp-py carries no types
         def get_all_actions(self, state: Any = None, history: Any = None) -> list[Any]:
             return actions
 

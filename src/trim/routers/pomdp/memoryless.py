@@ -31,7 +31,7 @@ class Worth:
 
 
 class MemorylessPolicies:
-    """All policies that are tables: regenerate at this position, lowest bin, symbol and token count?
+    """All policies that are tables: what to regenerate, by position, lowest bin, symbol and token count.
 
     In the alphabet of single scores the lowest score is kept by the table's second axis; in that of pairs the
     symbol holds it, as the released model has it, and that axis has length 1.
@@ -86,7 +86,9 @@ class MemorylessPolicies:
             hazard = self.model.transition.hazard[step]
             ends = hazard * np.array([0.0, self.model.reward])[:, None, None]
             kept = np.einsum("kza,ajk->zjk", keep, ends + (1 - hazard) * after[:, self._after_keep])
-            renewed = np.einsum("koza,ajo->zjk", regenerate, ends + (1 - hazard) * after[:, self._after_strong])
+            renewed = np.einsum(
+                "koza,ajo->zjk", regenerate, ends + (1 - hazard) * after[:, self._after_strong], optimize=True
+            )
             paid = cost * keep.sum(-1).T[:, None, :, None] * self._tokens
             gain = (renewed - kept)[..., None] - paid
             improved[step] = np.einsum("zj,zjkc->jkc", occupancies[step], gain) > 0
@@ -102,7 +104,7 @@ class MemorylessPolicies:
             while True:
                 better = self.improve(table, cost)
                 gained = self.evaluate(better, cost)
-                if gained.net_reward <= worth.net_reward + 1e-12 * self.model.reward:
+                if gained.net_reward <= worth.net_reward + 1e-9 * self.model.reward:
                     break
                 table, worth = better, gained
             found.append((worth, table))

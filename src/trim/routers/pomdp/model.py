@@ -29,6 +29,7 @@ class PomdpModel:
     reward: float = 1.0
 
     def __post_init__(self) -> None:
+        """Check the reward."""
         if not self.reward > 0:
             raise InputError(f"POMDP: the reward of a right answer must be positive, not {self.reward}")
 
@@ -38,7 +39,7 @@ class PomdpModel:
         return self.transition.max_steps
 
     def joint_probabilities(self, accuracy: float) -> tuple[Array, Array]:
-        """Return what one step does to the one hidden bit that lasts: are all kept steps right?
+        """Return what one step does to the one hidden bit that lasts: whether all kept steps are right.
 
         Parameters
         ----------

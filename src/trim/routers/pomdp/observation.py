@@ -51,6 +51,7 @@ class ObservationModel:
     strong: Array
 
     def __post_init__(self) -> None:
+        """Check shapes, edges and columns."""
         edges, bins = self.edges, len(self.edges) - 1
         if bins < 1 or edges[0] != 0 or edges[-1] != 1 or np.any(np.diff(edges) <= 0):
             raise InputError("observation model: the bin edges must rise from 0 to 1; fit them again")
@@ -112,7 +113,8 @@ def reflected_masses(samples: Array, edges: Array, bandwidth: float) -> Array:
     images = np.stack([samples, -samples, 2 - samples])  # kernels reach no further: bandwidths are far below 1
     below = ndtr((edges - images[..., None]) / bandwidth).sum(0)
     masses = np.diff(below, axis=-1)
-    return masses / masses.sum(-1, keepdims=True)
+    normalised: Array = masses / masses.sum(-1, keepdims=True)
+    return normalised
 
 
 def binned_density(features: Array, edges: Array) -> Array:
@@ -136,7 +138,8 @@ def binned_density(features: Array, edges: Array) -> Array:
     for column in np.interp(features, edges, even).T:
         bandwidth = max(column.std(), 1e-3) * count ** (-1 / (dimension + 4))
         masses.append(reflected_masses(column, even, bandwidth))
-    return masses[0].mean(0) if dimension == 1 else (masses[0].T @ masses[1] / count).ravel()
+    density: Array = masses[0].mean(0) if dimension == 1 else (masses[0].T @ masses[1] / count).ravel()
+    return density
 
 
 def fit_observation(
@@ -177,7 +180,9 @@ def fit_observation(
     draft, alone, strong = [], [], []
     for state, name in enumerate(STATES):
         if not np.any(draft_states == state):
-            raise InputError(f"observation model: none of the {len(draft_states)} drafts is in state {name}; add rollouts")
+            raise InputError(
+                f"observation model: none of the {len(draft_states)} drafts is in state {name}; add rollouts"
+            )
         chosen = draft_states == state
         draft.append(binned_density(features[chosen], edges))
         alone.append(draft[-1] if minima is None else binned_density(draft_scores[chosen, None], edges))
@@ -191,7 +196,8 @@ def fit_observation(
 
 def floored(likelihoods: Array, floor: float = FLOOR) -> Array:
     """Normalise the columns and spread a share of each evenly."""
-    return (1 - floor) * likelihoods / likelihoods.sum(0) + floor / len(likelihoods)
+    mixed: Array = (1 - floor) * likelihoods / likelihoods.sum(0) + floor / len(likelihoods)
+    return mixed
 
 
 def _check(what: str, scores: Array, states: NDArray[np.int64]) -> None:

@@ -76,6 +76,7 @@ class PomdpPolicy:
     reads: Reads = field(default=Reads.HISTORY, init=False)
 
     def __post_init__(self) -> None:
+        """Refuse the joint alphabet."""
         if self.model.observation.joint:
             raise InputError("POMDP policy: the filter needs an observation model of single scores, not of pairs")
 

@@ -54,8 +54,9 @@ class Simulator:
 
     def drafts(self) -> Drafts:
         """Return the drafts under decision in all lanes."""
-        arrays = (self._score, self._minimum, self._tokens, self._position, self._final)
-        return Drafts(*(array.copy() for array in arrays))
+        return Drafts(
+            self._score.copy(), self._minimum.copy(), self._tokens.copy(), self._position.copy(), self._final.copy()
+        )
 
     def act(self, regenerate: Booleans) -> Outcome:
         """Keep or regenerate the draft of every lane, and draft on where the episode goes on."""
@@ -113,14 +114,22 @@ def play(model: PomdpModel, decide: Callable[[Observed], Booleans], cost: float,
     """
     world = Simulator(model, episodes, np.random.default_rng(seed))
     scores, draft_scores = np.ones((2, episodes, model.max_steps))
-    tokens, strong = np.zeros((2, episodes, model.max_steps), dtype=np.int64)
+    tokens, strong = np.zeros(scores.shape, dtype=np.int64), np.zeros(scores.shape, dtype=bool)
     running, spent, correct = np.arange(episodes), np.zeros(episodes), np.zeros(episodes, dtype=bool)
     for step in range(model.max_steps):
         drafts = world.drafts()
         scores[:, step], draft_scores[:, step], tokens[:, step] = drafts.score, drafts.score, drafts.tokens
-        seen = (array[running, : step + 1] for array in (scores, draft_scores, tokens, strong.astype(bool)))
+        upto = np.s_[running, : step + 1]
+        seen = Observed(
+            scores[upto],
+            draft_scores[upto],
+            tokens[upto],
+            strong[upto],
+            np.full(len(running), step),
+            drafts.final[running],
+        )
         regenerate = np.zeros(episodes, dtype=bool)
-        regenerate[running] = decide(Observed(*seen, np.full(len(running), step), drafts.final[running]))
+        regenerate[running] = decide(seen)
         outcome = world.act(regenerate)
         scores[:, step], strong[:, step] = outcome.kept_score, regenerate
         spent += outcome.strong_tokens  # an episode that has ended regenerates nothing
@@ -129,6 +138,4 @@ def play(model: PomdpModel, decide: Callable[[Observed], Booleans], cost: float,
         if not len(running):
             break
     net = model.reward * correct - cost * spent
-    return Played(
-        float(net.mean()), float(net.std() / np.sqrt(episodes)), float(correct.mean()), float(spent.mean())
-    )
+    return Played(float(net.mean()), float(net.std() / np.sqrt(episodes)), float(correct.mean()), float(spent.mean()))

@@ -117,7 +117,7 @@ def load_solved(path: str | Path) -> SolvedPomdp:
             TransitionModel(**{name: arrays[name] for name in names}, **strong),
             header["reward"],
         )
-        points = (arrays[name] for name in ("kappas", "costs", "values", "gap"))
-        return SolvedPomdp(model, *points, header["origin"])
+        points = {name: arrays[name] for name in ("kappas", "costs", "values", "gap")}
+        return SolvedPomdp(model, **points, origin=header["origin"])
     except (OSError, KeyError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise InputError(f"{path}: not a solved POMDP ({error}); solve it again") from error

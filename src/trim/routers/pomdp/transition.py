@@ -45,6 +45,7 @@ class TransitionModel:
     token_weights: Array
 
     def __post_init__(self) -> None:
+        """Check lengths and probabilities."""
         if len(self.weak_accuracy) != len(self.hazard) or len(self.tokens) != len(self.token_weights):
             raise InputError("transition model: accuracies and hazard, or tokens and weights, differ in length")
         for name in ("weak_accuracy", "strong_if_right", "strong_if_wrong", "hazard", "token_weights"):
