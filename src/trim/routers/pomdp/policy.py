@@ -1,0 +1,142 @@
+"""TRIM-POMDP as a router: filter the belief over the episode, then take the action of higher value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trim.errors import InputError
+from trim.models.protocols import Step
+from trim.rollout.engine import Action, Author, History, Reads
+from trim.routers.observed import Observed
+from trim.routers.pomdp import belief
+from trim.routers.pomdp.model import PomdpModel
+
+Array = NDArray[np.float64]
+
+
+def regeneration_gain(
+    model: PomdpModel, values: Array, cost: float, position: Any, draft: belief.Belief, tokens: Any, final: Any
+) -> Any:
+    """Return Q(regenerate) - Q(keep), for one draft or for n.
+
+    Parameters
+    ----------
+    values
+        Shape (S + 1, N + 1); V of one cost on the belief grid, of which straight lines are taken. With upper
+        bounds, the action is the certified one wherever the bounds of both Q values do not overlap.
+    position, tokens, final
+        Numbers, or arrays of shape (n,).
+    draft
+        Belief about the draft, its score seen: floats, or arrays of shape (n,).
+    """
+    transition, strong = model.transition, model.observation.strong
+    renewed = belief.regenerated(draft, transition.strong_if_right, transition.strong_if_wrong)
+    joint = np.multiply.outer(renewed[0], strong[:, 0])
+    mass = joint + np.multiply.outer(renewed[1], strong[:, 1]) + np.multiply.outer(renewed[2], strong[:, 2])
+    after = np.expand_dims(position, -1) + 1
+    ahead = (mass * _interpolate(values, after, joint / mass)).sum(-1)
+    ahead = ahead - _interpolate(values, np.add(position, 1), belief.after_keep(draft))
+    ending = model.reward * (renewed[0] - draft[0])
+    return np.where(final, ending, ahead) - cost * tokens
+
+
+def _interpolate(values: Array, step: Any, m: Any) -> Any:
+    place = m * (values.shape[1] - 1)
+    low = np.minimum(place, values.shape[1] - 2).astype(int) if np.ndim(m) else min(int(place), values.shape[1] - 2)
+    left = values[step, low]
+    return left + (place - low) * (values[step, low + 1] - left)
+
+
+@dataclass(frozen=True, eq=False)
+class PomdpPolicy:
+    """Regenerate iff that has the higher value under the filtered belief; keep on a tie.
+
+    Attributes
+    ----------
+    model
+        With an alphabet of single scores: pairs with a running minimum would count a score again and again.
+    values
+        Shape (S + 1, N + 1); upper bounds of V at this cost.
+    cost
+        Of a token, in units of the reward.
+
+    Raises
+    ------
+    InputError
+        If the alphabet is joint; when deciding, if an episode is longer than the model's max_steps.
+    """
+
+    model: PomdpModel
+    values: Array
+    cost: float
+    reads: Reads = field(default=Reads.HISTORY, init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse the joint alphabet."""
+        if self.model.observation.joint:
+            raise InputError("POMDP policy: the filter needs an observation model of single scores, not of pairs")
+
+    def wants_draft(self, history: History) -> bool:
+        """Return True."""
+        return True
+
+    def decide(self, history: History, draft: Step, score: float | None) -> Action:
+        """Filter one episode and decide."""
+        position = len(history.kept)
+        check_length(self.model, position)
+        m: Any = 1.0
+        for step, kept in enumerate(history.kept):
+            seen = self._see_draft(step, m, kept.draft_score)
+            m = self._see_strong(seen, kept.score) if kept.author is Author.STRONG else belief.after_keep(seen)
+        seen = self._see_draft(position, m, score)
+        final = draft.is_final or position == self.model.max_steps - 1
+        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, draft.tokens, final)
+        return Action.REGENERATE if gain > 0 else Action.KEEP
+
+    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+        """Decide for n episodes: True where the strong model shall write the step again, shape (n,)."""
+        position = observed.position
+        check_length(self.model, position.max(initial=0))
+        m: Any = np.ones(len(position))
+        for step in range(position.max(initial=0)):
+            seen = self._see_draft(step, m, observed.draft_scores[:, step])
+            strong = self._see_strong(seen, observed.scores[:, step])
+            after = np.where(observed.strong[:, step], strong, belief.after_keep(seen))
+            m = np.where(step < position, after, m)
+        rows = np.arange(len(position))
+        seen = self._see_draft(position, m, observed.scores[rows, position])
+        final = observed.final | (position == self.model.max_steps - 1)
+        tokens = observed.tokens[rows, position]
+        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
+        regenerate: NDArray[np.bool_] = gain > 0
+        return regenerate
+
+    def _see_draft(self, step: Any, m: Any, score: Any) -> belief.Belief:
+        """Return the belief about a draft whose score is seen."""
+        expected = belief.prior(m, self.model.transition.weak_accuracy[step])
+        observation = self.model.observation
+        return belief.posterior(expected, likelihoods_of(observation.draft, observation.index(score)))
+
+    def _see_strong(self, draft: belief.Belief, score: Any) -> Any:
+        """Return m after the strong model wrote the step again, and its score was seen."""
+        transition, observation = self.model.transition, self.model.observation
+        expected = belief.regenerated(draft, transition.strong_if_right, transition.strong_if_wrong)
+        return belief.posterior(expected, likelihoods_of(observation.strong, observation.strong_symbol(score)))[0]
+
+
+def check_length(model: PomdpModel, position: int) -> None:
+    """Refuse an episode that the model holds impossible."""
+    if position >= model.max_steps:
+        raise InputError(
+            f"POMDP policy: step {position + 1} of an episode, but it was solved for at most {model.max_steps}; "
+            "solve it with the max_steps of the rollouts"
+        )
+
+
+def likelihoods_of(likelihoods: Array, symbol: Any) -> belief.Belief:
+    """Return the likelihoods of the three states, given a symbol or an array of them."""
+    return likelihoods[symbol, 0], likelihoods[symbol, 1], likelihoods[symbol, 2]

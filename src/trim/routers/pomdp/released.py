@@ -1,0 +1,128 @@
+"""The parameters that the authors released, and the `released` variant: how their code decides.
+
+It differs from ours in four ways: it starts every step from a uniform belief and forgets what it saw before,
+it reads the score together with the lowest score before, it keeps a draft unless S2 is nearly the likeliest
+state, and its hazard is that of one step earlier, so that solutions seem a step longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trim.models.protocols import Step
+from trim.rollout.engine import Action, History, Reads
+from trim.routers.observed import Observed
+from trim.routers.pomdp import belief
+from trim.routers.pomdp.model import PomdpModel
+from trim.routers.pomdp.observation import ObservationModel, floored
+from trim.routers.pomdp.policy import check_length, likelihoods_of, regeneration_gain
+from trim.routers.pomdp.transition import TransitionModel
+
+Array = NDArray[np.float64]
+
+CLOSENESS = 0.4
+"""A draft is kept if the likeliest state leads S2 by at least this; the value of the released runs."""
+
+TOKENS = 60.0
+"""Tokens that the official code takes every step to have."""
+
+REWARD = 100.0
+
+PUBLISHED_FLOOR = 1e-9
+"""Floor of the released likelihoods: some are zero."""
+
+
+def published_model(folder: str | Path, alphabet: Literal["pairs", "scores"] = "pairs") -> PomdpModel:
+    """Build the model of the released parameters (Qwen2.5-1.5B and 7B on MATH), its hazard put right.
+
+    Parameters
+    ----------
+    folder
+        `data/published`.
+    alphabet
+        `pairs` of lowest score before and score, as released; or `scores`, their marginal, for a filter.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(Path(folder) / "pomdp_observation.csv")
+    hazard = pd.read_csv(Path(folder) / "pomdp_hazard.csv")["hazard"].to_numpy(dtype=float)
+    accuracy = pd.read_csv(Path(folder) / "pomdp_accuracy.csv", index_col="role")["step_accuracy"]
+    if alphabet == "scores":
+        table = table.groupby("score", as_index=False)[["s0", "s1", "s2"]].sum()
+    draft = floored(table[["s0", "s1", "s2"]].to_numpy(dtype=float), PUBLISHED_FLOOR)
+    edges = np.linspace(0, 1, table["score"].nunique() + 1)
+    strong = float(accuracy["strong"])
+    return PomdpModel(
+        ObservationModel(edges, draft, strong=np.ones((1, 3))),
+        TransitionModel(
+            np.full(len(hazard), accuracy["weak"]), strong, strong, hazard, np.array([TOKENS]), np.array([1.0])
+        ),
+        REWARD,
+    )
+
+
+def with_late_hazard(model: PomdpModel) -> PomdpModel:
+    """Return the model with the hazard of one step earlier, as the official code takes it."""
+    transition = model.transition
+    late = np.concatenate([[0.0], transition.hazard])
+    accuracy = np.append(transition.weak_accuracy, transition.weak_accuracy[-1])
+    return replace(model, transition=replace(transition, hazard=late, weak_accuracy=accuracy))
+
+
+@dataclass(frozen=True, eq=False)
+class ReleasedPolicy:
+    """Decide each draft by itself, under a uniform belief and a mask.
+
+    Attributes
+    ----------
+    model
+        Of either alphabet; the official one is of pairs.
+    values
+        Shape (S + 1, N + 1); upper bounds of V at this cost.
+    cost
+        Of a token, in units of the reward.
+    closeness
+        The mask; above 1 it masks nothing.
+    token_bin
+        Width of the bins to whose lower edges token counts fall when a decision is looked up; 0 for exact counts.
+        The official table has such bins: it decides of a draft of 60 tokens as of 50, which `token_bin=50` does.
+    """
+
+    model: PomdpModel
+    values: Array
+    cost: float
+    closeness: float = CLOSENESS
+    token_bin: float = 0.0
+    reads: Reads = field(default=Reads.HISTORY, init=False)
+
+    def wants_draft(self, history: History) -> bool:
+        """Return True."""
+        return True
+
+    def decide(self, history: History, draft: Step, score: float | None) -> Action:
+        """Decide one draft."""
+        regenerate = self.decide_all(Observed.of(history, draft, score))[0]
+        return Action.REGENERATE if regenerate else Action.KEEP
+
+    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+        """Decide n drafts: True where the strong model shall write the step again, shape (n,)."""
+        rows, position = np.arange(len(observed.position)), observed.position
+        check_length(self.model, position.max(initial=0))
+        before = np.arange(observed.scores.shape[1]) < position[:, None]
+        minimum = np.where(before, observed.scores, 1.0).min(1)
+        symbol = self.model.observation.draft_symbol(observed.scores[rows, position], minimum)
+        return self.decide_symbols(position, symbol, observed.tokens[rows, position])
+
+    def decide_symbols(self, position: Any, symbol: NDArray[np.int64], tokens: Any) -> NDArray[np.bool_]:
+        """Decide drafts whose symbols are known; whether a draft is final is not looked at."""
+        seen = belief.posterior((1 / 3, 1 / 3, 1 / 3), likelihoods_of(self.model.observation.draft, symbol))
+        near = np.maximum(np.maximum(seen[0], seen[1]), seen[2]) - seen[2] < self.closeness
+        counted = np.floor_divide(tokens, self.token_bin) * self.token_bin if self.token_bin else tokens
+        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, counted, False)
+        regenerate: NDArray[np.bool_] = near & (gain > 0)
+        return regenerate

@@ -1,0 +1,126 @@
+"""How episodes go on: step accuracies, when solutions end, what steps cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trim.errors import InputError
+
+Array = NDArray[np.float64]
+
+TOKEN_VALUES = 5
+SMOOTHING = 10.0
+"""Steps at the pooled rate that are added to those seen at each position."""
+
+
+@dataclass(frozen=True, eq=False)
+class TransitionModel:
+    """Accuracies given a right prefix, hazard of the end, and token counts of steps.
+
+    Attributes
+    ----------
+    weak_accuracy
+        Shape (S,); P(draft right) at each position, counted from 0.
+    strong_if_right, strong_if_wrong
+        P(regenerated step right) where the draft was right, and where it was wrong.
+    hazard
+        Shape (S,); P(the step at a position ends the solution | there is one); 1 at the last, S - 1.
+    tokens, token_weights
+        Shape (C,); token counts of drafts still to come, and their probabilities.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a value is no probability.
+    """
+
+    weak_accuracy: Array
+    strong_if_right: float
+    strong_if_wrong: float
+    hazard: Array
+    tokens: Array
+    token_weights: Array
+
+    def __post_init__(self) -> None:
+        """Check lengths and probabilities."""
+        if len(self.weak_accuracy) != len(self.hazard) or len(self.tokens) != len(self.token_weights):
+            raise InputError("transition model: accuracies and hazard, or tokens and weights, differ in length")
+        for name in ("weak_accuracy", "strong_if_right", "strong_if_wrong", "hazard", "token_weights"):
+            values = np.asarray(getattr(self, name))
+            if not np.all((values >= 0) & (values <= 1)):
+                raise InputError(f"transition model: {name} holds {values.ravel().tolist()}, not probabilities")
+        if not len(self.hazard) or self.hazard[-1] != 1:
+            raise InputError("transition model: the hazard of the last possible step must be 1")
+        if not np.isclose(self.token_weights.sum(), 1) or np.any(self.tokens < 0):
+            raise InputError("transition model: token weights must sum to 1, and token counts must not be negative")
+
+    @property
+    def max_steps(self) -> int:
+        """Number of steps after which every episode has ended."""
+        return len(self.hazard)
+
+
+def fit_transition(
+    positions: NDArray[np.int64],
+    draft_right: NDArray[np.bool_],
+    strong_right: Array,
+    draft_final: NDArray[np.bool_],
+    draft_tokens: NDArray[np.int64],
+    max_steps: int,
+    *,
+    by_step: bool = False,
+) -> TransitionModel:
+    """Estimate the transitions from nodes of rollouts whose prefix is right.
+
+    Positions that no rollout reached get the pooled accuracy and hazard: longer solutions than the training
+    split holds are possible, and are not taken to end where it does.
+
+    Parameters
+    ----------
+    positions
+        Shape (n,); number of kept steps before each node.
+    draft_right, draft_final, draft_tokens
+        Shape (n,); whether the draft is right, whether it would end the solution, its token count.
+    strong_right
+        Shape (n,); 1 or 0, whether the strong model's step is right; NaN where it wrote none.
+    by_step
+        Let the weak model's accuracy depend on the position.
+
+    Raises
+    ------
+    InputError
+        If there is no node, or one lies beyond `max_steps`.
+    """
+    if not len(positions):
+        raise InputError("transition model: no step with a right prefix; add rollouts")
+    if positions.max() >= max_steps:
+        raise InputError(f"transition model: a step at position {positions.max()}, but max_steps is {max_steps}")
+    pooled = _laplace(draft_right)
+    hazard = _rate_by_position(positions, draft_final, max_steps)
+    hazard[-1] = 1.0
+    groups = np.array_split(np.sort(draft_tokens), min(TOKEN_VALUES, len(np.unique(draft_tokens))))
+    return TransitionModel(
+        weak_accuracy=_rate_by_position(positions, draft_right, max_steps) if by_step else np.full(max_steps, pooled),
+        strong_if_right=_laplace(strong_right[draft_right & ~np.isnan(strong_right)]),
+        strong_if_wrong=_laplace(strong_right[~draft_right & ~np.isnan(strong_right)]),
+        hazard=hazard,
+        tokens=np.array([round(group.mean()) for group in groups], dtype=float),
+        token_weights=np.array([len(group) for group in groups]) / len(draft_tokens),
+    )
+
+
+def _laplace(events: NDArray[np.generic]) -> float:
+    return float((events.sum() + 1) / (len(events) + 2))
+
+
+def _rate_by_position(positions: NDArray[np.int64], events: NDArray[np.bool_], max_steps: int) -> Array:
+    """Smooth the rate of an event over neighbouring positions and towards the pooled rate."""
+    steps = np.arange(max_steps)
+    kernel = np.exp(-((steps[:, None] - steps) ** 2) / 2)  # a standard deviation of one step
+    seen = kernel @ np.bincount(positions, minlength=max_steps)
+    happened = kernel @ np.bincount(positions, weights=events, minlength=max_steps)
+    rates: Array = (happened + SMOOTHING * _laplace(events)) / (seen + SMOOTHING)
+    return rates
