@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trim.errors import InputError
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, Author, History, Reads
-from trim.routers.observed import Observed
+from trim.rollout.observed import Observed
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 

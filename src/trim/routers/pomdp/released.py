@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, History, Reads
-from trim.routers.observed import Observed
+from trim.rollout.observed import Observed
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel, floored

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trim.errors import InputError
-from trim.routers.observed import Booleans, Drafts, Floats, Integers, Observed, Outcome
+from trim.rollout.observed import Booleans, Drafts, Floats, Integers, Observed, Outcome
 from trim.routers.pomdp.model import PomdpModel
 
 
