@@ -254,9 +254,7 @@ class SeqRouter(Section):
     width: Count = Field(32, description="width of the transformer")
     layers: Count = Field(1, description="number of its layers")
     heads: Count = Field(4, description="attention heads")
-    ppo: Ppo = Field(
-        default_factory=lambda: Ppo(learning_rate=1e-3, transitions=500_000), description="training"
-    )
+    ppo: Ppo = Field(default_factory=lambda: Ppo(learning_rate=1e-3, transitions=500_000), description="training")
 
 
 class PomdpRouter(Section):

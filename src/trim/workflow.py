@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,16 +134,19 @@ def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
 
 
 @contextmanager
-def open_job_forest(snakemake: Any, split: str) -> Iterator[Forest]:
-    """Open the explored trees of a split of `trained_on`; where a router leaves them, the models go on."""
+def open_job_forests(snakemake: Any, *splits: str) -> Iterator[list[Forest]]:
+    """Open the explored trees of splits of `trained_on`; where a router leaves them, the models go on."""
     import pandas as pd
 
-    params, dataset = snakemake.params, snakemake.wildcards.trained_on
-    problems = read_problems(Path(snakemake.input[f"{split}_problems"]))
-    with Grader() as grader, open_job_pair(snakemake, f"{dataset}.{split}") as pair:
+    params, dataset, forests = snakemake.params, snakemake.wildcards.trained_on, []
+    with Grader() as grader, ExitStack() as stack:
         verdict = judge(grader, exact=params.labelled)
-        forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
-        yield forest.load(pd.read_parquet(snakemake.input[f"{split}_forest"]))
+        for split in splits:
+            problems = read_problems(Path(snakemake.input[f"{split}_problems"]))
+            pair = stack.enter_context(open_job_pair(snakemake, f"{dataset}.{split}"))
+            forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
+            forests.append(forest.load(pd.read_parquet(snakemake.input[f"{split}_forest"])))
+        yield forests
 
 
 @contextmanager

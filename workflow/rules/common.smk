@@ -22,7 +22,9 @@ UNTRAINED_ROUTERS = (
     "strong-only",
     "random-step",
     "first-error-oracle",
-)  # the oracle needs exact labels
+    "perfect-information",
+)
+ORACLES = ("first-error-oracle", "perfect-information")  # they need exact labels
 FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
 LEARNED_ROUTERS = ("trim-agg", "trim-seq")
 
@@ -155,7 +157,9 @@ def fitted_of(router, trained_on):
             return [f"{RESULTS}/routers/trim-thr/{trained_on}/thresholds.json"]
         case "trim-agg" | "trim-seq":
             variants = getattr(routers, router.removeprefix("trim-")).variants
-            return [f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)]
+            return [
+                f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)
+            ]
         case "trim-pomdp":
             return [f"{folder}/{variant}.npz" for variant in routers.pomdp.variants]
     return []
@@ -193,7 +197,7 @@ EPISODES = [
     f"{RESULTS}/episodes/{router}/{trained_on}/{dataset}.parquet"
     for router, trained_on in evaluated_routers()
     for dataset in EXPERIMENT.evaluated_on
-    if router != "first-error-oracle" or has_labels(dataset)
+    if router not in ORACLES or has_labels(dataset)
 ]
 TABLES = [
     f"{RESULTS}/tables/{name}"
@@ -203,6 +207,8 @@ TABLES = [
         "main.tex",
         "comparisons.csv",
         "comparisons.tex",
+        "dev.csv",
+        "dev_comparisons.csv",
         "prm_quality.csv",
     )
 ]

@@ -82,6 +82,43 @@ rule compute_metrics:
         "../scripts/compute_metrics.py"
 
 
+rule compare_on_dev:
+    input:
+        episodes=list(dev_episodes()),
+    output:
+        main=report(
+            f"{RESULTS}/tables/dev.csv",
+            caption="../report/dev.rst",
+            category="Tables",
+            labels={"table": "metrics on dev"},
+        ),
+        comparisons=report(
+            f"{RESULTS}/tables/dev_comparisons.csv",
+            caption="../report/dev.rst",
+            category="Tables",
+            labels={"table": "comparisons on dev"},
+        ),
+    log:
+        f"{RESULTS}/logs/compare_on_dev.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_on_dev.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        pair=EXPERIMENT.pair.name,
+        bootstrap=SETTINGS["bootstrap"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["tables"],
+    message:
+        "Comparing the fitted routers on dev, where they were chosen"
+    script:
+        "../scripts/compare_on_dev.py"
+
+
 rule measure_prm:
     input:
         **get_scores("test"),

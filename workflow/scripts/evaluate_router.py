@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from trim.evaluation.episodes import episode_table, judge, run_points, walk_points
+from trim.evaluation.optimum import optimum_table
 from trim.evaluation.sweeps import WALKED, control_points, walked_points
 from trim.files import write_parquet
 from trim.problems.grading import Grader
@@ -16,8 +17,11 @@ with job(snakemake) as log, Grader() as grader:
     problems = read_problems(Path(snakemake.input.problems))
     max_steps, name = params.pair["max_steps"], f"{router} on {snakemake.wildcards.dataset}"
     with open_job_pair(snakemake, f"{snakemake.wildcards.dataset}.test") as pair:
-        if router in WALKED:
+        if router in (*WALKED, "perfect-information"):
             forest = Forest(problems, params.replicates, max_steps, judge(grader, exact=params.labelled), pair)
+        if router == "perfect-information":
+            table = optimum_table(forest)
+        elif router in WALKED:
             table = walk_points(walked_points(router, fitted), forest, progress(f"{name}, operating points"))
         else:
             points = control_points(router, fitted, params.random_shares)

@@ -6,9 +6,9 @@ from trim.evaluation.episodes import BatchPoint, walk_points
 from trim.evaluation.sweeps import fit_hull, lay_thresholds, threshold_points
 from trim.files import write_json, write_parquet
 from trim.rollout.walk import Always
-from trim.workflow import job, open_job_forest, provenance
+from trim.workflow import job, open_job_forests, provenance
 
-with job(snakemake) as log, open_job_forest(snakemake, "dev") as dev:
+with job(snakemake) as log, open_job_forests(snakemake, "dev") as (dev,):
     params = snakemake.params
     thresholds = lay_thresholds(pd.read_parquet(snakemake.input.scores), params.operating_points)
     if "hull" in params.variants:
@@ -16,7 +16,10 @@ with job(snakemake) as log, open_job_forest(snakemake, "dev") as dev:
         thresholds["hull"] = fit_hull(walk_points(points, dev))
     kept = {variant: thresholds[variant] for variant in params.variants}
     log.info("thresholds: %s", {variant: len(values) for variant, values in kept.items()})
-    ends = [BatchPoint("weak-only", "default", 0.0, Always(False)), BatchPoint("strong-only", "default", 1.0, Always(True))]
+    ends = [
+        BatchPoint("weak-only", "default", 0.0, Always(False)),
+        BatchPoint("strong-only", "default", 1.0, Always(True)),
+    ]
     episodes = walk_points([*ends, *threshold_points(kept)], dev)
     write_parquet(episodes, snakemake.output.dev, provenance(snakemake))
     write_json({"thresholds": kept, "provenance": provenance(snakemake)}, snakemake.output.thresholds)

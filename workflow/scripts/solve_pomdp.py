@@ -7,11 +7,11 @@ from trim.evaluation.episodes import walk_points
 from trim.evaluation.sweeps import pomdp_points
 from trim.files import write_parquet
 from trim.routers.pomdp.storage import load_solved, save_solved
-from trim.training.curriculum import lay_kappas, tokens_per_solution
+from trim.training.operating_points import lay_kappas, tokens_per_solution
 from trim.training.pomdp import fit_pomdp, label_nodes, pomdp_policy, solve_pomdp
-from trim.workflow import job, open_job_forest, provenance
+from trim.workflow import job, open_job_forests, provenance
 
-with job(snakemake) as log, open_job_forest(snakemake, "router_train") as forest, open_job_forest(snakemake, "dev") as dev:
+with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") as (forest, dev):
     params, variant, file = snakemake.params, snakemake.wildcards.variant, Path(snakemake.output.solved)
     settings, kappas = PomdpRouter.model_validate(params.settings), KappaRange.model_validate(params.kappa).candidates()
     model = fit_pomdp(forest, label_nodes(forest), settings, variant)

@@ -1,5 +1,6 @@
 """Train one variant of TRIM-Agg or TRIM-Seq, lay its operating points on dev, and keep its episodes there."""
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -9,27 +10,25 @@ from trim.evaluation.episodes import walk_points
 from trim.evaluation.sweeps import learned_points
 from trim.files import write_csv, write_parquet, written_aside
 from trim.routers.storage import save_policies
-from trim.training.curriculum import checks_table, lay_kappas, train_router
-from trim.workflow import job, open_job_forest, progress, provenance, use_threads
+from trim.training.curriculum import checks_table, train_router
+from trim.training.operating_points import lay_kappas
+from trim.workflow import job, open_job_forests, progress, provenance, use_threads
 
-with job(snakemake) as log, open_job_forest(snakemake, "router_train") as forest, open_job_forest(snakemake, "dev") as dev:
+with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") as (forest, dev):
     use_threads(snakemake.threads)
-    params, (router, trained_on, variant, seed) = snakemake.params, snakemake.wildcards
+    params, (router, trained_on, variant, run) = snakemake.params, snakemake.wildcards
     settings = (AggRouter if router == "trim-agg" else SeqRouter).model_validate(params.settings)
-    kappas = KappaRange.model_validate(params.kappa)
-    origin = provenance(snakemake)
-    with written_aside(snakemake.output.folder) as aside:
-        report = progress(f"training {router} ({variant}) on {trained_on}, decisions")
-        learner, trained = train_router(
-            settings, variant, forest, dev, kappas, params.seed + int(seed), aside / "tensorboard", report
-        )
-        served = dict(trained.served)
-        laid = list(served)
+    kappas, seed = KappaRange.model_validate(params.kappa), params.seed + int(run)
+    report = progress(f"training {router} ({variant}) on {trained_on}, decisions")
+    folder, origin = Path(snakemake.output.folder), provenance(snakemake)
+    with written_aside(folder) as aside:
+        logs = aside / "tensorboard"
+        learner, trained = train_router(settings, variant, forest, dev, kappas, seed, logs, report)
+        points = list(trained.served)
         if variant == "conditioned":
-            network = trained.networks[0]
-            laid = lay_kappas(lambda kappa: learner.build(network, kappa), laid, dev, params.operating_points)
-        points = [(kappa, served[kappa]) for kappa in laid]
+            build = partial(learner.build, trained.networks[0])
+            points = [(kappa, 0) for kappa in lay_kappas(build, kappas.candidates(), dev, params.operating_points)]
         save_policies(aside, router, learner.encoder, learner.shape, trained.networks, points, origin)
         write_csv(pd.DataFrame(checks_table(trained.checks)), aside / "learning.csv", exact=["kappa", "dev_return"])
     log.info("known transitions: %.2f %%; %d operating points", 100 * trained.known_share, len(points))
-    write_parquet(walk_points(learned_points(router, Path(snakemake.output.folder)), dev), snakemake.output.dev, origin)
+    write_parquet(walk_points(learned_points(router, folder), dev), snakemake.output.dev, origin)

@@ -135,21 +135,20 @@ def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Gra
     return pd.DataFrame(rows)
 
 
-def walk_points(
-    points: Sequence[BatchPoint], forest: Forest, on_progress: Progress | None = None
-) -> pd.DataFrame:
+def walk_points(points: Sequence[BatchPoint], forest: Forest, on_progress: Progress | None = None) -> pd.DataFrame:
     """Walk a forest at every operating point, and lay the episodes out as `episode_table` does."""
     import pandas as pd
 
     tables = []
     for done, point in enumerate(points, start=1):
-        tables.append(_table(point, forest, walk(forest, point.policy)))
+        tables.append(walk_table(point, forest, walk(forest, point.policy)))
         if on_progress is not None:
             on_progress(done, len(points))
     return pd.concat(tables, ignore_index=True)
 
 
-def _table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
+def walk_table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
+    """Lay the episodes of one operating point out as `episode_table` does."""
     import pandas as pd
 
     trees = range(len(walked.last))

@@ -78,9 +78,7 @@ def walked_points(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
             return [point for folder in fitted for point in learned_points(router, folder)]
 
 
-def control_points(
-    router: str, fitted: Sequence[Path], random_shares: Sequence[float]
-) -> list[OperatingPoint]:
+def control_points(router: str, fitted: Sequence[Path], random_shares: Sequence[float]) -> list[OperatingPoint]:
     """Operating points of a router that does not want a draft at every step, or looks at more than scores."""
 
     def points(settings: Sequence[float], policies: Sequence[Router]) -> list[OperatingPoint]:

@@ -34,6 +34,8 @@ ESTIMATES = (
 MEASURED = ("correct", *(name for name in ESTIMATES if name not in ("accuracy", "strong_share")))
 SWEEP = ["trained_on", "router", "variant", "seed"]
 END_POINTS = ("weak-only", "strong-only")
+ORACLES = ("first-error-oracle", "perfect-information")
+COMPARED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp")
 RANDOM_QUERY_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 11))
 READINGS = {"envelope": envelope_samples, "paper": paper_samples}
 METRICS = ("cpt50", "cpt80", "cpt95", "delta_ibc", "apgr")
@@ -161,7 +163,7 @@ def make_tables(
         replicates = int(part["replicate"].nunique())
         head = {"pair": pair, "dataset": dataset}
         tail = {"n_problems": problems, "n_replicates": replicates}
-        curves += [{**head, **row} for row in _curve_rows(exact, drawn, settings.level, seed, tail)]
+        curves += [{**head, **row} for row in _curve_rows(exact, drawn, settings.level, tail)]
         main += [{**head, **row} for row in _main_rows(exact, drawn, settings.level)]
         comparisons += [{**head, **row} for row in _comparison_rows(exact, drawn, settings)]
     return pd.DataFrame(curves), pd.DataFrame(main), pd.DataFrame(comparisons)
@@ -193,14 +195,12 @@ def _quantities(sweep: Measured, data: Resampled) -> dict[str, Array]:
     return means
 
 
-def _curve_rows(
-    exact: Resampled, drawn: Resampled, level: float, seed: int, tail: Mapping[str, int]
-) -> Iterator[dict[str, Any]]:
+def _curve_rows(exact: Resampled, drawn: Resampled, level: float, tail: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     for sweep in exact.sweeps:
         estimates, samples = _quantities(sweep, exact), _quantities(sweep, drawn)
         for i, setting in enumerate(sweep.settings):
             row: dict[str, Any] = dict(zip(SWEEP, sweep.key, strict=True))
-            row |= {"seed": seed, "operating_point": setting, **tail}
+            row |= {"operating_point": setting, **tail}
             for name in ESTIMATES:
                 row |= _with_interval(name, float(estimates[name][0, i]), samples[name][:, i], level)
             yield row
@@ -226,9 +226,8 @@ def _main_rows(exact: Resampled, drawn: Resampled, level: float) -> Iterator[dic
 
 
 def _comparison_rows(exact: Resampled, drawn: Resampled, settings: Bootstrap) -> Iterator[dict[str, Any]]:
-    """Compare every TRIM-Thr sweep with every other router: PGR at equal strong share, and delta IBC."""
+    """Compare every TRIM router with every other router: PGR at equal strong share, and delta IBC."""
     shares = list(settings.compared_shares)
-    references = [sweep for sweep in exact.rows() if sweep.router == "trim-thr" and sweep.variant == "default"]
 
     def readings(sweep: Measured, data: Resampled) -> dict[str, Array]:
         curve = data.curve(sweep)
@@ -236,19 +235,23 @@ def _comparison_rows(exact: Resampled, drawn: Resampled, settings: Bootstrap) ->
         ibc = envelope_samples(*curve, data.weak, data.strong).delta_ibc
         return {f"PGR at {share:.0%}": pgr[:, i] for i, share in enumerate(shares)} | {"delta IBC": ibc}
 
-    for reference in references:
-        ours, ours_drawn = readings(reference, exact), readings(reference, drawn)
+    measured = {sweep.key: (readings(sweep, exact), readings(sweep, drawn)) for sweep in exact.rows()}
+    for reference in exact.rows():
+        if reference.router not in COMPARED or (reference.router == "trim-thr" and reference.variant != "default"):
+            continue
+        ours, ours_drawn = measured[reference.key]
         for other in exact.rows():
-            if other.key == reference.key or other.router == "first-error-oracle":
+            comparable = other.trained_on in ("untrained", reference.trained_on)
+            if other.key == reference.key or other.router in ORACLES or not comparable:
                 continue
-            theirs, theirs_drawn = readings(other, exact), readings(other, drawn)
+            theirs, theirs_drawn = measured[other.key]
             for quantity in ours:
                 low, high, p = difference(ours_drawn[quantity], theirs_drawn[quantity], settings.level)
                 yield {
-                    "trained_on": reference.trained_on,
-                    "router": reference.router,
+                    **dict(zip(SWEEP, reference.key, strict=True)),
                     "other_router": other.router,
                     "other_variant": other.variant,
+                    "other_seed": other.seed,
                     "quantity": quantity,
                     "value": float(ours[quantity][0]),
                     "other_value": float(theirs[quantity][0]),
@@ -283,7 +286,7 @@ def latex_main(main: pd.DataFrame) -> str:
         r"\midrule",
     ]
     for row in rows.to_dict("records"):
-        router = row["router"] if row["variant"] == "default" else f"{row['router']} ({row['variant']})"
+        router = _named(row["router"], row["variant"])
         if row["trained_on"] not in ("untrained", row["dataset"]):
             router += f", from {row['trained_on']}"
         cells = [_percent(row, name) for name in ("cpt50", "cpt80", "cpt95")]
@@ -293,18 +296,22 @@ def latex_main(main: pd.DataFrame) -> str:
 
 
 def latex_comparisons(comparisons: pd.DataFrame) -> str:
-    """Return the paired differences for a two-column paper."""
+    """Return the paired differences of delta IBC for a two-column paper."""
     lines = [
-        r"\begin{tabular}{lllr}",
+        r"\begin{tabular}{llllr}",
         r"\toprule",
-        r"Dataset & Against & Quantity & Difference \\",
+        r"Dataset & Trained on & Router & Against & Difference of $\Delta$IBC \\",
         r"\midrule",
     ]
-    for row in comparisons.to_dict("records"):
-        other = row["other_router"] + ("" if row["other_variant"] == "default" else f" ({row['other_variant']})")
-        quantity = str(row["quantity"]).replace("%", r"\%")
-        lines.append(f"{row['dataset']} & {other} & {quantity} & {_interval_cell(row, 'difference', 1, 2)} \\\\")
+    for row in comparisons[comparisons["quantity"] == "delta IBC"].to_dict("records"):
+        names = [_named(row["router"], row["variant"]), _named(row["other_router"], row["other_variant"])]
+        cells = [row["dataset"], row["trained_on"], *names, _interval_cell(row, "difference", 1, 2)]
+        lines.append(f"{' & '.join(cells)} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _named(router: str, variant: str) -> str:
+    return router if variant == "default" else f"{router} ({variant})"
 
 
 def _percent(row: Mapping[str, Any], name: str) -> str:

@@ -99,7 +99,9 @@ class Forest:
         """Node at which each tree begins; plants the trees that were not there yet."""
         missing = np.flatnonzero(self._roots == UNKNOWN)
         if missing.size:
-            self._roots[missing] = self._plant([(int(tree), UNKNOWN, self._prefix_at_root(int(tree))) for tree in missing])
+            self._roots[missing] = self._plant(
+                [(int(tree), UNKNOWN, self._prefix_at_root(int(tree))) for tree in missing]
+            )
         return self._roots
 
     def problem(self, tree: int) -> Problem:

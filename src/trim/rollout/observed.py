@@ -14,8 +14,8 @@ from trim.models.protocols import Step
 from trim.rollout.engine import Author, History
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Observed:
 
     scores: Floats
     draft_scores: Floats
-    tokens: Ints
-    strong: Bools
-    position: Ints
-    final: Bools
+    tokens: Integers
+    strong: Booleans
+    position: Integers
+    final: Booleans
 
     @classmethod
     def of(cls, history: History, draft: Step, score: float) -> Observed:
@@ -66,7 +66,7 @@ class Observed:
         return self.scores[np.arange(len(self.position)), self.position]
 
     @property
-    def draft_tokens(self) -> Ints:
+    def draft_tokens(self) -> Integers:
         """Tokens of the draft, shape (n,)."""
         return self.tokens[np.arange(len(self.position)), self.position]
 
@@ -81,7 +81,7 @@ class Observed:
         return np.asarray(np.prod(self.scores, axis=1, where=self._past))
 
     @property
-    def _past(self) -> Bools:
+    def _past(self) -> Booleans:
         return np.arange(self.scores.shape[1]) < self.position[:, None]
 
 
@@ -91,9 +91,9 @@ class Drafts:
 
     score: Floats
     minimum: Floats
-    tokens: Ints
-    position: Ints
-    final: Bools
+    tokens: Integers
+    position: Integers
+    final: Booleans
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,11 @@ class Outcome:
         Whether it ended with the right answer.
     """
 
-    strong_tokens: Ints
+    strong_tokens: Integers
     kept_score: Floats
-    kept_tokens: Ints
-    ended: Bools
-    correct: Bools
+    kept_tokens: Integers
+    ended: Booleans
+    correct: Booleans
 
 
 class Histories:
@@ -143,11 +143,9 @@ class Histories:
         at = self._lanes, drafts.position
         self._scores[at] = self._draft_scores[at] = drafts.score
         self._tokens[at] = drafts.tokens
-        return Observed(
-            self._scores, self._draft_scores, self._tokens, self._strong, drafts.position, drafts.final
-        )
+        return Observed(self._scores, self._draft_scores, self._tokens, self._strong, drafts.position, drafts.final)
 
-    def keep(self, position: Ints, regenerated: Bools, outcome: Outcome) -> None:
+    def keep(self, position: Integers, regenerated: Booleans, outcome: Outcome) -> None:
         """Write down which steps were kept."""
         at = self._lanes, position
         self._scores[at] = outcome.kept_score

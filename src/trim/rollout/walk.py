@@ -6,21 +6,33 @@ step; a test holds the two together.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from trim.rollout.forest import KEEP, REGENERATE, Forest
-from trim.rollout.observed import Bools, Drafts, Floats, Histories, Ints, Observed, Outcome
+from trim.rollout.observed import Booleans, Drafts, Floats, Histories, Integers, Observed, Outcome
 
 
 class BatchRouter(Protocol):
     """A router that decides on many drafts at once."""
 
-    def decide_all(self, observed: Observed) -> Bools:
+    def decide_all(self, observed: Observed) -> Booleans:
         """Tell of each draft whether the strong model is to write the step, shape (n,)."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """The same decision for every draft."""
+
+    regenerate: bool
+
+    def decide_all(self, observed: Observed) -> Booleans:
+        """Decide."""
+        return np.full(len(observed.position), self.regenerate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +51,16 @@ class Walk:
         As in `Costs`.
     """
 
-    last: Ints
-    action: Ints
-    steps: Ints
-    strong: Bools
-    strong_tokens: Ints
-    weak_tokens: Ints
-    discarded_tokens: Ints
-    prm_tokens: Ints
-    strong_prefill_tokens: Ints
-    strong_calls: Ints
+    last: Integers
+    action: Integers
+    steps: Integers
+    strong: Booleans
+    strong_tokens: Integers
+    weak_tokens: Integers
+    discarded_tokens: Integers
+    prm_tokens: Integers
+    strong_prefill_tokens: Integers
+    strong_calls: Integers
 
 
 COSTS = ("strong_tokens", "weak_tokens", "discarded_tokens", "prm_tokens", "strong_prefill_tokens", "strong_calls")
@@ -56,6 +68,11 @@ COSTS = ("strong_tokens", "weak_tokens", "discarded_tokens", "prm_tokens", "stro
 
 def walk(forest: Forest, router: BatchRouter) -> Walk:
     """Solve every problem of a forest under one router."""
+    return walk_by(forest, lambda nodes, observed: router.decide_all(observed))
+
+
+def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) -> Walk:
+    """Solve every problem of a forest; `decide` sees the nodes, which no router does, and the histories."""
     nodes = forest.roots.copy()
     n = len(nodes)
     lanes = np.arange(n)
@@ -71,7 +88,7 @@ def walk(forest: Forest, router: BatchRouter) -> Walk:
             at["score"][:, KEEP], minimum, at["tokens"][:, KEEP], at["position"].astype(np.int64), at["final"][:, KEEP]
         )
         # Lanes that are done stand still and keep: their decisions count for nothing and grow nothing.
-        regenerate = router.decide_all(histories.observe(drafts)) & live
+        regenerate = decide(nodes, histories.observe(drafts)) & live
         actions = np.where(live, regenerate, action).astype(np.int64)
         children = forest.follow(nodes, actions)
         at = forest.nodes[nodes]

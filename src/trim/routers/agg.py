@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,10 @@ from trim.rollout.engine import Action, History, Reads
 from trim.rollout.observed import Observed
 from trim.routers.features import AggregateEncoder
 
-ACTIVATIONS = {"tanh": np.tanh, "relu": lambda values: np.maximum(values, 0)}
+ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "tanh": np.tanh,
+    "relu": lambda values: np.maximum(values, 0),
+}
 NORM_EPSILON = 1e-5
 
 

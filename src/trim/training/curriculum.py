@@ -13,10 +13,11 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.config import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.rollout.forest import KEEP, Forest
-from trim.rollout.walk import Always, BatchRouter, outcomes, walk
+from trim.rollout.walk import outcomes, walk
 from trim.routers.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.training.environment import ForestWorld, Routing
 from trim.training.learners import AggLearner, Learner, ReleasedAggLearner, SeqLearner, Tensors
+from trim.training.operating_points import tokens_per_solution
 from trim.training.ppo import Check, train
 
 Floats = NDArray[np.float64]
@@ -73,11 +74,6 @@ def train_router(
     if conditioned:
         return learner, train_conditioned(learner, forest, dev, kappas, ppo, seed, log_folder, on_progress)
     return learner, train_each(learner, forest, dev, settings.kappas, ppo, seed, log_folder, on_progress)
-
-
-def tokens_per_solution(forest: Forest) -> float:
-    """Mean tokens of a solution that the strong model writes alone: what turns kappa into the price of a token."""
-    return float(outcomes(forest, walk(forest, Always(True)))[1].mean())
 
 
 def measure_scale(forest: Forest, kappas: KappaRange) -> Scale:
@@ -162,7 +158,7 @@ def train_each(
 def _mean_return(
     learner: Learner, dev: Forest, kappas: Sequence[float], price: float
 ) -> Callable[[ActorCriticPolicy], float]:
-    """Return the objective itself, over the problems of dev and some kappas, of the policy that always takes the likelier action."""
+    """Return what measures the objective itself on dev, at some kappas, of the policy's likelier actions."""
 
     def evaluate(policy: ActorCriticPolicy) -> float:
         tensors = learner.tensors(policy)
@@ -177,32 +173,6 @@ def _mean_return(
 
 def _known(world: ForestWorld) -> float:
     return world.known_transitions / max(world.transitions, 1)
-
-
-def lay_kappas(
-    build: Callable[[float], BatchRouter], candidates: Sequence[float], dev: Forest, count: int
-) -> list[float]:
-    """Pick the kappas of a sweep: those whose strong shares on dev lie nearest to `count` targets.
-
-    Targets stand closer at the low end, where one more strong token changes the curve most.
-    """
-    alone = outcomes(dev, walk(dev, Always(True)))[1].sum()
-    shares = np.array([outcomes(dev, walk(dev, build(kappa)))[1].sum() / alone for kappa in candidates])
-    return [float(candidates[i]) for i in spread_over(shares, count)]
-
-
-HIGHEST_SHARE = 0.65
-
-
-def spread_over(shares: Floats, count: int) -> list[int]:
-    """Return the indices of at most `count` shares that lie nearest to targets from 0 to HIGHEST_SHARE, by rising share."""
-    targets = HIGHEST_SHARE * ((np.arange(count) + 1) / count) ** 1.5
-    usable = np.flatnonzero(shares > 0)
-    if not usable.size:
-        return []
-    nearest = {int(usable[np.abs(shares[usable] - target).argmin()]) for target in targets}
-    unique: dict[float, int] = {float(shares[i]): i for i in sorted(nearest)}
-    return [unique[share] for share in sorted(unique)]
 
 
 def checks_table(checks: Sequence[tuple[float, Check]]) -> dict[str, list[Any]]:

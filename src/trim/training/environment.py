@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from trim.rollout.forest import KEEP, Forest
 from trim.rollout.observed import Drafts, Histories, Observed, Outcome
 
-Bools = NDArray[np.bool_]
+Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Observations = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class World(Protocol):
         """Return the drafts that wait for a decision."""
         ...
 
-    def act(self, regenerate: Bools) -> Outcome:
+    def act(self, regenerate: Booleans) -> Outcome:
         """Keep each draft or have its step regenerated."""
         ...
 
@@ -80,7 +80,7 @@ class ForestWorld:
         at = self._forest.nodes[self._node]
         return Drafts(at["score"][:, KEEP], self._minimum, at["tokens"][:, KEEP], at["position"], at["final"][:, KEEP])
 
-    def act(self, regenerate: Bools) -> Outcome:
+    def act(self, regenerate: Booleans) -> Outcome:
         """Go where the actions lead; lanes whose episode ended wait for `start`."""
         actions = regenerate.astype(np.int64)
         size = len(self._forest)
@@ -93,9 +93,7 @@ class ForestWorld:
         ended = children < 0
         self._node = np.where(ended, self._node, children)
         self._minimum = np.fmin(self._minimum, score)
-        return Outcome(
-            np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][lanes, actions] & ended
-        )
+        return Outcome(np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][lanes, actions] & ended)
 
 
 class Routing:
@@ -133,7 +131,7 @@ class Routing:
         self._begin(np.arange(self.lanes))
         return self._observe()
 
-    def step(self, regenerate: Bools) -> tuple[Observations, NDArray[np.float32], Bools]:
+    def step(self, regenerate: Booleans) -> tuple[Observations, NDArray[np.float32], Booleans]:
         """Decide in every lane; return the next observations, the rewards and where an episode ended."""
         outcome = self._world.act(regenerate)
         self._histories.keep(self._drafts.position, regenerate, outcome)
@@ -165,7 +163,7 @@ class TrimVecEnv(VecEnv):
         self._routing = routing
         self._infos: list[dict[str, Any]] = [{} for _ in range(routing.lanes)]
 
-    def reset(self) -> Observations:  # type: ignore[override]
+    def reset(self) -> Observations:
         """Begin an episode in every lane."""
         return self._routing.reset()
 
@@ -200,7 +198,7 @@ class TrimVecEnv(VecEnv):
         return list(self._get_indices(indices))
 
 
-class TrimEnv(gymnasium.Env[Observations, np.int64]):
+class TrimEnv(gymnasium.Env[Any, Any]):
     """One episode at a time of a `Routing` with a single lane."""
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it

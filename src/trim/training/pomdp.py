@@ -20,7 +20,7 @@ from trim.routers.pomdp.solver import Solution, solve
 from trim.routers.pomdp.storage import SolvedPomdp
 from trim.routers.pomdp.transition import fit_transition
 
-Bools = NDArray[np.bool_]
+Booleans = NDArray[np.bool_]
 
 ALL_RIGHT, EARLIER_ERROR, STEP_WRONG = 0, 1, 2
 """States S0, S1 and S2 (paper, section 4.4)."""
@@ -38,8 +38,8 @@ class Labels:
         Shape (nodes, 2); whether draft and strong step are right given the text before; False where unknown.
     """
 
-    prefix: Bools
-    step: Bools
+    prefix: Booleans
+    step: Booleans
 
     def states(self, action: int) -> NDArray[np.int64]:
         """Return the state of the draft, or of the strong step, at each node."""
@@ -64,7 +64,7 @@ def label_nodes(forest: Forest) -> Labels:
 
 
 def fit_pomdp(forest: Forest, labels: Labels, settings: PomdpRouter, variant: str) -> PomdpModel:
-    """Fit observations and transitions; `released` reads pairs of scores, forgets the strong one's, and counts steps late."""
+    """Fit observations and transitions; `released` reads pairs of scores and counts steps late."""
     nodes = forest.nodes
     released = variant == "released"
     drafts = nodes["score"][:, KEEP], labels.states(KEEP)

@@ -47,6 +47,7 @@ class EarlyStopping(BaseCallback):
         if self._settings.annealed:
             left = 1 - self.num_timesteps / self._settings.transitions
             bonus = self._settings.entropy_coefficient
+            assert isinstance(self.model, PPO)
             self.model.ent_coef = bonus * (LAST_ENTROPY + (1 - LAST_ENTROPY) * max(left, 0.0))
         if self._iteration % self._settings.check_every == 0:
             self._look()
@@ -61,7 +62,9 @@ class EarlyStopping(BaseCallback):
 
     def _look(self) -> None:
         self.model.policy.set_training_mode(False)
-        check = Check(self.num_timesteps, self._evaluate(self.model.policy))
+        policy = self.model.policy
+        assert isinstance(policy, ActorCriticPolicy)
+        check = Check(self.num_timesteps, self._evaluate(policy))
         if not self.checks or check.dev_return > max(earlier.dev_return for earlier in self.checks):
             self.best = copy.deepcopy(self.model.policy.state_dict())
         self.checks.append(check)

@@ -5,6 +5,7 @@ States of a step: S0, all is right so far; S1, an earlier step is wrong; S2, onl
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from trim.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
@@ -168,7 +171,7 @@ def fit_observation(
     Raises
     ------
     InputError
-        If a score or state is out of range, or no draft has one of the states.
+        If a score or state is out of range.
     """
     strong_scores = np.empty(0) if strong_scores is None else strong_scores
     strong_states = np.empty(0, np.int64) if strong_states is None else strong_states
@@ -179,11 +182,10 @@ def fit_observation(
     features = draft_scores[:, None] if minima is None else np.stack([minima, draft_scores], axis=1)
     draft, alone, strong = [], [], []
     for state, name in enumerate(STATES):
-        if not np.any(draft_states == state):
-            raise InputError(
-                f"observation model: none of the {len(draft_states)} drafts is in state {name}; add rollouts"
-            )
         chosen = draft_states == state
+        if not chosen.any():  # its scores may be anything: they tell nothing
+            logger.warning("observation model: none of %d drafts is in state %s; add rollouts", len(chosen), name)
+            chosen = np.ones(len(draft_states), dtype=bool)
         draft.append(binned_density(features[chosen], edges))
         alone.append(draft[-1] if minima is None else binned_density(draft_scores[chosen, None], edges))
         own = strong_scores[strong_states == state]

@@ -106,6 +106,7 @@ class ReleasedPolicy:
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Decide one draft."""
+        assert score is not None
         regenerate = self.decide_all(Observed.of(history, draft, score))[0]
         return Action.REGENERATE if regenerate else Action.KEEP
 

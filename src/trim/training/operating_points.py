@@ -1,0 +1,44 @@
+"""What a kappa costs, and which kappas make up a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trim.rollout.forest import Forest
+from trim.rollout.walk import Always, BatchRouter, outcomes, walk
+
+Floats = NDArray[np.float64]
+
+HIGHEST_SHARE = 0.65
+"""Strong share up to which a sweep reaches: beyond it, no router has much to gain."""
+
+
+def tokens_per_solution(forest: Forest) -> float:
+    """Mean tokens of a solution that the strong model writes alone: what turns kappa into the price of a token."""
+    return float(outcomes(forest, walk(forest, Always(True)))[1].mean())
+
+
+def lay_kappas(
+    build: Callable[[float], BatchRouter], candidates: Sequence[float], dev: Forest, count: int
+) -> list[float]:
+    """Pick the kappas of a sweep: those whose strong shares on dev lie nearest to `count` targets.
+
+    Targets stand closer at the low end, where one more strong token changes the curve most.
+    """
+    alone = outcomes(dev, walk(dev, Always(True)))[1].sum()
+    shares = np.array([outcomes(dev, walk(dev, build(kappa)))[1].sum() / alone for kappa in candidates])
+    return [float(candidates[i]) for i in spread_over(shares, count)]
+
+
+def spread_over(shares: Floats, count: int) -> list[int]:
+    """Return the indices of at most `count` shares, rising: those next to targets from 0 to HIGHEST_SHARE."""
+    targets = HIGHEST_SHARE * ((np.arange(count) + 1) / count) ** 1.5
+    usable = np.flatnonzero(shares > 0)
+    if not usable.size:  # whatever kappa, the router keeps everything: one point says so
+        return [0]
+    nearest = {int(usable[np.abs(shares[usable] - target).argmin()]) for target in targets}
+    unique: dict[float, int] = {float(shares[i]): i for i in sorted(nearest)}
+    return [unique[share] for share in sorted(unique)]
