@@ -62,7 +62,9 @@ def test_q_values_agree_with_the_tree_of_pomdp_py(case: tuple) -> None:
         keep, regenerate = tree_values(model, COST, position, draft, len(tokens) - 1, final)
         gain = regeneration_gain(model, values, COST, position, draft, tokens[-1], final)
         assert gain == pytest.approx(regenerate - keep, abs=1e-6)
-        ahead = model.reward * draft[0] if final else np.interp(draft[0], np.linspace(0, 1, 20_001), values[position + 1])
+        ahead = (
+            model.reward * draft[0] if final else np.interp(draft[0], np.linspace(0, 1, 20_001), values[position + 1])
+        )
         assert keep == pytest.approx(ahead, abs=1e-6)
 
 
@@ -73,7 +75,9 @@ def test_a_pomdp_file_holds_the_model(tmp_path: Path) -> None:
     write_pomdp(model, COST, path)
     text = path.read_text()
     assert re.search(r"^states: (.*)$", text, re.M)[1].split() == list(flat.states)
-    assert re.search(r"^start: (.*)$", text, re.M)[1].split() == ["1.000000000"] + ["0.000000000"] * (len(flat.states) - 1)
+    assert re.search(r"^start: (.*)$", text, re.M)[1].split() == ["1.000000000"] + ["0.000000000"] * (
+        len(flat.states) - 1
+    )
     entries = re.findall(r"^T : (\S+) : (\S+) : (\S+) (\S+)$", text, re.M)
     read = np.array([float(entry[3]) for entry in entries]).reshape(len(flat.states), 2, -1)
     assert read == pytest.approx(np.moveaxis(flat.transition, 0, 1), abs=1e-8)
