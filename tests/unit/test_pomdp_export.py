@@ -111,3 +111,21 @@ def test_a_pomdpx_file_comes_from_the_converter(tmp_path: Path, monkeypatch: pyt
         write_pomdpx(model, COST, "model.pomdpx", "nowhere")
     with pytest.raises(InputError, match="nowhere: no such program"):
         sarsop_value(model, COST, "nowhere")
+
+
+def test_the_value_of_a_sarsop_policy_is_that_of_its_best_vector(tmp_path: Path) -> None:
+    model = random_model(np.random.default_rng(2), bins=2, steps=2, tokens=(3,))
+    states = len(flatten(model, COST).states)
+    vectors = "".join(
+        f"<Vector action='0' obsValue='0'>{value} {'9 ' * (states - 1)}</Vector>" for value in (0.25, 0.5)
+    )
+    solver = script(
+        tmp_path / "pomdpsol",
+        "import sys, pathlib\n"
+        "assert pathlib.Path(sys.argv[-1]).read_text().startswith('discount:')\n"
+        f'policy = "<Policy><AlphaVector>{vectors}</AlphaVector></Policy>"\n'
+        "pathlib.Path(sys.argv[sys.argv.index('--output') + 1]).write_text(policy)\n",
+    )
+    assert sarsop_value(model, COST, solver) == 0.5  # of the beginning, the first state
+    with pytest.raises(InputError, match="failing: left no policy"):
+        sarsop_value(model, COST, script(tmp_path / "failing", "raise SystemExit(1)\n"))
