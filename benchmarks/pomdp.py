@@ -17,7 +17,7 @@ import numpy as np
 from trim.models.protocols import FinishReason, Prefix, Step
 from trim.problems.problem import Problem
 from trim.rollout.engine import Author, History, KeptStep
-from trim.routers.observed import Observed
+from trim.rollout.observed import Observed
 from trim.routers.pomdp.memoryless import MemorylessPolicies, Worth
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
