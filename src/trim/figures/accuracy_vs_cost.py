@@ -21,27 +21,25 @@ REFERENCES = (
     ("first-error-oracle", "default"),
     ("perfect-information", "default"),
 )
-BOUND = "perfect-information"
 LOW_BUDGET = 0.3
-"""Strong share up to which the second panel reaches: there the routers differ."""
+"""Strong share up to which the second panel reaches."""
 
 
 def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     """Draw the TRIM routers trained on one dataset, and what bounds them, from the rows of `curves.csv`.
 
-    The second panel shows low budgets alone; what the optimum with perfect information gains leaves it upwards.
+    The second panel shows low budgets alone, where the routers differ.
     """
     palette = begin()
     from matplotlib import pyplot as plt
 
     rows = rows_of(curves, dataset, trained_on)
     leading = leading_variants(rows)
-    figure, (whole, low) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES), width_ratios=(1, 1))
+    figure, (whole, low) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES), sharey=True)
     for axes in (whole, low):
         draw_curves(axes, rows, palette, [*leading, *REFERENCES], banded=leading)
     whole.set(title=dataset, ylabel="accuracy")
-    low.set(title=f"{dataset}, low budgets")
-    _zoom(low, rows)
+    low.set(title=f"{dataset}, low budgets", xlim=(0, LOW_BUDGET * whole.get_xlim()[1]))
     figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=5, columnspacing=1.2)
     return figure
 
@@ -67,7 +65,7 @@ def draw_curves(
             f"{name.replace('-', ' ')} {row['accuracy']:.1%}",
             (1, row["accuracy"]),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, -8),
+            xytext=(-2, 2 if name == "strong-only" else -8),
             textcoords="offset points",
             ha="right",
             fontsize=6,
@@ -103,26 +101,3 @@ def draw_curves(
 
 def _scale(factor: float) -> Callable[[Any], Any]:
     return lambda values: np.asarray(values) * factor
-
-
-def _zoom(axes: Axes, rows: pd.DataFrame) -> None:
-    """Cut the axes to low budgets and to what routers reach there; say where perfect information leaves them."""
-    full = float(rows[rows["router"] == "strong-only"]["strong_tokens"].iloc[0])
-    weak = float(rows[rows["router"] == "weak-only"]["accuracy"].iloc[0])
-    shown = rows[(rows["strong_share"] <= LOW_BUDGET) & (rows["router"] != BOUND)]
-    top = max(float(shown["accuracy_hi"].max()), weak + 0.02)
-    axes.set(xlim=(0, LOW_BUDGET * full), ylim=(float(shown["accuracy_lo"].min()) - 0.02, top + 0.02))
-    bound = rows[rows["router"] == BOUND].sort_values("strong_tokens")
-    if bound.empty or bound["accuracy"].max() <= top + 0.02:
-        return
-    crossing = float(np.interp(top, bound["accuracy"], bound["strong_tokens"]))
-    axes.annotate(
-        f"perfect information: {bound['accuracy'].max():.0%}\nat {bound['strong_share'].max():.0%} strong share",
-        (crossing, top + 0.02),
-        xytext=(12, -3),
-        textcoords="offset points",
-        va="top",
-        fontsize=6,
-        arrowprops={"arrowstyle": "->", "linewidth": 0.6, "color": "0.3"},
-        color="0.3",
-    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.figures.style import PAGE_INCHES, begin
+from trim.figures.style import PAGE_INCHES, begin, shown_kappas
 from trim.routers.pomdp.policy import regeneration_gain
 from trim.routers.pomdp.storage import SolvedPomdp
 from trim.routers.pomdp.transition import TransitionModel
@@ -20,9 +20,6 @@ Array = NDArray[np.float64]
 
 INTERVALS = 120
 """Intervals along a side of the simplex of beliefs."""
-
-KAPPAS = (0.2, 0.5, 0.8)
-"""Places in the sweep, from its lowest kappa, of those that are drawn."""
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 """Where the states S0, S1 and S2 lie."""
@@ -40,8 +37,7 @@ def draw(solved: SolvedPomdp, trained_on: str) -> Figure:
     tokens = np.unique(solved.model.transition.tokens)
     levels = np.array([0, *tokens])
     norm = BoundaryNorm(levels, 256, extend="both")
-    laid = np.sort(solved.origin["operating_points"])
-    kappas = np.unique(np.quantile(laid, KAPPAS, method="nearest"))
+    kappas = shown_kappas(solved.origin["operating_points"])
     middle = median_length(solved.model.transition)
     columns = [(0, False), (middle // 2, False), (middle - 1, True)]
     figure, grid = plt.subplots(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +29,7 @@ class Look:
 LOOKS: Mapping[tuple[str, str], Look] = {
     ("trim-thr", "default"): Look("TRIM-Thr", 0, "o", "-"),
     ("trim-thr", "hull"): Look("TRIM-Thr, hull", 9, "P", "-."),
-    ("trim-thr", "per-token"): Look("TRIM-Thr, per token", 9, "v", "--"),
+    ("trim-thr", "per-token"): Look("TRIM-Thr, per token", 3, "v", "--"),
     ("trim-agg", "conditioned"): Look("TRIM-Agg", 1, "s", "-"),
     ("trim-agg", "default"): Look("TRIM-Agg, a policy each kappa", 1, "d", "--"),
     ("trim-agg", "released"): Look("TRIM-Agg, released", 1, "p", ":"),
@@ -37,7 +37,7 @@ LOOKS: Mapping[tuple[str, str], Look] = {
     ("trim-seq", "default"): Look("TRIM-Seq, a policy each kappa", 2, "<", "--"),
     ("trim-pomdp", "default"): Look("TRIM-POMDP", 4, "D", "-"),
     ("trim-pomdp", "released"): Look("TRIM-POMDP, released", 4, "X", ":"),
-    ("one-step-takeover", "default"): Look("one-step takeover", 3, "s", "--"),
+    ("one-step-takeover", "default"): Look("one-step takeover", 5, "s", "--"),
     ("random-step", "default"): Look("random step", 7, "x", ":"),
     ("random-query", "default"): Look("random query", 7, "", ":"),
     ("first-error-oracle", "default"): Look("first-error oracle", 3, "*", ""),
@@ -66,6 +66,13 @@ def leading_variants(rows: pd.DataFrame) -> list[tuple[str, str]]:
     there = set(rows[["router", "variant"]].itertuples(index=False, name=None))
     found = ([key for key in LOOKS if key[0] == router and key in there] for router in TRIM_ROUTERS)
     return [keys[0] for keys in found if keys]
+
+
+def shown_kappas(laid: Sequence[float]) -> list[float]:
+    """Return a low, a middle and a high kappa of a sweep, as far as it has them."""
+    import numpy as np
+
+    return [float(kappa) for kappa in np.unique(np.quantile(laid, (0.2, 0.5, 0.8), method="nearest"))]
 
 
 def begin() -> list[tuple[float, float, float]]:
