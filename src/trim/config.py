@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -55,6 +56,11 @@ class ArithmeticFamily(Section):
     p_spelled_out: Share = Field(0.2, description="share of steps that must be spelled out: dearer, no harder")
     sizes: Sizes = Field(default_factory=Sizes, description="problems in each split")
 
+    @property
+    def filled_splits(self) -> set[str]:
+        """Splits that get problems."""
+        return {split for split, size in self.sizes if size}
+
     @model_validator(mode="after")
     def _ordered(self) -> ArithmeticFamily:
         if self.min_steps > self.max_steps:
@@ -66,14 +72,44 @@ class FileDataset(Section):
     """Problems in JSON-lines files, or on the Hugging Face hub."""
 
     source: Literal["jsonl", "hub"]
-    layout: Literal["math500", "aime", "gsm8k"] = Field(description="which fields hold problem and reference answer")
+    layout: Literal["math", "aime", "gsm8k", "olympiadbench", "processbench"] = Field(
+        description="which fields hold what: `math` is that of MATH, MATH-500 and Minerva Math"
+    )
     path: str = Field(description="a file (jsonl), or a hub dataset name or a local copy of one (hub)")
-    revision: str | None = Field(None, description="hub revision to pin")
+    revision: str | None = Field(None, description="commit of the hub dataset; required unless path is a local copy")
     subset: str | None = Field(None, description="hub configuration name")
     hub_split: str = Field("test", description="split of the hub dataset to read")
     licence: str = Field("unknown", description="recorded in the manifest")
-    split: Split = Field("test", description="what the problems are used for")
+    part: Literal["train", "test"] | None = Field(
+        None,
+        description="half of AIME: every other year before 2000, then paper I (train) or II (test), as in the paper",
+    )
+    splits: dict[Split, Share] = Field(
+        {"test": 1.0}, description="what the problems are used for: the share of them, by hash, that each split gets"
+    )
+    without: tuple[str, ...] = Field((), description="datasets whose test problems are left out here")
+    repeated: Literal["refuse", "drop"] = Field("refuse", description="what to do with a problem that is there twice")
     limit: Count | None = Field(None, description="use only the first problems")
+
+    @property
+    def filled_splits(self) -> set[str]:
+        """Splits that get problems."""
+        return {split for split, share in self.splits.items() if share}
+
+    @model_validator(mode="after")
+    def _readable(self) -> FileDataset:
+        if self.source == "hub" and self.revision is None and not Path(self.path).is_dir():
+            raise ValueError(
+                f"revision is missing: pin the commit of {self.path}, 40 hex digits on its hub page under 'History', "
+                "or give the path of a local copy"
+            )
+        if self.part is not None and self.layout != "aime":
+            raise ValueError("part is for layout aime alone")
+        if sum(self.splits.values()) > 1 + 1e-9:
+            raise ValueError("the shares in splits add up to more than 1")
+        if self.layout == "processbench" and set(self.splits) != {"router_train"}:
+            raise ValueError("solutions with labelled steps have no answers: their splits must be {router_train: 1}")
+        return self
 
 
 Dataset = Annotated[ArithmeticFamily | FileDataset, Field(discriminator="source")]
@@ -253,6 +289,15 @@ class Experiment(Section):
     step_store: str = Field("step_store", description="folder of the step store, shared by all experiments")
     offline: bool = Field(False, description="replay from the step store alone; a missing step is an error")
 
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Models that the pipeline itself trains."""
+        models = {"pair.weak": self.pair.weak, "pair.strong": self.pair.strong}
+        used = {f"prms.{name}": self.prms[name] for name in (self.pair.prm, *self.reported_prms) if name in self.prms}
+        return tuple(
+            key for key, model in {**models, **used}.items() if model.kind in ("trained", "likelihood", "classifier")
+        )
+
     @model_validator(mode="after")
     def _names_exist(self) -> Experiment:
         for key, names in {
@@ -264,34 +309,43 @@ class Experiment(Section):
             for name in names:
                 if name not in self.datasets:
                     raise ValueError(f"{key} names {name!r}, which is not under datasets: {', '.join(self.datasets)}")
-        home = self.datasets[self.pair.home]
-        if not isinstance(home, ArithmeticFamily) or not home.sizes.prm_train or not home.sizes.dev:
+        if self.trained and not (
+            isinstance(home := self.datasets[self.pair.home], ArithmeticFamily)
+            and {"prm_train", "dev"} <= home.filled_splits
+        ):
             raise ValueError(
                 f"pair.home is {self.pair.home!r}, which must be arithmetic (its steps have labels) with prm_train and "
-                "dev problems"
+                f"dev problems, because the pipeline trains {', '.join(self.trained)}"
             )
+        for name, dataset in self.datasets.items():
+            for other in dataset.without if isinstance(dataset, FileDataset) else ():
+                twin = self.datasets.get(other)
+                if twin is None or "test" not in twin.filled_splits or getattr(twin, "without", ()):
+                    raise ValueError(
+                        f"datasets.{name}.without names {other!r}, which must be a dataset with test problems that "
+                        "leaves nothing out itself"
+                    )
         for name in self.training_mix:
             if not isinstance(self.datasets[name], ArithmeticFamily):
                 raise ValueError(f"training_mix names {name!r}, which is not arithmetic: it has no worked solutions")
-        for name in self.routers.trained_on:
-            source = self.datasets[name]
-            if isinstance(source, ArithmeticFamily) and not (source.sizes.router_train and source.sizes.dev):
-                raise ValueError(f"routers.trained_on names {name!r}, whose router_train or dev size is 0")
+        for key, names, needed in (
+            ("routers.trained_on", self.routers.trained_on, {"router_train", "dev"}),
+            ("evaluated_on", self.evaluated_on, {"test"}),
+        ):
+            for name in names:
+                if lacking := sorted(needed - self.datasets[name].filled_splits):
+                    raise ValueError(f"{key} names {name!r}, which has no {' and no '.join(lacking)} problems")
         for name in (self.pair.prm, *self.reported_prms):
             if name not in self.prms:
                 raise ValueError(f"PRM {name!r} is not under prms: {', '.join(self.prms)}")
-            backbone = self.prms[name].backbone
-            if getattr(self.pair, backbone).kind != "trained":
+            backbone = getattr(self.prms[name], "backbone", None)
+            if backbone is not None and getattr(self.pair, backbone).kind != "trained":
                 raise ValueError(f"PRM {name!r} starts from pair.{backbone}, which is not trained by the pipeline")
         for name in (*self.datasets, *self.prms):
             if not re.fullmatch(NAME, name) or name == "untrained":
                 raise ValueError(f"{name!r} cannot name a dataset or PRM: letters, digits, - and _ only, not untrained")
         if "default" not in self.routers.variants:
             raise ValueError("routers.variants lacks 'default', which the other variants start from")
-        for name in self.evaluated_on:
-            dataset = self.datasets[name]
-            if isinstance(dataset, ArithmeticFamily) and dataset.sizes.test == 0:
-                raise ValueError(f"datasets.{name}.sizes.test is 0, but {name} is evaluated")
         return self
 
 
@@ -306,9 +360,33 @@ def parse_config(content: Mapping[str, Any]) -> Experiment:
     if not isinstance(content, Mapping):
         raise ConfigError(f"config: expected keys with values, found a {type(content).__name__}")
     try:
-        return Experiment.model_validate(dict(content))
+        return Experiment.model_validate(_settled(content, Experiment().model_dump(mode="json")))
     except ValidationError as error:
         raise ConfigError("config: " + "; ".join(_describe(e) for e in error.errors())) from None
+
+
+def _settled(content: Any, default: Any) -> Any:
+    """Finish what the plain merging of an overlay into `config.yaml` leaves.
+
+    A null removes its key. Where an overlay changes the `kind` of a model or the `source` of a dataset, the default's
+    keys that the new one lacks are still there, with the default's values: they are removed too.
+    """
+    if not isinstance(content, Mapping):
+        return content
+    default = default if isinstance(default, Mapping) else {}
+    tag = next((tag for tag in ("kind", "source") if tag in default), None)
+    known = None if tag is None or content.get(tag) == default[tag] else _keys_of(tag, content.get(tag))
+    return {
+        key: _settled(value, default.get(key))
+        for key, value in content.items()
+        if value is not None and not (known and key not in known and key in default and value == default[key])
+    }
+
+
+def _keys_of(tag: str, value: Any) -> set[str]:
+    """Keys of the sections whose `kind` or `source` has this value."""
+    sections = [s for s in Section.__subclasses__() if tag in s.model_fields]
+    return {key for s in sections if value in get_args(s.model_fields[tag].annotation) for key in s.model_fields}
 
 
 def _describe(error: Any) -> str:

@@ -17,6 +17,12 @@ SETTINGS = EXPERIMENT.model_dump(mode="json")
 RESULTS = f"results/{EXPERIMENT.experiment}"
 HOME = EXPERIMENT.pair.home
 SPLITS = ("prm_train", "router_train", "dev", "test")
+# Datasets that hold solutions with labelled steps, by others.
+SOLVED = [
+    name
+    for name, dataset in EXPERIMENT.datasets.items()
+    if getattr(dataset, "layout", None) == "processbench"
+]
 UNTRAINED_ROUTERS = (
     "weak-only",
     "strong-only",
@@ -105,6 +111,12 @@ def has_labels(dataset):
     return SETTINGS["datasets"][dataset]["source"] == "arithmetic"
 
 
+def get_left_out(wildcards):
+    """Test problems of the datasets that must share none with this one."""
+    others = SETTINGS["datasets"][wildcards.dataset].get("without", [])
+    return [f"{RESULTS}/problems/{other}/test.jsonl" for other in others]
+
+
 def get_source(wildcards):
     """The file that a dataset comes from, if it comes from one that is there."""
     dataset = EXPERIMENT.datasets[wildcards.dataset]
@@ -130,17 +142,19 @@ def get_fitted(wildcards):
     )
 
 
-def get_scores(split):
-    """Scores of the PRM that routes on every evaluated dataset, and of each reported one at home."""
+def get_labelled_scores():
+    """Scores of the PRM that routes wherever test steps have labels or solutions came with them, and of each reported
+    one at home."""
     measured = [
-        (EXPERIMENT.pair.prm, dataset)
+        (EXPERIMENT.pair.prm, dataset, "test")
         for dataset in EXPERIMENT.evaluated_on
         if has_labels(dataset)
     ]
-    measured += [(prm, HOME) for prm in EXPERIMENT.reported_prms]
+    measured += [(EXPERIMENT.pair.prm, dataset, "router_train") for dataset in SOLVED]
+    measured += [(prm, HOME, "test") for prm in EXPERIMENT.reported_prms]
     return {
         f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.{split}.parquet"
-        for prm, dataset in measured
+        for prm, dataset, split in measured
     }
 
 
@@ -150,6 +164,8 @@ EPISODES = [
     for dataset in EXPERIMENT.evaluated_on
     if router != "first-error-oracle" or has_labels(dataset)
 ]
+# Whether there are labelled steps to judge a PRM by.
+MEASURED = bool(get_labelled_scores())
 TABLES = [
     f"{RESULTS}/tables/{name}"
     for name in (
@@ -158,7 +174,7 @@ TABLES = [
         "main.tex",
         "comparisons.csv",
         "comparisons.tex",
-        "prm_quality.csv",
+        *(["prm_quality.csv"] if MEASURED else []),
     )
 ]
 FIGURES = [
@@ -166,7 +182,7 @@ FIGURES = [
     for name in (
         *(f"accuracy_vs_cost_{dataset}" for dataset in EXPERIMENT.evaluated_on),
         *(f"strong_calls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        "prm_reliability",
+        *(["prm_reliability"] if MEASURED else []),
     )
     for kind in ("pdf", "png")
 ]

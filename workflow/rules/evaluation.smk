@@ -84,7 +84,7 @@ rule compute_metrics:
 
 rule measure_prm:
     input:
-        **get_scores("test"),
+        **get_labelled_scores(),
     output:
         quality=report(
             f"{RESULTS}/tables/prm_quality.csv",
