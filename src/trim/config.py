@@ -14,21 +14,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from trim.config_base import Count, Section, Share
+from trim.config_serving import ApiModel, ServedModel, ServedPRM, Serving
 from trim.errors import ConfigError
 
 NAME = "[A-Za-z0-9_-]+"
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
 Split = Literal["prm_train", "router_train", "dev", "test"]
 Variant = Literal["default", "hull", "per-token"]
-
-
-class Section(BaseModel):
-    """A block of the config: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 # --- problems ---------------------------------------------------------------------------
@@ -164,7 +158,7 @@ class PretrainedModel(Section):
     revision: str | None = Field(None, description="hub revision to pin")
 
 
-LanguageModel = Annotated[TrainedModel | PretrainedModel, Field(discriminator="kind")]
+LanguageModel = Annotated[TrainedModel | PretrainedModel | ServedModel | ApiModel, Field(discriminator="kind")]
 
 
 class LikelihoodPRM(Section):
@@ -187,7 +181,7 @@ class ClassifierPRM(Section):
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
 
 
-PRM = Annotated[LikelihoodPRM | ClassifierPRM, Field(discriminator="kind")]
+PRM = Annotated[LikelihoodPRM | ClassifierPRM | ServedPRM, Field(discriminator="kind")]
 
 
 def _strong() -> TrainedModel:
@@ -288,6 +282,17 @@ class Experiment(Section):
     bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="confidence intervals")
     step_store: str = Field("step_store", description="folder of the step store, shared by all experiments")
     offline: bool = Field(False, description="replay from the step store alone; a missing step is an error")
+    serving: Serving = Field(default_factory=Serving, description="how servers are started and reached")
+
+    @model_validator(mode="after")
+    def _api_models_are_reachable(self) -> Experiment:
+        for role in ("weak", "strong"):
+            endpoint = self.serving.endpoints.get(role)
+            if isinstance(getattr(self.pair, role), ApiModel) and (endpoint is None or endpoint.price is None):
+                raise ValueError(
+                    f"pair.{role} is an API model: serving.endpoints.{role} must name its url and its price"
+                )
+        return self
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -338,9 +343,9 @@ class Experiment(Section):
         for name in (self.pair.prm, *self.reported_prms):
             if name not in self.prms:
                 raise ValueError(f"PRM {name!r} is not under prms: {', '.join(self.prms)}")
-            backbone = getattr(self.prms[name], "backbone", None)
-            if backbone is not None and getattr(self.pair, backbone).kind != "trained":
-                raise ValueError(f"PRM {name!r} starts from pair.{backbone}, which is not trained by the pipeline")
+            prm = self.prms[name]
+            if not isinstance(prm, ServedPRM) and getattr(self.pair, prm.backbone).kind != "trained":
+                raise ValueError(f"PRM {name!r} starts from pair.{prm.backbone}, which is not trained by the pipeline")
         for name in (*self.datasets, *self.prms):
             if not re.fullmatch(NAME, name) or name == "untrained":
                 raise ValueError(f"{name!r} cannot name a dataset or PRM: letters, digits, - and _ only, not untrained")
@@ -390,7 +395,7 @@ def _keys_of(tag: str, value: Any) -> set[str]:
 
 
 def _describe(error: Any) -> str:
-    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier"}
+    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier", "served", "api"}
     # The tag of a union stands third: prms.classifier.classifier.tuning_steps; the name before it may be the same.
     key = ".".join(str(part) for i, part in enumerate(error["loc"]) if i != 2 or part not in tags)
     if error["type"] == "extra_forbidden":

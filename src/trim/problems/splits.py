@@ -105,8 +105,8 @@ def check_disjoint(splits: Mapping[str, Sequence[Problem]]) -> None:
             other, twin = owner[shared[0].fingerprint]
             raise InputError(
                 f"splits {other!r} and {split!r} share {len(shared)} of their problems, the first of them "
-                f"{twin.id} and {shared[0].id}; remove it from one of the two, or name the tested dataset under `without` "
-                "of the other"
+                f"{twin.id} and {shared[0].id}; remove it from one of the two, or name the tested dataset under "
+                "`without` of the other"
             )
 
 
