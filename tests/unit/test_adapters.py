@@ -16,7 +16,7 @@ from trim.problems.problem import Problem, read_problems, write_problems
 REPOSITORY = Path(__file__).parents[2]
 
 OWN: dict[str, list[dict[str, Any]]] = {
-    "math500": [
+    "math": [
         {
             "problem": "Halve one.",
             "solution": r"It is $\boxed{\frac12}$.",
@@ -38,16 +38,16 @@ OWN: dict[str, list[dict[str, Any]]] = {
         {"question": "Bo owes 7. What does he have?", "answer": "#### -7"},
     ],
 }
-ANSWERS = {"math500": [r"\frac{1}{2}", "5", "8"], "aime": ["40", "8", "7 or 9", "0"], "gsm8k": ["5", "1600", "-7"]}
+ANSWERS = {"math": [r"\frac{1}{2}", "5", "8"], "aime": ["40", "8", "7 or 9", "0"], "gsm8k": ["5", "1600", "-7"]}
 TEXTS = {
-    "math500": "Halve one.",
+    "math": "Halve one.",
     "aime": "How many legs have 10 cats?",
     "gsm8k": "Ann has 2 hats and buys 3. How many?",
 }
 
 # file: (layout, problems, {index: answer})
 REAL = {
-    "math500/test.jsonl": ("math500", 500, {0: r"\left( 3, \frac{\pi}{2} \right)", 1: "p - q", 2: r"\frac{14}{3}"}),
+    "math500/test.jsonl": ("math", 500, {0: r"\left( 3, \frac{\pi}{2} \right)", 1: "p - q", 2: r"\frac{14}{3}"}),
     "aime/train.jsonl": ("aime", 451, {0: "93", 1: "592", 2: "144"}),
     "aime/test.jsonl": ("aime", 482, {0: "60", 1: "15", 2: "20"}),
     "gsm8k/test.jsonl": ("gsm8k", 1319, {0: "18", 1: "3", 2: "70000"}),
@@ -106,8 +106,8 @@ def test_limit_takes_the_first_and_reads_no_further(tmp_path: Path) -> None:
         ("gsm8k", {"question": "Why?", "answer": "no mark 5"}, "no reference answer.*'####'"),
         ("gsm8k", {"question": "Why?", "answer": "####  "}, "no reference answer.*'####'"),
         ("gsm8k", {"question": "Why?"}, "no reference answer"),
-        ("math500", {"problem": "Why?", "solution": r"cut off \boxed{5"}, "no reference answer.*boxed"),
-        ("math500", {"problem": "Why?", "solution": None, "answer": None}, "no reference answer"),
+        ("math", {"problem": "Why?", "solution": r"cut off \boxed{5"}, "no reference answer.*boxed"),
+        ("math", {"problem": "Why?", "solution": None, "answer": None}, "no reference answer"),
         ("aime", {"problem": "Why?", "solution": "1000"}, "no reference answer.*0 to 999"),
         ("aime", {"problem": "Why?", "solution": "x=5"}, "no reference answer.*0 to 999"),
         ("aime", {"problem": "Why?", "solution": True}, "no reference answer"),

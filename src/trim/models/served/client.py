@@ -95,9 +95,7 @@ class HttpClient:
                     async with slots:
                         return await self._post(client, path, body)
         except _Transient as error:
-            raise BackendError(
-                f"{self.name} ({self.url}{path}): {error}; gave up after {self._retry_for:g} s"
-            ) from None
+            raise BackendError(f"{self.name} ({self.url}{path}): {error}; gave up after {self._retry_for:g} s") from None
         raise AssertionError("unreachable")
 
     async def _post(self, client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
