@@ -23,10 +23,10 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce test lint format lock clean
+.PHONY: help install reproduce test test-slurm lint format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=...           interpreter to build .venv with (3.11 or newer)"
 	@echo "  TORCH_INDEX_URL=...  package index to take torch from"
@@ -39,6 +39,9 @@ reproduce: $(INSTALLED) ## run the whole experiment; start it again after a kill
 
 test: lint ## check style and types, then run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-slurm: $(INSTALLED) ## run the smoke experiment on a real SLURM of one node; needs Debian and root
+	TRIM_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm $(ARGS)
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check
@@ -80,7 +83,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 lock: ## renew requirements.lock with the newest versions that pyproject.toml allows
 	$(call create_venv,.venv-lock)
 	$(call install_torch,.venv-lock)
-	.venv-lock/bin/python -m pip install --editable '.[dev]'
+	.venv-lock/bin/python -m pip install --editable '.[dev,slurm]'
 	{ echo "# Every package of the environment, pinned. Written by \`make lock\` from pyproject.toml."; \
 	  echo "# torch and what belongs to its GPU builds are left out: the Makefile installs torch first, by itself."; \
 	  .venv-lock/bin/python -m pip freeze --exclude-editable | grep -viE '^(torch|triton|nvidia-|cuda-)'; \

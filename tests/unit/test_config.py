@@ -10,8 +10,9 @@ from snakemake.utils import update_config
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config import Experiment, Sampling, config_hash, parse_config
+from trim.config import Experiment, PretrainedModel, Sampling, config_hash, parse_config
 from trim.config_files import GENERATED, render_config, stale_files, write_files
+from trim.config_serving import ServedModel, ServedPRM
 from trim.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -52,9 +53,35 @@ def test_there_are_overlays() -> None:
         ("datasets: {arith: {sizes: {train: 3}}}", "unknown key 'datasets.arith.sizes.train'"),
         ("datasets: {more: {source: jsonl, layout: aime}}", "key 'datasets.more.path' is missing"),
         ("datasets: {more: {layout: aime, path: a}}", "datasets.more: .*'source'"),
-        ("datasets: {more: {source: jsonl, path: a, layout: mmlu}}", "datasets.more.layout: .*'math500'"),
+        ("datasets: {more: {source: jsonl, path: a, layout: mmlu}}", "datasets.more.layout: .*'math'"),
         ("datasets: {arith: {min_steps: 9}}", "datasets.arith: min_steps is greater than max_steps"),
-        ("datasets: {arith: {sizes: {test: 0}}}", "datasets.arith.sizes.test is 0, but arith is evaluated"),
+        ("datasets: {arith: {sizes: {test: 0}}}", "evaluated_on names 'arith', which has no test problems"),
+        (
+            "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\npair: {home: arith}",
+            "pair.home is 'arith', which must be arithmetic .* because the pipeline trains pair.weak, pair.strong, .*",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: aime, path: a}}\nrouters: {trained_on: [more]}",
+            "routers.trained_on names 'more', which has no dev and no router_train problems",
+        ),
+        ("datasets: {more: {source: hub, layout: aime, path: a/b}}", "datasets.more: revision is missing: pin .* a/b"),
+        ("datasets: {more: {source: jsonl, layout: math, path: a, part: test}}", "datasets.more: part is for .* aime"),
+        (
+            "datasets: {more: {source: jsonl, layout: math, path: a, splits: {dev: 0.5, test: 0.6}}}",
+            "datasets.more: the shares in splits add up to more than 1",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: math, path: a, splits: {exam: 1}}}",
+            "datasets.more.splits.exam.*: .*'test'",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: math, path: a, without: [exam]}}",
+            "datasets.more.without names 'exam', which must be a dataset with test problems",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: processbench, path: a}}",
+            "datasets.more: solutions with labelled steps have no answers: their splits must be {router_train: 1}",
+        ),
         ("evaluated_on: [arith, algebra]", "evaluated_on names 'algebra', which is not under datasets: arith, .*"),
         ("training_mix: {algebra: 1.0}", "training_mix names 'algebra'"),
         ("routers: {trained_on: [algebra]}", "routers.trained_on names 'algebra'"),
@@ -90,6 +117,35 @@ def test_the_hash_is_that_of_the_content() -> None:
     assert config_hash(Sampling()) == config_hash(dict(reversed(Sampling().model_dump().items())))
     assert config_hash(Sampling()) != config_hash(Sampling(top_k=21))
     assert len(config_hash({})) == 12
+
+
+def test_a_null_removes_a_key() -> None:
+    experiment = parse_config(
+        with_overlay(
+            "datasets: {arith-hard: null}\nevaluated_on: [arith]\n"
+            "training_mix: {arith-hard: null}\nsampling: {top_k: null}"
+        )
+    )
+    assert set(experiment.datasets) == {"arith", "arith-words"}
+    assert set(experiment.training_mix) == {"arith", "arith-words"}
+    assert experiment.sampling.top_k == Sampling().top_k
+
+
+def test_another_kind_of_model_keeps_nothing_of_the_default_one() -> None:
+    overlay = "pair: {weak: {kind: pretrained, name: some/model}, strong: {kind: served, name: other/model}}"
+    overlay += "\nprms: {verifier: {kind: served, name: a/prm}}\nreported_prms: []"
+    experiment = parse_config(with_overlay(overlay))
+    assert experiment.pair.weak == PretrainedModel(name="some/model")
+    assert experiment.pair.strong == ServedModel(name="other/model")
+    assert experiment.prms["verifier"] == ServedPRM(name="a/prm")
+    assert experiment.trained == ()
+
+
+def test_what_an_overlay_says_about_another_kind_counts() -> None:
+    likelihood = "prms: {verifier: {kind: classifier, tuning_steps: 7}}"
+    assert parse_config(with_overlay(likelihood)).prms["verifier"].tuning_steps == 7
+    with pytest.raises(ConfigError, match=r"unknown key 'pair\.weak\.training_steps'"):
+        parse_config(with_overlay("pair: {weak: {kind: pretrained, name: a, training_steps: 7}}"))
 
 
 # --- generated files --------------------------------------------------------------------

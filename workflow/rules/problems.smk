@@ -10,7 +10,7 @@ rule prepare_dataset:
     benchmark:
         f"{RESULTS}/benchmarks/prepare_dataset/{{dataset}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../../envs/problems.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -66,7 +66,7 @@ rule read_solutions:
     wildcard_constraints:
         dataset="|".join(SOLVED) or "none",
     conda:
-        "../../envs/models.yaml"
+        "../../envs/problems.yaml"
     threads: 1
     resources:
         mem_mb=1000,
