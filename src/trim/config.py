@@ -208,9 +208,7 @@ class Experiment(Section):
         for role in ("weak", "strong"):
             endpoint = self.serving.endpoints.get(role)
             if isinstance(getattr(self.pair, role), ApiModel) and (endpoint is None or endpoint.price is None):
-                raise ValueError(
-                    f"pair.{role} is an API model: serving.endpoints.{role} must name its url and its price"
-                )
+                raise ValueError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and price")
         return self
 
     @property

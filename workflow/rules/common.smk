@@ -69,8 +69,17 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
     return {
         "weak": model_folder("weak"),
         "strong": model_folder("strong"),
-        "prm": f"{RESULTS}/models/prm-{prm}",
+        "prm": prm_folder(prm),
     }
+
+
+def prm_folder(prm):
+    """Folder of a PRM that the pipeline trains; none for a served one."""
+    return (
+        []
+        if SETTINGS["prms"][prm]["kind"] == "served"
+        else f"{RESULTS}/models/prm-{prm}"
+    )
 
 
 def families():
@@ -85,14 +94,18 @@ def families():
     }
 
 
-def pair_params():
-    """What decides the steps that the pair writes."""
-    return {
-        key: SETTINGS["pair"][key] for key in ("weak", "strong", "device", "batch_size")
-    } | {
-        "sampling": SETTINGS["sampling"],
-        "max_steps": SETTINGS["max_steps"],
-    }
+def pair_params(prm=EXPERIMENT.pair.prm):
+    """What decides the steps that the pair writes, and the scores where a PRM reads them."""
+    models = {role: SETTINGS["pair"][role] for role in ("weak", "strong")}
+    limits = {key: SETTINGS[key] for key in ("sampling", "max_steps")}
+    return models | scorer_params(prm) | limits
+
+
+def scorer_params(prm):
+    """What decides the scores of a PRM, beside its folder."""
+    params = {key: SETTINGS["pair"][key] for key in ("device", "batch_size")}
+    served = prm is not None and SETTINGS["prms"][prm]["kind"] == "served"
+    return params | {"prm": SETTINGS["prms"][prm]} if served else params
 
 
 def replicates(wildcards):

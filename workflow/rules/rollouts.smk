@@ -18,7 +18,7 @@ rule collect_rollouts:
         mem_mb=3000,
         runtime=240,
     params:
-        pair=pair_params(),
+        pair=pair_params(prm=None),
         replicates=replicates,
         labelled=is_labelled,
         version=STAGE["rollouts"],
@@ -53,7 +53,7 @@ rule gather_rollouts:
 
 rule score_rollouts:
     input:
-        prm=f"{RESULTS}/models/prm-{{prm}}",
+        prm=lambda wildcards: prm_folder(wildcards.prm),
         problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
         rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
     output:
@@ -71,7 +71,7 @@ rule score_rollouts:
         mem_mb=3000,
         runtime=120,
     params:
-        pair={key: SETTINGS["pair"][key] for key in ("device", "batch_size")},
+        pair=lambda wildcards: scorer_params(wildcards.prm),
         version=STAGE["scores"],
     message:
         "Scoring the rollouts of {wildcards.dataset} ({wildcards.split}, part {wildcards.scatteritem}) with PRM {wildcards.prm}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -64,7 +64,8 @@ class HttpClient:
     ) -> None:
         self.name = name
         self.url = url.rstrip("/")
-        self._headers = headers or {}
+        self.trust_env = httpx.URL(url).host not in LOCAL  # a proxy knows nothing of this machine
+        self.headers = headers or {}
         self._timeout = timeout
         self._retry_for = retry_for
         self._concurrency = concurrency
@@ -81,7 +82,6 @@ class HttpClient:
         BackendError
             The server refused, answered with something else than JSON, or could not be reached in time.
         """
-        client, slots = await self._open()
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
             wait=_wait,
@@ -90,27 +90,28 @@ class HttpClient:
             reraise=True,
         )
         try:
-            async for attempt in retrying:
-                with attempt:
-                    async with slots:
-                        return await self._post(client, path, body)
+            return await retrying(self._post, path, body)
         except _Transient as error:
-            raise BackendError(f"{self.name} ({self.url}{path}): {error}; gave up after {self._retry_for:g} s") from None
-        raise AssertionError("unreachable")
+            raise BackendError(f"{self._at(path)}: {error}; gave up after {self._retry_for:g} s") from None
 
-    async def _post(self, client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        client, slots = await self._open()
         try:
-            answer = await client.post(self.url + path, json=body)
+            async with slots:
+                answer = await client.post(self.url + path, json=body)
         except httpx.TransportError as error:  # no connection, connection lost, time-out
             raise _Transient(f"{type(error).__name__} {error}".strip()) from None
         if answer.status_code in BUSY:
             raise _Transient(f"status {answer.status_code}: {_shown(answer)}", _retry_after(answer))
         if answer.status_code != 200:
-            raise BackendError(f"{self.name} ({self.url}{path}): status {answer.status_code}: {_shown(answer)}")
+            raise BackendError(f"{self._at(path)}: status {answer.status_code}: {_shown(answer)}")
         try:
             return answer.json()
         except ValueError:
-            raise BackendError(f"{self.name} ({self.url}{path}): answered no JSON: {_shown(answer)}") from None
+            raise BackendError(f"{self._at(path)}: answered no JSON: {_shown(answer)}") from None
+
+    def _at(self, path: str) -> str:
+        return f"{self.name} ({self.url}{path})"
 
     def _before_sleep(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -130,8 +131,8 @@ class HttpClient:
         async with httpx.AsyncClient(
             timeout=self._timeout,
             limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
-            headers=self._headers,
-            trust_env=httpx.URL(self.url).host not in LOCAL,  # a proxy knows nothing of this machine
+            headers=self.headers,
+            trust_env=self.trust_env,
         ) as client:
             yield client, asyncio.Semaphore(self._concurrency)
 
@@ -150,3 +151,17 @@ def _retry_after(answer: httpx.Response) -> float:
 
 def _shown(answer: httpx.Response) -> str:
     return " ".join(answer.text.split())[:SHOWN_CHARACTERS] or "(empty)"
+
+
+class Once:
+    """Runs a coroutine at the first call; every call waits for its end, and gets its error."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._start = start
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> None:
+        """Wait until the coroutine has run."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._start())
+        await asyncio.shield(self._task)
