@@ -6,24 +6,28 @@ from typing import Any
 
 import pytest
 import yaml
+from overlays import OVERLAYS, STACKS, completed, overlay
 from snakemake.utils import update_config
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config import Experiment, PretrainedModel, Sampling, config_hash, parse_config
+from trim.config import ArithmeticFamily, Experiment, PretrainedModel, Sampling, config_hash, parse_config
 from trim.config_files import GENERATED, render_config, stale_files, write_files
 from trim.config_serving import ServedModel, ServedPRM
 from trim.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[2]
 BASE = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
-OVERLAYS = sorted((REPOSITORY / "config").glob("*.yaml"))
+
+
+def over_default(changes: dict[str, Any]) -> dict[str, Any]:
+    content = copy.deepcopy(BASE)
+    update_config(content, changes)
+    return content
 
 
 def with_overlay(text: str) -> dict[str, Any]:
-    content = copy.deepcopy(BASE)
-    update_config(content, yaml.safe_load(text) or {})
-    return content
+    return over_default(yaml.safe_load(text) or {})
 
 
 def test_the_default_file_is_the_default_experiment() -> None:
@@ -31,15 +35,41 @@ def test_the_default_file_is_the_default_experiment() -> None:
     assert parse_config({}) == Experiment()
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
-def test_every_overlay_is_valid(overlay: Path) -> None:
-    experiment = parse_config(with_overlay(overlay.read_text(encoding="utf-8")))
+@pytest.mark.parametrize("names", STACKS, ids=" + ".join)
+def test_every_overlay_is_valid(names: tuple[str, ...]) -> None:
+    experiment = parse_config(over_default(completed(*names)))
     assert experiment != Experiment()
     assert experiment.experiment != Experiment().experiment  # or it would overwrite the default's results
 
 
+@pytest.mark.parametrize("name", ["qwen_math.yaml", "qwen_aime.yaml", "api_math.yaml"])
+def test_at_paper_scale_nothing_is_trained_but_routers(name: str) -> None:
+    experiment = parse_config(over_default(completed(name)))
+    assert experiment.trained == ()
+    assert not [dataset for dataset in experiment.datasets.values() if isinstance(dataset, ArithmeticFamily)]
+    tested = {split for name in experiment.evaluated_on for split in experiment.datasets[name].filled_splits}
+    assert tested == {"test"}
+    for dataset in experiment.datasets.values():  # whatever trains leaves out all that is tested
+        if dataset.filled_splits - {"test"}:
+            assert set(dataset.without) == set(experiment.evaluated_on)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("qwen_math.yaml", ["datasets.math: revision", "datasets.math500: revision", "processbench-gsm8k: revision"]),
+        ("qwen_aime.yaml", ["datasets.aime-train: revision", "datasets.aime: revision", "olympiadbench: revision"]),
+        ("api_math.yaml", ["'pair.strong.name' is missing", "'serving.endpoints.strong.url' is missing"]),
+    ],
+)
+def test_what_only_its_user_can_say_is_asked_for(name: str, missing: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(over_default(overlay(name)))
+    assert all(part in str(caught.value) for part in missing)
+
+
 def test_there_are_overlays() -> None:
-    assert OVERLAYS
+    assert len(OVERLAYS) >= 4
 
 
 @pytest.mark.parametrize(

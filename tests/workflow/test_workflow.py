@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from overlays import STACKS, completed
 from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_rules, snakemake
 
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
@@ -74,14 +74,16 @@ def test_the_report_is_built(smoke_copy: Path) -> None:
         assert expected in report
 
 
-@pytest.mark.parametrize("overlay", ["", *sorted(path.name for path in (ROOT / "config").glob("*.yaml"))])
-def test_every_config_gives_a_whole_plan(overlay: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [(), *STACKS], ids=" + ".join)
+def test_every_config_gives_a_whole_plan(names: tuple[str, ...], tmp_path: Path) -> None:
     tree = checkout(tmp_path / "checkout")
-    content = (tree / "config" / overlay).read_text() if overlay else "{}"
-    changes = yaml.safe_load(content)
     (tree / "config" / "smoke.yaml").write_text("{}")  # on top of the default experiment, not of the smoke one
+    changes = completed(*names) if names else {}
     planned = planned_rules(snakemake(tree, "--dry-run", changes=changes))
     assert {"prepare_dataset", "collect_rollouts", "evaluate_router", "compute_metrics"} <= set(planned)
+    served = changes.get("pair", {}).get("prm") == "qwen"
+    assert ("train_language_model" in planned) == ("train_prm" in planned) == (not served)
+    assert planned.get("read_solutions", 0) == served  # of ProcessBench
 
 
 def test_there_are_rules() -> None:

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from trim.config import parse_config
 from trim.errors import TrimError
+from trim.resources import job_gpus, job_memory_mb
 
 try:
     EXPERIMENT = parse_config(config)
@@ -106,6 +107,17 @@ def scorer_params(prm):
     params = {key: SETTINGS["pair"][key] for key in ("device", "batch_size")}
     served = prm is not None and SETTINGS["prms"][prm]["kind"] == "served"
     return params | {"prm": SETTINGS["prms"][prm]} if served else params
+
+
+def gpus(*roles):
+    """GPUs for the models of these roles."""
+    return job_gpus(EXPERIMENT, roles)
+
+
+def memory_mb(*roles):
+    """Host memory for the models of these roles, more at each attempt."""
+    need = job_memory_mb(EXPERIMENT, roles)
+    return lambda wildcards, attempt: attempt * need
 
 
 def replicates(wildcards):

@@ -15,7 +15,8 @@ rule collect_rollouts:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=gpus("weak", "strong"),
+        mem_mb=memory_mb("weak", "strong"),
         runtime=240,
     params:
         pair=pair_params(prm=None),
@@ -68,7 +69,8 @@ rule score_rollouts:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=gpus("prm"),
+        mem_mb=memory_mb("prm"),
         runtime=120,
     params:
         pair=lambda wildcards: scorer_params(wildcards.prm),
