@@ -125,6 +125,9 @@ class Pair(Section):
     )
     device: Literal["cpu", "cuda"] = Field("cpu", description="where in-process models run; only cpu is bit-exact")
     batch_size: Count = Field(64, description="rows of every forward pass; part of what defines a step on the CPU")
+    published: Literal["paper", "log"] | None = Field(
+        None, description="whose points figures show beside ours: the paper's pair, or that of the official code's logs"
+    )
 
 
 # --- routers and evaluation -------------------------------------------------------------

@@ -202,6 +202,14 @@ TABLES = [
         *(["prm_quality.csv"] if MEASURED else []),
     )
 ]
+# Tables with points that others published, where the experiment has some to compare with.
+PUBLISHED = {
+    "paper": ["data/published/figure6.csv", "data/published/anchors.csv"],
+    "log": [
+        "data/published/log_math500_thr.csv",
+        "data/published/log_math500_pomdp.csv",
+    ],
+}.get(EXPERIMENT.pair.published, [])
 FIGURES = [
     f"{RESULTS}/figures/{name}.{kind}"
     for name in (

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+PUBLISHED = {"trim-thr": ("TRIM-Thr", "o"), "trim-agg": ("TRIM-Agg", "^"), "trim-pomdp": ("TRIM-POMDP", "s")}
 BANDS = (("trim-thr", "default"), ("random-step", "default"), ("one-step-takeover", "default"))
 
 
@@ -20,8 +21,11 @@ def _scale(factor: float) -> Callable[[Any], Any]:
     return lambda values: np.asarray(values) * factor
 
 
-def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
-    """Draw the curves of one dataset, of routers trained on one dataset, from the rows of `curves.csv`."""
+def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.DataFrame | None = None) -> Figure:
+    """Draw the curves of one dataset, of routers trained on one dataset, from the rows of `curves.csv`.
+
+    `published` holds points of others (router, strong_tokens, accuracy): hollow and grey, with nothing between them.
+    """
     palette = begin()
     from matplotlib import pyplot as plt
 
@@ -54,6 +58,10 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
         elif not look.line:
             error = [y - part["accuracy_lo"], part["accuracy_hi"] - y]
             axes.errorbar(x, y, yerr=error, color=colour, linewidth=0.8, linestyle="none")
+    for router, part in published.groupby("router") if published is not None else ():
+        label, marker = PUBLISHED[str(router)]
+        x, y = part["strong_tokens"], part["accuracy"]
+        axes.plot(x, y, marker, color="0.45", fillstyle="none", label=f"{label}, published")
     axes.set(xlabel="strong tokens per problem", ylabel="accuracy", title=dataset, xlim=(0, None))
     share = axes.secondary_xaxis("top", functions=(_scale(100 / full), _scale(full / 100)))
     share.set_xlabel("strong share (%)", fontsize=7)
