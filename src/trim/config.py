@@ -245,7 +245,8 @@ class Experiment(Section):
         for name, dataset in self.datasets.items():
             for other in dataset.without if isinstance(dataset, FileDataset) else ():
                 twin = self.datasets.get(other)
-                if twin is None or "test" not in twin.filled_splits or getattr(twin, "without", ()):
+                leaves_out = isinstance(twin, FileDataset) and twin.without
+                if twin is None or "test" not in twin.filled_splits or leaves_out:
                     raise ValueError(
                         f"datasets.{name}.without names {other!r}, which must be a dataset with test problems that "
                         "leaves nothing out itself"

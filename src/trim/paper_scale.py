@@ -64,7 +64,8 @@ def parts(published: Path) -> dict[str, list[Part]]:
 
 def estimate(work: list[Part], log: pd.DataFrame) -> Need:
     """Add up the tokens of an experiment from the log of a threshold sweep on MATH-500."""
-    weak_alone, strong_alone, steps = log.iloc[0]["weak_tokens"], *log.iloc[-1][["strong_tokens", "strong_calls"]]
+    weak_alone = log["weak_tokens"].iloc[0]
+    strong_alone, steps = log["strong_tokens"].iloc[-1], log["strong_calls"].iloc[-1]
     routed = log.iloc[1:-1].mean()
     half = strong_alone / 2  # what a call reads on average, of the PRM as of the strong model
 

@@ -17,11 +17,17 @@ SCRIPT = Path(__file__).with_name("one_node.sh")
 PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2")
 SUBMITTED = re.compile(r"submitted with SLURM jobid (\d+)")
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.environ.get("TRIM_TEST_SLURM"),
+        reason="installs and starts a SLURM of its own, as root; asked for by `make test-slurm`",
+    ),
+]
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    if not os.environ.get("TRIM_TEST_SLURM"):
-        pytest.skip("starts a SLURM of its own, as root; asked for by `make test-slurm`")
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         pytest.skip("needs root on a Debian system")
     folder = tmp_path_factory.mktemp("slurm")
@@ -42,7 +48,6 @@ def booked(output: str) -> list[str]:
     return [subprocess.run([*show, id], stdout=subprocess.PIPE, text=True, check=True).stdout for id in ids]
 
 
-@pytest.mark.slow
 def test_the_smoke_experiment_ends_in_the_same_tables(smoke_run: Path, tmp_path: Path) -> None:
     tree = checkout(tmp_path / "checkout")
     output = snakemake(tree, *PROFILE)
@@ -54,7 +59,6 @@ def test_the_smoke_experiment_ends_in_the_same_tables(smoke_run: Path, tmp_path:
     assert tables(tree) == tables(smoke_run)
 
 
-@pytest.mark.slow
 def test_a_job_that_needs_a_gpu_gets_one(smoke_copy: Path) -> None:
     target = RESULTS / "episodes/weak-only/untrained/arith.parquet"
     (smoke_copy / target).unlink()
@@ -65,7 +69,6 @@ def test_a_job_that_needs_a_gpu_gets_one(smoke_copy: Path) -> None:
     assert "gres/gpu=1" in job or "gres:gpu:1" in job
 
 
-@pytest.mark.slow
 def test_a_job_that_fails_comes_back_with_more_memory_and_time(smoke_copy: Path) -> None:
     target = RESULTS / "episodes/weak-only/untrained/arith.parquet"
     (smoke_copy / target).unlink()
