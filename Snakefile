@@ -34,6 +34,7 @@ localrules:
     tables,
     figures,
     check_splits,
+    read_solutions,
     gather_rollouts,
     gather_scores,
     measure_prm,

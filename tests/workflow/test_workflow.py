@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from overlays import STACKS, completed
 from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_rules, snakemake
 
@@ -109,6 +110,18 @@ def test_every_rule_has_a_thin_script_and_an_environment(name: str) -> None:
     script, conda = (ROOT / "workflow/rules" / rule[key][0].strip('"') for key in ("script", "conda"))
     assert conda.resolve().is_file()
     assert len(script.read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_the_slurm_profile_knows_every_rule_that_is_sent_to_the_cluster() -> None:
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    local = set(re.findall(r"^    (\w+),$", snakefile.split("localrules:\n")[1].split("\n\n")[0], re.MULTILINE))
+    assert TARGETS < local < set(rules())
+    assert set(profile["set-resources"]) == set(rules()) - local
+    partitions = yaml.safe_load((ROOT / profile["slurm-partition-config"]).read_text(encoding="utf-8"))["partitions"]
+    longest = max(int(rule["runtime"].split("*")[1]) for rule in profile["set-resources"].values() if "runtime" in rule)
+    for limits in partitions.values():
+        assert limits["max_runtime"] >= longest * (1 + profile["retries"])
 
 
 def test_every_script_belongs_to_a_rule() -> None:
