@@ -2,10 +2,11 @@
 
 What it answers is what vLLM 0.32 was seen to answer: how a stop string, an end of sequence
 and a token limit show; that a step tag which the pooler does not know gives status 200 and no
-data; that usage counts the stop tokens. Steps come from our tiny models.
+data; that usage counts the stop tokens. Steps and scores come from a tiny model, or are scripted.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -42,23 +43,16 @@ class Model:
         prompt, tokenizer = body["prompt"], self._tokenizer
         if not prompt or len(prompt) >= self.max_model_len:
             raise ValueError("the prompt is empty or too long")
-        ids, text, stop, reason = list[int](), "", None, "length"
-        generator = torch.Generator().manual_seed(body["seed"])
+        ids, generator = list[int](), torch.Generator().manual_seed(body["seed"])
         for _ in range(min(body["max_tokens"], self.max_model_len - len(prompt))):
             with self._lock, torch.inference_mode():
                 logits = self._model(torch.tensor([prompt + ids])).logits[:, -1]
             draw = torch.rand(1, generator=generator, dtype=torch.float64)
             ids.append(int(sample(logits, draw, _Sampling(body))))
-            if ids[-1] == tokenizer.eos_token_id:
-                reason = "stop"
-                break
             text = tokenizer.decode(ids, skip_special_tokens=True)
-            found = [text.index(s) + len(s) for s in body["stop"] if s in text]
-            if found:
-                text, stop, reason = text[: min(found)], body["stop"][0], "stop"
+            if ids[-1] == tokenizer.eos_token_id or body["stop"][0] in text:
                 break
-        choice = {"index": 0, "text": text, "finish_reason": reason, "stop_reason": stop, "token_ids": ids}
-        return {"choices": [choice], "usage": {"prompt_tokens": len(prompt), "completion_tokens": len(ids)}}
+        return completion(tokenizer, ids, body)
 
     def pooling(self, body: dict[str, Any]) -> dict[str, Any]:
         ids = body["input"]
@@ -68,9 +62,54 @@ class Model:
         with self._lock, torch.inference_mode():
             hidden = self._model(torch.tensor([ids])).last_hidden_state[0]
             rows = torch.softmax(self._judge._head(hidden), -1).tolist()
-        data = [row for row, i in zip(rows, ids, strict=True) if i == self._step_tag_id]
-        usage = {"prompt_tokens": len(ids), "total_tokens": len(ids), "completion_tokens": 0}
-        return {"object": "list", "data": [{"index": 0, "object": "pooling", "data": data}], "usage": usage}
+        return pooled([row for row, i in zip(rows, ids, strict=True) if i == self._step_tag_id], ids)
+
+
+class Script:
+    """Answers the same requests by pure functions of the prompt: solutions of two to four steps."""
+
+    def __init__(self, name: str, tokenizer: Any, step_tag_id: int | None = None) -> None:
+        self.name = name
+        self.max_model_len = 2048
+        self._tokenizer = tokenizer
+        self._step_tag_id = step_tag_id
+
+    def completions(self, body: dict[str, Any]) -> dict[str, Any]:
+        prompt = body["prompt"]
+        number = _draw(self.name, prompt, body["seed"])
+        depth = prompt.count(self._tokenizer.encode("\n\n")[0])
+        end = "\n\n" if depth < 1 + number % 3 else self._tokenizer.eos_token
+        ids = self._tokenizer.encode(f"{number % 97} + 1 = {number % 89}{end}")
+        return completion(self._tokenizer, ids[: body["max_tokens"]], body)
+
+    def pooling(self, body: dict[str, Any]) -> dict[str, Any]:
+        ids = body["input"]
+        ends = [i + 1 for i, token in enumerate(ids) if token == self._step_tag_id]
+        scores = [_draw(self.name, ids[:end]) % 1001 / 1000 for end in ends]
+        return pooled([[1 - score, score] for score in scores], ids)
+
+
+def completion(tokenizer: Any, ids: list[int], body: dict[str, Any]) -> dict[str, Any]:
+    """Lay decoded tokens out as vLLM does."""
+    text = tokenizer.decode(ids, skip_special_tokens=True)
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "length", "stop_reason": None, "token_ids": ids}
+    if ids[-1] == tokenizer.eos_token_id:
+        choice |= {"finish_reason": "stop"}
+    elif (stop := body["stop"][0]) in text:
+        text = text[: text.index(stop) + len(stop)]
+        choice |= {"finish_reason": "stop", "stop_reason": stop}
+    usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(ids)}
+    return {"object": "text_completion", "choices": [{**choice, "text": text}], "usage": usage}
+
+
+def pooled(rows: list[list[float]], ids: list[int]) -> dict[str, Any]:
+    """Lay class probabilities out as vLLM does."""
+    usage = {"prompt_tokens": len(ids), "total_tokens": len(ids), "completion_tokens": 0}
+    return {"object": "list", "data": [{"index": 0, "object": "pooling", "data": rows}], "usage": usage}
+
+
+def _draw(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "little")
 
 
 class _Sampling:
@@ -131,7 +170,7 @@ class FakeServer(ThreadingHTTPServer):
             self._at_once -= 1
 
 
-def fake_vllm(model: Model, port: int = 0) -> FakeServer:
+def fake_vllm(model: Model | Script, port: int = 0) -> FakeServer:
     answers = {"/v1/completions": model.completions, "/pooling": model.pooling}
     return FakeServer(model.name, answers, port, model.max_model_len)
 
@@ -139,6 +178,7 @@ def fake_vllm(model: Model, port: int = 0) -> FakeServer:
 class _Handler(BaseHTTPRequestHandler):
     server: FakeServer
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece: in two, each waits for an acknowledgement
 
     def log_message(self, *_: Any) -> None:
         pass
