@@ -51,7 +51,10 @@ def ask(
         endpoint = Endpoint(url=server.url, price=price)
         with closing(Servers(Serving(endpoints={"strong": endpoint}, retry_for=0.1), store.root)) as servers:
             pair = open_pair(weak, model, {}, SAMPLING, store, 1, servers=servers)
-            return [asyncio.run(pair.strong.step(prefix, 0)) for prefix in prefixes], server.requests
+            try:
+                return [asyncio.run(pair.strong.step(prefix, 0)) for prefix in prefixes], server.requests
+            finally:
+                store.flush()
 
 
 def test_a_step_continues_the_assistants_message(tmp_path: Path) -> None:
@@ -132,12 +135,11 @@ def test_no_request_goes_over_the_limit(tmp_path: Path, limit: dict[str, Any]) -
     with pytest.raises(
         SpendingLimit, match=r"spending limit: \d+ tokens for 0.00\d+ USD are paid .*; raise max_cost or"
     ):
-        ask(answer, store, prefixes, price)
+        ask(answer, StepStore(tmp_path, "p"), prefixes, price)
     tokens = 25 * len(asked)
     assert tokens <= price.max_tokens
     assert len(asked) * (20 * 1.0 + 5 * 10.0) / 1e6 <= price.max_cost
     assert len(asked) > 4
-    store.flush()
     before = len(asked)
     with pytest.raises(SpendingLimit):  # a rerun does not begin to count anew
         ask(answer, StepStore(tmp_path, "p"), prefixes, price)
@@ -171,7 +173,7 @@ def test_a_price_is_required(tmp_path: Path) -> None:
     endpoints = {"strong": Endpoint(url="http://127.0.0.1:9")}
     model = ApiModel(name="big", prefill="prefix")
     with closing(Servers(Serving(endpoints=endpoints), tmp_path)) as servers:
-        with pytest.raises(ConfigError, match="serving.endpoints.strong must name its url and its price"):
-            open_pair(model, model, {}, SAMPLING, StepStore(tmp_path, "p"), 1, servers=servers)
+        with pytest.raises(ConfigError, match="serving.endpoints.strong must name its url and price"):
+            open_pair(ServedModel(name="m"), model, {}, SAMPLING, StepStore(tmp_path, "p"), 1, servers=servers)
     with pytest.raises(ConfigError, match="opened without servers"):
         open_pair(ServedModel(name="m"), model, {}, SAMPLING, StepStore(tmp_path, "p"), 1)
