@@ -23,7 +23,7 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce test test-slurm lint format lock clean
+.PHONY: help install reproduce test test-slurm test-vllm lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ test: lint ## check style and types, then run all tests
 
 test-slurm: $(INSTALLED) ## run the smoke experiment on a real SLURM of one node; needs Debian and root
 	TRIM_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm $(ARGS)
+
+# vLLM has an environment of its own: it pins other versions than ours. Not part of `make test`: 2.5 GB.
+VLLM_INSTALLED := .venv-vllm/.installed
+
+test-vllm: $(INSTALLED) $(VLLM_INSTALLED) ## run TRIM-Thr through real vLLM servers, on the CPU
+	TRIM_TEST_VLLM=$(CURDIR)/.venv-vllm/bin/python $(BIN)/python -m pytest tests/vllm -s $(ARGS)
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check
@@ -78,6 +84,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --requirement requirements.lock
 	$(BIN)/python -m pip install --no-deps --editable .
 	$(BIN)/python -m pip check
+	@touch $@
+
+$(VLLM_INSTALLED): tests/vllm/requirements.txt
+	$(call create_venv,.venv-vllm)
+	$(call install_torch,.venv-vllm)
+	.venv-vllm/bin/python -m pip install --no-deps --requirement tests/vllm/requirements.txt
 	@touch $@
 
 lock: ## renew requirements.lock with the newest versions that pyproject.toml allows

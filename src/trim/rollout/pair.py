@@ -130,7 +130,7 @@ def open_remote(
         return ServedStepModel(spec, identity, sampling, connect)
     endpoint = servers.endpoint(role) if servers else None
     if endpoint is None or endpoint.price is None:
-        raise ConfigError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and its price")
+        raise ConfigError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and price")
     paid = store.root / "spending" / hashlib.sha256(spec.name.encode()).hexdigest()[:16]
     return ApiStepModel(spec, identity, sampling, connect, Ledger(paid, endpoint.price))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 BUSY = {408, 425, 429, 500, 502, 503, 504, 529}
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 SHOWN_CHARACTERS = 300
+WARN_SECONDS = 10.0
 LOCAL = ("127.0.0.1", "localhost")
 
 _Connections = tuple[httpx.AsyncClient, asyncio.Semaphore]
@@ -70,6 +72,7 @@ class HttpClient:
         self._retry_for = retry_for
         self._concurrency = concurrency
         self._check = check
+        self._warned = -WARN_SECONDS
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: AsyncGenerator[_Connections, None] | None = None
         self._opening: asyncio.Future[_Connections] | None = None
@@ -115,7 +118,9 @@ class HttpClient:
 
     def _before_sleep(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        logger.warning("%s: %s; attempt %d, trying again", self.name, error, state.attempt_number)
+        if time.monotonic() - self._warned > WARN_SECONDS:  # thousands of requests may meet the same trouble
+            self._warned = time.monotonic()
+            logger.warning("%s: %s; attempt %d, trying again", self.name, error, state.attempt_number)
         self._check()
 
     async def _open(self) -> _Connections:
@@ -139,7 +144,7 @@ class HttpClient:
 
 def _wait(state: tenacity.RetryCallState) -> float:
     """Seconds until the next attempt: doubled each time, with jitter, and no less than the server asked for."""
-    backoff = tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)(state)
+    backoff = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)(state)
     error = state.outcome.exception() if state.outcome else None
     return max(backoff, error.wait) if isinstance(error, _Transient) else backoff
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -48,9 +49,10 @@ class _Server:
             raise BackendError(f"the {self.role} server {how}; the end of {self.log}:\n{self.last_lines()}")
 
     def last_lines(self) -> str:
-        """Return the last lines of the log."""
+        """Return the last lines of the log, below the first error where that stands further up."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-SHOWN_LINES:]) or "(empty)"
+        first = [line for line in lines[:-SHOWN_LINES] if re.search(r"\w(Error|Exception): ", line)][:1]
+        return "\n".join([*first, *lines[-SHOWN_LINES:]]) or "(empty)"
 
 
 def _stop(servers: Collection[_Server]) -> None:
