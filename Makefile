@@ -23,10 +23,10 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce test bench lint format lock clean
+.PHONY: help install reproduce test test-slurm test-vllm bench lint format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=...           interpreter to build .venv with (3.11 or newer)"
 	@echo "  TORCH_INDEX_URL=...  package index to take torch from"
@@ -45,6 +45,15 @@ bench: $(INSTALLED) ## print what the parts cost: solving, training, deciding, g
 	$(BIN)/python benchmarks/environment.py
 	$(BIN)/python benchmarks/ppo.py
 	$(BIN)/python benchmarks/generation.py
+
+test-slurm: $(INSTALLED) ## run the smoke experiment on a real SLURM of one node; needs Debian and root
+	TRIM_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm $(ARGS)
+
+# vLLM has an environment of its own: it pins other versions than ours. Not part of `make test`: 2.5 GB.
+VLLM_INSTALLED := .venv-vllm/.installed
+
+test-vllm: $(INSTALLED) $(VLLM_INSTALLED) ## run TRIM-Thr through real vLLM servers, on the CPU
+	TRIM_TEST_VLLM=$(CURDIR)/.venv-vllm/bin/python $(BIN)/python -m pytest tests/vllm -s $(ARGS)
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check
@@ -83,10 +92,16 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip check
 	@touch $@
 
+$(VLLM_INSTALLED): tests/vllm/requirements.txt
+	$(call create_venv,.venv-vllm)
+	$(call install_torch,.venv-vllm)
+	.venv-vllm/bin/python -m pip install --no-deps --requirement tests/vllm/requirements.txt
+	@touch $@
+
 lock: ## renew requirements.lock with the newest versions that pyproject.toml allows
 	$(call create_venv,.venv-lock)
 	$(call install_torch,.venv-lock)
-	.venv-lock/bin/python -m pip install --editable '.[dev]'
+	.venv-lock/bin/python -m pip install --editable '.[dev,slurm]'
 	{ echo "# Every package of the environment, pinned. Written by \`make lock\` from pyproject.toml."; \
 	  echo "# torch and what belongs to its GPU builds are left out: the Makefile installs torch first, by itself."; \
 	  .venv-lock/bin/python -m pip freeze --exclude-editable | grep -viE '^(torch|triton|nvidia-|cuda-)'; \

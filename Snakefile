@@ -28,6 +28,21 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
 
 
+# Seconds of work: on a cluster, waiting for a node would take longer than the job.
+localrules:
+    all,
+    tables,
+    figures,
+    check_splits,
+    read_solutions,
+    gather_rollouts,
+    gather_scores,
+    measure_prm,
+    plot_accuracy_vs_cost,
+    plot_strong_calls,
+    plot_prm_reliability,
+
+
 rule all:
     default_target: True
     input:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,3 +107,21 @@ def model_folders(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> d
         model.save_pretrained(folders[role])
         tokenizer.save_pretrained(folders[role])
     return folders
+
+
+@pytest.fixture(scope="session")
+def classifier_folder(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a PRM with wild random weights in the layout of Qwen2ForProcessRewardModel."""
+    import torch
+
+    from trim.models.prm import DESCRIPTION_FILE, ClassifierHead
+    from trim.models.prm_training import _save_classifier
+    from trim.models.transformers_backend import load_model
+
+    folder = tmp_path_factory.mktemp("models") / "prm"
+    shutil.copytree(model_folders["strong"], folder)
+    model, _ = load_model(folder, head=False)
+    torch.manual_seed(5)
+    _save_classifier(model, ClassifierHead(model.config.hidden_size), folder)
+    (folder / DESCRIPTION_FILE).write_text('{"kind": "classifier"}', encoding="utf-8")
+    return folder

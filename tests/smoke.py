@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "src")
+CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "src", "data")
 RESULTS = Path("results/smoke")
 
 

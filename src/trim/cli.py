@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+import yaml
 
 from trim.errors import ConfigError, TrimError
+
+if TYPE_CHECKING:
+    from trim.config import Experiment
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
 
@@ -24,10 +28,7 @@ def config(
     overlay: Annotated[Path | None, typer.Option("--check", help="Check config.yaml with this overlay on top.")] = None,
 ) -> None:
     """Check the config, or generate config.yaml, its page and its schema from the models."""
-    import yaml
-    from snakemake.utils import update_config
-
-    from trim.config import config_hash, parse_config
+    from trim.config import config_hash
     from trim.config_files import stale_files, write_files
 
     root = Path.cwd()
@@ -37,22 +38,53 @@ def config(
     if stale:
         typer.echo(f"out of date: {', '.join(map(str, stale))}; run `trim config --write`", err=True)
         raise typer.Exit(1)
-    content = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
     try:
-        if overlay is not None:
-            try:
-                changes = yaml.safe_load(overlay.read_text(encoding="utf-8")) or {}
-            except yaml.MarkedYAMLError as error:
-                line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-                raise ConfigError(f"{overlay}: not valid YAML{line}: {error.problem}") from None
-            if not isinstance(changes, dict):
-                raise ConfigError(f"{overlay}: expected keys with values, found a {type(changes).__name__}")
-            update_config(content, changes)
-        experiment = parse_config(content)
+        experiment = _experiment(root, overlay)
     except (TrimError, OSError, yaml.YAMLError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     typer.echo(f"{experiment.experiment}: config {config_hash(experiment)} is valid")
+
+
+@app.command()
+def golden(
+    overlay: Annotated[Path, typer.Argument(help="Overlay of the experiment, such as config/qwen_math.yaml.")],
+    out: Annotated[Path, typer.Argument(help="File to write; name it under prms.<name>.golden.")],
+    prm: Annotated[str | None, typer.Option(help="Entry of `prms`; by default the one that routes.")] = None,
+) -> None:
+    """Compute a served PRM's golden scores with the transformers backend, on the CPU."""
+    from trim.config_serving import ServedPRM
+    from trim.models.served.golden import write_golden
+
+    try:
+        experiment = _experiment(Path.cwd(), overlay)
+        spec = experiment.prms.get(prm or experiment.pair.prm)
+        if not isinstance(spec, ServedPRM):
+            raise ConfigError(f"{overlay}: prms.{prm or experiment.pair.prm} is no served PRM")
+        write_golden(spec, out)
+    except (TrimError, OSError, yaml.YAMLError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{out}: golden scores of {spec.name}")
+
+
+def _experiment(root: Path, overlay: Path | None) -> Experiment:
+    """Read config.yaml and lay an overlay on top."""
+    from snakemake.utils import update_config
+
+    from trim.config import parse_config
+
+    content = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    if overlay is not None:
+        try:
+            changes = yaml.safe_load(overlay.read_text(encoding="utf-8")) or {}
+        except yaml.MarkedYAMLError as error:
+            line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+            raise ConfigError(f"{overlay}: not valid YAML{line}: {error.problem}") from None
+        if not isinstance(changes, dict):
+            raise ConfigError(f"{overlay}: expected keys with values, found a {type(changes).__name__}")
+        update_config(content, changes)
+    return parse_config(content)
 
 
 @app.command()

@@ -13,70 +13,19 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from trim.config_base import Count, Section, Share
+from trim.config_overlay import settled
+from trim.config_problems import ArithmeticFamily as ArithmeticFamily
+from trim.config_problems import Dataset as Dataset
+from trim.config_problems import FileDataset as FileDataset
+from trim.config_problems import Sizes as Sizes
+from trim.config_serving import ApiModel, ServedModel, ServedPRM, Serving
 from trim.errors import ConfigError
 
 NAME = "[A-Za-z0-9_-]+"
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Split = Literal["prm_train", "router_train", "dev", "test"]
 Variant = Literal["default", "hull", "per-token"]
-
-
-class Section(BaseModel):
-    """A block of the config: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-# --- problems ---------------------------------------------------------------------------
-
-
-class Sizes(Section):
-    """How many problems each split gets."""
-
-    prm_train: int = Field(0, ge=0, description="problems whose rollouts train and calibrate the PRM")
-    router_train: int = Field(0, ge=0, description="problems that routers are fitted or trained on")
-    dev: int = Field(0, ge=0, description="problems for every choice: snapshots, thresholds, early stopping")
-    test: int = Field(1000, ge=0, description="problems read once, by the evaluation")
-
-
-class ArithmeticFamily(Section):
-    """Multi-step arithmetic modulo 100, generated, with an exact checker."""
-
-    source: Literal["arithmetic"] = "arithmetic"
-    wording: Literal["symbols", "words"] = Field("symbols", description="how the problem is worded")
-    min_steps: int = Field(5, ge=1, le=24, description="fewest instructions of a problem")
-    max_steps: int = Field(8, ge=1, le=24, description="most instructions of a problem")
-    p_multiply: Share = Field(0.3, description="mean share of multiplications; problems differ around it")
-    p_subtract: Share = Field(0.36, description="share of subtractions among the other instructions")
-    p_two_digits: Share = Field(0.4, description="mean share of two-digit operands; problems differ around it")
-    p_spelled_out: Share = Field(0.2, description="share of steps that must be spelled out: dearer, no harder")
-    sizes: Sizes = Field(default_factory=Sizes, description="problems in each split")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ArithmeticFamily:
-        if self.min_steps > self.max_steps:
-            raise ValueError("min_steps is greater than max_steps")
-        return self
-
-
-class FileDataset(Section):
-    """Problems in JSON-lines files, or on the Hugging Face hub."""
-
-    source: Literal["jsonl", "hub"]
-    layout: Literal["math500", "aime", "gsm8k"] = Field(description="which fields hold problem and reference answer")
-    path: str = Field(description="a file (jsonl), or a hub dataset name or a local copy of one (hub)")
-    revision: str | None = Field(None, description="hub revision to pin")
-    subset: str | None = Field(None, description="hub configuration name")
-    hub_split: str = Field("test", description="split of the hub dataset to read")
-    licence: str = Field("unknown", description="recorded in the manifest")
-    split: Split = Field("test", description="what the problems are used for")
-    limit: Count | None = Field(None, description="use only the first problems")
-
-
-Dataset = Annotated[ArithmeticFamily | FileDataset, Field(discriminator="source")]
 
 
 # --- models -----------------------------------------------------------------------------
@@ -128,7 +77,7 @@ class PretrainedModel(Section):
     revision: str | None = Field(None, description="hub revision to pin")
 
 
-LanguageModel = Annotated[TrainedModel | PretrainedModel, Field(discriminator="kind")]
+LanguageModel = Annotated[TrainedModel | PretrainedModel | ServedModel | ApiModel, Field(discriminator="kind")]
 
 
 class LikelihoodPRM(Section):
@@ -151,7 +100,7 @@ class ClassifierPRM(Section):
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
 
 
-PRM = Annotated[LikelihoodPRM | ClassifierPRM, Field(discriminator="kind")]
+PRM = Annotated[LikelihoodPRM | ClassifierPRM | ServedPRM, Field(discriminator="kind")]
 
 
 def _strong() -> TrainedModel:
@@ -176,6 +125,9 @@ class Pair(Section):
     )
     device: Literal["cpu", "cuda"] = Field("cpu", description="where in-process models run; only cpu is bit-exact")
     batch_size: Count = Field(64, description="rows of every forward pass; part of what defines a step on the CPU")
+    published: Literal["paper", "log"] | None = Field(
+        None, description="whose points figures show beside ours: the paper's pair, or that of the official code's logs"
+    )
 
 
 # --- routers and evaluation -------------------------------------------------------------
@@ -345,6 +297,24 @@ class Experiment(Section):
     bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="confidence intervals")
     step_store: str = Field("step_store", description="folder of the step store, shared by all experiments")
     offline: bool = Field(False, description="replay from the step store alone; a missing step is an error")
+    serving: Serving = Field(default_factory=Serving, description="how servers are started and reached")
+
+    @model_validator(mode="after")
+    def _api_models_are_reachable(self) -> Experiment:
+        for role in ("weak", "strong"):
+            endpoint = self.serving.endpoints.get(role)
+            if isinstance(getattr(self.pair, role), ApiModel) and (endpoint is None or endpoint.price is None):
+                raise ValueError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and price")
+        return self
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Models that the pipeline itself trains."""
+        models = {"pair.weak": self.pair.weak, "pair.strong": self.pair.strong}
+        used = {f"prms.{name}": self.prms[name] for name in (self.pair.prm, *self.reported_prms) if name in self.prms}
+        return tuple(
+            key for key, model in {**models, **used}.items() if model.kind in ("trained", "likelihood", "classifier")
+        )
 
     @model_validator(mode="after")
     def _names_exist(self) -> Experiment:
@@ -357,34 +327,44 @@ class Experiment(Section):
             for name in names:
                 if name not in self.datasets:
                     raise ValueError(f"{key} names {name!r}, which is not under datasets: {', '.join(self.datasets)}")
-        home = self.datasets[self.pair.home]
-        if not isinstance(home, ArithmeticFamily) or not home.sizes.prm_train or not home.sizes.dev:
+        if self.trained and not (
+            isinstance(home := self.datasets[self.pair.home], ArithmeticFamily)
+            and {"prm_train", "dev"} <= home.filled_splits
+        ):
             raise ValueError(
                 f"pair.home is {self.pair.home!r}, which must be arithmetic (its steps have labels) with prm_train and "
-                "dev problems"
+                f"dev problems, because the pipeline trains {', '.join(self.trained)}"
             )
+        for name, dataset in self.datasets.items():
+            for other in dataset.without if isinstance(dataset, FileDataset) else ():
+                twin = self.datasets.get(other)
+                leaves_out = isinstance(twin, FileDataset) and twin.without
+                if twin is None or "test" not in twin.filled_splits or leaves_out:
+                    raise ValueError(
+                        f"datasets.{name}.without names {other!r}, which must be a dataset with test problems that "
+                        "leaves nothing out itself"
+                    )
         for name in self.training_mix:
             if not isinstance(self.datasets[name], ArithmeticFamily):
                 raise ValueError(f"training_mix names {name!r}, which is not arithmetic: it has no worked solutions")
-        for name in self.routers.trained_on:
-            source = self.datasets[name]
-            if isinstance(source, ArithmeticFamily) and not (source.sizes.router_train and source.sizes.dev):
-                raise ValueError(f"routers.trained_on names {name!r}, whose router_train or dev size is 0")
+        for key, names, needed in (
+            ("routers.trained_on", self.routers.trained_on, {"router_train", "dev"}),
+            ("evaluated_on", self.evaluated_on, {"test"}),
+        ):
+            for name in names:
+                if lacking := sorted(needed - self.datasets[name].filled_splits):
+                    raise ValueError(f"{key} names {name!r}, which has no {' and no '.join(lacking)} problems")
         for name in (self.pair.prm, *self.reported_prms):
             if name not in self.prms:
                 raise ValueError(f"PRM {name!r} is not under prms: {', '.join(self.prms)}")
-            backbone = self.prms[name].backbone
-            if getattr(self.pair, backbone).kind != "trained":
-                raise ValueError(f"PRM {name!r} starts from pair.{backbone}, which is not trained by the pipeline")
+            prm = self.prms[name]
+            if not isinstance(prm, ServedPRM) and getattr(self.pair, prm.backbone).kind != "trained":
+                raise ValueError(f"PRM {name!r} starts from pair.{prm.backbone}, which is not trained by the pipeline")
         for name in (*self.datasets, *self.prms):
             if not re.fullmatch(NAME, name) or name == "untrained":
                 raise ValueError(f"{name!r} cannot name a dataset or PRM: letters, digits, - and _ only, not untrained")
         if "default" not in self.routers.variants:
             raise ValueError("routers.variants lacks 'default', which the other variants start from")
-        for name in self.evaluated_on:
-            dataset = self.datasets[name]
-            if isinstance(dataset, ArithmeticFamily) and dataset.sizes.test == 0:
-                raise ValueError(f"datasets.{name}.sizes.test is 0, but {name} is evaluated")
         return self
 
 
@@ -399,13 +379,13 @@ def parse_config(content: Mapping[str, Any]) -> Experiment:
     if not isinstance(content, Mapping):
         raise ConfigError(f"config: expected keys with values, found a {type(content).__name__}")
     try:
-        return Experiment.model_validate(dict(content))
+        return Experiment.model_validate(settled(content, Experiment().model_dump(mode="json")))
     except ValidationError as error:
         raise ConfigError("config: " + "; ".join(_describe(e) for e in error.errors())) from None
 
 
 def _describe(error: Any) -> str:
-    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier"}
+    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier", "served", "api"}
     # The tag of a union stands third: prms.classifier.classifier.tuning_steps; the name before it may be the same.
     key = ".".join(str(part) for i, part in enumerate(error["loc"]) if i != 2 or part not in tags)
     if error["type"] == "extra_forbidden":

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trim import config
-from trim.config import Experiment, Section
+from trim import config, config_serving
+from trim.config import Experiment
+from trim.config_base import Section
 
 HEADER = """\
 # The embedded experiment, with every key explained. Generated from src/trim/config.py by
@@ -56,7 +57,8 @@ def render_page() -> str:
         "Generated from `src/trim/config.py`. An overlay holds only what differs from `config.yaml`:",
         "`snakemake --configfile config/mine.yaml`. Unknown keys are errors.",
     ]
-    sections = [entry for entry in vars(config).values() if isinstance(entry, type) and issubclass(entry, Section)]
+    names = {**vars(config_serving), **vars(config)}
+    sections = [entry for entry in names.values() if isinstance(entry, type) and issubclass(entry, Section)]
     for section in sections[::-1]:
         if section is Section:
             continue

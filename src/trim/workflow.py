@@ -8,16 +8,17 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from trim import __version__
 from trim.config import LanguageModel, Sampling, config_hash, parse_config
+from trim.config_serving import ServedPRM
 from trim.errors import TrimError
 from trim.evaluation.episodes import judge
 from trim.models.batching import BatchLoop
@@ -28,6 +29,9 @@ from trim.rollout.engine import ModelPair
 from trim.rollout.forest import Forest
 from trim.rollout.pair import open_pair, open_scorer
 from trim.rollout.store import StepStore
+
+if TYPE_CHECKING:
+    from trim.models.served.servers import Servers
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +125,7 @@ def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
     use_threads(snakemake.threads)
     params = snakemake.params.pair
     language_model = TypeAdapter(LanguageModel)
-    with open_job_store(snakemake, part) as store:
+    with open_job_store(snakemake, part) as store, closing(open_job_servers(snakemake)) as servers:
         yield open_pair(
             language_model.validate_python(params["weak"]),
             language_model.validate_python(params["strong"]),
@@ -130,6 +134,8 @@ def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
             store,
             params["batch_size"],
             params["device"],
+            served_prm(params),
+            servers,
         )
 
 
@@ -153,15 +159,30 @@ def open_job_forests(snakemake: Any, *splits: str) -> Iterator[list[Forest]]:
 def open_job_scorer(snakemake: Any, part: str) -> Iterator[StepScorer]:
     """Open the PRM of a job behind the step store."""
     use_threads(snakemake.threads)
-    with open_job_store(snakemake, part) as store:
-        pair = snakemake.params.pair
-        yield open_scorer(Path(snakemake.input.prm), store, pair["batch_size"], BatchLoop(), pair["device"])
+    pair = snakemake.params.pair
+    with open_job_store(snakemake, part) as store, closing(open_job_servers(snakemake)) as servers:
+        prm = served_prm(pair) or Path(snakemake.input.prm)
+        yield open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers)
+
+
+def open_job_servers(snakemake: Any) -> Servers:
+    """Return the model servers of a job, none of them started; their logs lie beside the rule's log."""
+    from trim.models.served.servers import Servers
+
+    log = Path(snakemake.log[0])
+    return Servers(parse_config(snakemake.config).serving, log.with_suffix(""))
+
+
+def served_prm(params: Mapping[str, Any]) -> ServedPRM | None:
+    """Return the PRM of a job where it is a served one; a trained one comes as a folder."""
+    prm = params.get("prm")
+    return ServedPRM.model_validate(prm) if prm else None
 
 
 def provenance(snakemake: Any) -> dict[str, Any]:
     """Say where a result comes from: the hash of its config, code, seed and package versions."""
     experiment = parse_config(snakemake.config)
-    decisive = experiment.model_dump(mode="json", exclude={"offline", "step_store"})
+    decisive = experiment.model_dump(mode="json", exclude={"offline", "step_store", "serving"})
     return {
         "config_hash": config_hash(decisive),
         "code": _code_version(),

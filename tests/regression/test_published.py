@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from trim.evaluation.curves import Metrics, envelope_metrics, paper_metrics
+from trim.evaluation.published import published_points
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published"
 ROUTERS = ["trim-thr", "trim-agg", "trim-pomdp"]
@@ -100,3 +101,24 @@ def test_figure_6_as_envelopes(dataset: str, router: str, cpt95: float | None, d
     assert percent(metrics)[2] == pytest.approx(cpt95, abs=0.005)
     assert metrics.delta_ibc == pytest.approx(delta_ibc, abs=0.0005)
     assert metrics.apgr == pytest.approx(apgr, abs=0.0001)
+
+
+@pytest.mark.parametrize(
+    ("source", "dataset", "points", "routers"),
+    [
+        ("paper", "math500", 26, set(ROUTERS)),
+        ("paper", "aime", 29, set(ROUTERS)),
+        ("paper", "gsm8k", 0, set()),
+        ("log", "math500", 28, {"trim-thr", "trim-pomdp"}),
+        ("log", "aime", 0, set()),
+    ],
+)
+def test_published_points_are_those_of_the_tables(source, dataset, points, routers) -> None:
+    found = published_points(PUBLISHED, source, dataset)
+    assert list(found) == ["router", "strong_tokens", "accuracy"]
+    assert (len(found), set(found["router"])) == (points, routers)
+    if points:
+        alone = anchor(source, dataset)
+        cheapest = found.sort_values("strong_tokens").iloc[0]
+        assert (cheapest["strong_tokens"], cheapest["accuracy"]) == (0, alone["weak_correct"] / alone["problems"])
+        assert found["strong_tokens"].max() < alone["strong_tokens"]

@@ -15,7 +15,7 @@ from run_rule import run_rule
 from smoke import RESULTS, ROOT, contents
 
 from trim.problems.arithmetic import parse_program, step_labels
-from trim.problems.problem import read_problems
+from trim.problems.problem import Problem, fingerprint, read_problems, write_problems
 from trim.problems.splits import SPLIT_RANGES, split_of
 
 SIZES = {"prm_train": 24, "router_train": 12, "dev": 12, "test": 24}
@@ -103,6 +103,22 @@ def test_check_splits(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("check_splits", smoke_copy, target)
     assert_same(smoke_copy, smoke_run, target)
     assert read_json(smoke_copy / target)["problems"] == {**SIZES, "test": 24 + 8 + 16}
+
+
+def test_read_solutions(smoke_copy: Path) -> None:
+    record = {"problem": "How?", "generator": "scribe", "steps": ["So", "x"], "label": 1, "final_answer_correct": False}
+    (smoke_copy / "solved.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    problems = smoke_copy / RESULTS / "problems/solved/router_train.jsonl"
+    problems.parent.mkdir()
+    write_problems([Problem("solved-0", "solved", "How?", "", fingerprint("How?"))], problems)
+    dataset = {"source": "jsonl", "layout": "processbench", "path": "solved.jsonl", "splits": {"router_train": 1}}
+    target = RESULTS / "rollouts/solved.router_train.parquet"
+    run_rule("read_solutions", smoke_copy, target, changes={"datasets": {"solved": dataset}})
+    steps = pd.read_parquet(smoke_copy / target)
+    assert steps["text"].tolist() == ["So\n\n", "x"]
+    assert steps["valid"].tolist() == [True, False]
+    ours = pd.read_parquet(smoke_copy / RESULTS / "rollouts/arith.test.parquet")
+    assert list(steps) == list(ours)
 
 
 def test_train_language_model(smoke_copy: Path, smoke_run: Path) -> None:

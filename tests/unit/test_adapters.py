@@ -1,5 +1,6 @@
 """Benchmark layouts, on small files of our own and on the real ones where they are at hand."""
 
+import hashlib
 import json
 import os
 import re
@@ -10,13 +11,13 @@ import pytest
 
 from trim.config import FileDataset
 from trim.errors import InputError
-from trim.problems.adapters import load_dataset
+from trim.problems.adapters import load_dataset, source_digest
 from trim.problems.problem import Problem, read_problems, write_problems
 
 REPOSITORY = Path(__file__).parents[2]
 
 OWN: dict[str, list[dict[str, Any]]] = {
-    "math500": [
+    "math": [
         {
             "problem": "Halve one.",
             "solution": r"It is $\boxed{\frac12}$.",
@@ -25,29 +26,42 @@ OWN: dict[str, list[dict[str, Any]]] = {
         },
         {"problem": "Add two and three.", "solution": r"\boxed{4}, no, $\boxed{ 5 }$", "unique_id": "a/2"},
         {"problem": "Double four.", "solution": "", "answer": 8, "unique_id": "a/3"},
+        {"question": "How fast does a stone fall?", "answer": "9.8"},  # Minerva Math
     ],
     "aime": [
         {"ID": "2099-1", "problem": "How many legs have 10 cats?", "solution": "40"},
         {"ID": "2099-2", "problem": "How many eyes have 4 cats?", "solution": "008"},
         {"ID": "2099-3", "problem": "Which cat is best?", "solution": "007 or 9 (both were accepted)"},
         {"ID": "2099-4", "problem": "How many dogs are cats?", "solution": 0},
+        {"ID": "2099-5", "Question": "How many cats are cats?", "Answer": "999"},
     ],
     "gsm8k": [
         {"question": "Ann has 2 hats and buys 3. How many?", "answer": "She has 2+3=<<2+3=5>>5.\n#### 5"},
         {"question": "A town of 900 grows by 700. How many?", "answer": "900+700=1600\n#### 1,600 "},
         {"question": "Bo owes 7. What does he have?", "answer": "#### -7"},
     ],
+    "olympiadbench": [
+        {"question": "Solve $x+1=2$.", "final_answer": ["$1$"], "is_multiple_answer": False},
+        {"question": "Solve $x^2=4$.", "final_answer": ["$2$", " $-2$ "]},
+        {"question": "Name a pair.", "final_answer": ["(1, 2)"]},
+    ],
 }
-ANSWERS = {"math500": [r"\frac{1}{2}", "5", "8"], "aime": ["40", "8", "7 or 9", "0"], "gsm8k": ["5", "1600", "-7"]}
+ANSWERS = {
+    "math": [r"\frac{1}{2}", "5", "8", "9.8"],
+    "aime": ["40", "8", "7 or 9", "0", "999"],
+    "gsm8k": ["5", "1600", "-7"],
+    "olympiadbench": ["1", "2, -2", "(1, 2)"],
+}
 TEXTS = {
-    "math500": "Halve one.",
+    "olympiadbench": "Solve $x+1=2$.",
+    "math": "Halve one.",
     "aime": "How many legs have 10 cats?",
     "gsm8k": "Ann has 2 hats and buys 3. How many?",
 }
 
 # file: (layout, problems, {index: answer})
 REAL = {
-    "math500/test.jsonl": ("math500", 500, {0: r"\left( 3, \frac{\pi}{2} \right)", 1: "p - q", 2: r"\frac{14}{3}"}),
+    "math500/test.jsonl": ("math", 500, {0: r"\left( 3, \frac{\pi}{2} \right)", 1: "p - q", 2: r"\frac{14}{3}"}),
     "aime/train.jsonl": ("aime", 451, {0: "93", 1: "592", 2: "144"}),
     "aime/test.jsonl": ("aime", 482, {0: "60", 1: "15", 2: "20"}),
     "gsm8k/test.jsonl": ("gsm8k", 1319, {0: "18", 1: "3", 2: "70000"}),
@@ -72,13 +86,17 @@ def test_reads_every_layout(layout: str, tmp_path: Path) -> None:
     assert problems[0].text == TEXTS[layout]
 
 
+def real_file(name: str) -> Path:
+    path = Path(os.environ.get("TRIM_TEST_DATA") or REPOSITORY.parent / "shared" / "data") / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not at hand; set TRIM_TEST_DATA to the folder that holds it")
+    return path
+
+
 @pytest.mark.parametrize("file", REAL)
 def test_reads_the_real_files_whole(file: str, tmp_path: Path) -> None:
-    folder = Path(os.environ.get("TRIM_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
-    if not (folder / file).is_file():
-        pytest.skip(f"{file} is not at hand; set TRIM_TEST_DATA to the folder that holds it")
     layout, count, answers = REAL[file]
-    problems = load_dataset("real", file_dataset(folder / file, layout))
+    problems = load_dataset("real", file_dataset(real_file(file), layout))
     assert len(problems) == count
     assert all(p.answer and p.text for p in problems)
     assert {i: problems[i].answer for i in answers} == answers
@@ -89,6 +107,16 @@ def test_reads_the_real_files_whole(file: str, tmp_path: Path) -> None:
         assert all(re.fullmatch(r"-?\d+(\.\d+)?", p.answer) for p in problems)
     write_problems(problems, tmp_path / "prepared.jsonl")
     assert read_problems(tmp_path / "prepared.jsonl") == problems
+
+
+@pytest.mark.parametrize("file", REAL)
+def test_a_broken_line_of_a_real_file_is_named(file: str, tmp_path: Path) -> None:
+    layout, count, _ = REAL[file]
+    lines = real_file(file).read_bytes().splitlines(keepends=True)
+    path = tmp_path / "broken.jsonl"
+    path.write_bytes(b"".join([*lines[:-1], lines[-1][: len(lines[-1]) // 2]]))
+    with pytest.raises(InputError, match=rf"broken\.jsonl:{count}: not valid JSON"):
+        load_dataset("real", file_dataset(path, layout))
 
 
 def test_limit_takes_the_first_and_reads_no_further(tmp_path: Path) -> None:
@@ -106,11 +134,15 @@ def test_limit_takes_the_first_and_reads_no_further(tmp_path: Path) -> None:
         ("gsm8k", {"question": "Why?", "answer": "no mark 5"}, "no reference answer.*'####'"),
         ("gsm8k", {"question": "Why?", "answer": "####  "}, "no reference answer.*'####'"),
         ("gsm8k", {"question": "Why?"}, "no reference answer"),
-        ("math500", {"problem": "Why?", "solution": r"cut off \boxed{5"}, "no reference answer.*boxed"),
-        ("math500", {"problem": "Why?", "solution": None, "answer": None}, "no reference answer"),
+        ("math", {"problem": "Why?", "solution": r"cut off \boxed{5"}, "no reference answer.*boxed"),
+        ("math", {"problem": "Why?", "solution": None, "answer": None}, "no reference answer"),
         ("aime", {"problem": "Why?", "solution": "1000"}, "no reference answer.*0 to 999"),
         ("aime", {"problem": "Why?", "solution": "x=5"}, "no reference answer.*0 to 999"),
         ("aime", {"problem": "Why?", "solution": True}, "no reference answer"),
+        ("math", {"answer": "5"}, "no problem in 'problem' or 'question'"),
+        ("olympiadbench", {"question": "Why?", "final_answer": None}, "no reference answer.*list of strings"),
+        ("olympiadbench", {"question": "Why?", "final_answer": ["$ $"]}, "no reference answer.*list of strings"),
+        ("olympiadbench", {"question": "Why?", "final_answer": "1"}, "no reference answer.*list of strings"),
     ],
 )
 def test_a_broken_line_is_named(layout: str, line: Any, said: str, tmp_path: Path) -> None:
@@ -142,6 +174,46 @@ def test_an_empty_or_missing_file(content: str | None, said: str, tmp_path: Path
         load_dataset("mine", file_dataset(path, "gsm8k"))
 
 
+def test_a_repeated_problem_is_kept_for_later_where_that_is_allowed(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [*OWN["gsm8k"], OWN["gsm8k"][0]])
+    problems = load_dataset("mine", file_dataset(path, "gsm8k", repeated="drop"))
+    assert [p.answer for p in problems] == [*ANSWERS["gsm8k"], "5"]  # `leave_out` counts and drops it
+
+
+AIME = ["1983-15", "1984-1", "1998-2", "1999-3", "2000-I-1", "2000-II-2", "2024-I-10", "2024-II-15"]
+
+
+@pytest.mark.parametrize(("part", "indices"), [("train", [1, 2, 4, 6]), ("test", [0, 3, 5, 7]), (None, list(range(8)))])
+def test_aime_is_split_by_the_rule_of_the_paper(part: str | None, indices: list[int], tmp_path: Path) -> None:
+    records = [{"ID": id, "problem": f"Why {id}?", "solution": str(i)} for i, id in enumerate(AIME)]
+    path = write_lines(tmp_path / "own.jsonl", records)
+    problems = load_dataset("mine", file_dataset(path, "aime", part=part))
+    assert [int(p.answer) for p in problems] == indices
+    limited = load_dataset("mine", file_dataset(path, "aime", part=part, limit=3))
+    assert limited == problems[:3]
+
+
+@pytest.mark.parametrize("id", ["1983", "2000-1", "1999-I-1", "2001-III-1", None, 1983])
+def test_an_aime_problem_of_no_known_paper_is_refused(id: Any, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [{"ID": id, "problem": "Why?", "solution": "1"}])
+    with pytest.raises(InputError, match=r"own\.jsonl:1: 'ID' is .*, expected one like 1983-1 or 2000-II-1"):
+        load_dataset("mine", file_dataset(path, "aime", part="test"))
+
+
+def test_the_rule_finds_the_halves_of_the_real_files(tmp_path: Path) -> None:
+    files = {half: real_file(f"aime/{half}.jsonl") for half in ("train", "test")}
+    both = tmp_path / "both.jsonl"
+    both.write_bytes(b"".join(path.read_bytes() for path in files.values()))
+    for half, path in files.items():
+        mine = load_dataset("real", file_dataset(both, "aime", part=half))
+        assert mine == load_dataset("real", file_dataset(path, "aime"))
+
+
+def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", OWN["gsm8k"])
+    assert source_digest(file_dataset(path, "gsm8k")) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 # --- hub --------------------------------------------------------------------------------
 
 
@@ -165,7 +237,8 @@ def hub_dataset(path: Path | str, layout: str, **changes: Any) -> FileDataset:
 def test_reads_a_local_copy_of_a_hub_dataset(layout: str, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
-    records = [r for r in OWN[layout] if all(isinstance(value, str) for value in r.values())]  # one type a column
+    first = OWN[layout][0]  # a hub dataset has the same fields, of one type, in every record
+    records = [r for r in OWN[layout] if set(r) == set(first) and all(isinstance(value, str) for value in r.values())]
     write_lines(copy / "train.jsonl", records[:1])
     write_lines(copy / "test.jsonl", records[1:])
 
@@ -180,6 +253,17 @@ def test_reads_a_local_copy_of_a_hub_dataset(layout: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("no_network")
+def test_the_digest_of_a_hub_dataset_is_that_of_its_records(tmp_path: Path) -> None:
+    digests = []
+    for count in (3, 3, 2):
+        copy = tmp_path / f"copy {len(digests)}"
+        copy.mkdir()
+        write_lines(copy / "test.jsonl", OWN["gsm8k"][:count])
+        digests.append(source_digest(hub_dataset(copy, "gsm8k")))
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.usefixtures("no_network")
 def test_a_broken_row_of_a_hub_dataset_is_named(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -191,7 +275,7 @@ def test_a_broken_row_of_a_hub_dataset_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_network")
 def test_a_hub_dataset_out_of_reach_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nobody/nothing: cannot load split 'test'.*local copy") as caught:
-        load_dataset("mine", hub_dataset("nobody/nothing", "gsm8k"))
+        load_dataset("mine", hub_dataset("nobody/nothing", "gsm8k", revision="0" * 40))
     assert "\n" not in str(caught.value)
 
 

@@ -6,23 +6,28 @@ from typing import Any
 
 import pytest
 import yaml
+from overlays import OVERLAYS, STACKS, completed, overlay
 from snakemake.utils import update_config
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config import Experiment, Sampling, config_hash, parse_config
+from trim.config import ArithmeticFamily, Experiment, PretrainedModel, Sampling, config_hash, parse_config
 from trim.config_files import GENERATED, render_config, stale_files, write_files
+from trim.config_serving import ServedModel, ServedPRM
 from trim.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[2]
 BASE = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
-OVERLAYS = sorted((REPOSITORY / "config").glob("*.yaml"))
+
+
+def over_default(changes: dict[str, Any]) -> dict[str, Any]:
+    content = copy.deepcopy(BASE)
+    update_config(content, changes)
+    return content
 
 
 def with_overlay(text: str) -> dict[str, Any]:
-    content = copy.deepcopy(BASE)
-    update_config(content, yaml.safe_load(text) or {})
-    return content
+    return over_default(yaml.safe_load(text) or {})
 
 
 def test_the_default_file_is_the_default_experiment() -> None:
@@ -30,15 +35,41 @@ def test_the_default_file_is_the_default_experiment() -> None:
     assert parse_config({}) == Experiment()
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
-def test_every_overlay_is_valid(overlay: Path) -> None:
-    experiment = parse_config(with_overlay(overlay.read_text(encoding="utf-8")))
+@pytest.mark.parametrize("names", STACKS, ids=" + ".join)
+def test_every_overlay_is_valid(names: tuple[str, ...]) -> None:
+    experiment = parse_config(over_default(completed(*names)))
     assert experiment != Experiment()
     assert experiment.experiment != Experiment().experiment  # or it would overwrite the default's results
 
 
+@pytest.mark.parametrize("name", ["qwen_math.yaml", "qwen_aime.yaml", "api_math.yaml"])
+def test_at_paper_scale_nothing_is_trained_but_routers(name: str) -> None:
+    experiment = parse_config(over_default(completed(name)))
+    assert experiment.trained == ()
+    assert not [dataset for dataset in experiment.datasets.values() if isinstance(dataset, ArithmeticFamily)]
+    tested = {split for name in experiment.evaluated_on for split in experiment.datasets[name].filled_splits}
+    assert tested == {"test"}
+    for dataset in experiment.datasets.values():  # whatever trains leaves out all that is tested
+        if dataset.filled_splits - {"test"}:
+            assert set(dataset.without) == set(experiment.evaluated_on)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("qwen_math.yaml", ["datasets.math: revision", "datasets.math500: revision", "processbench-gsm8k: revision"]),
+        ("qwen_aime.yaml", ["datasets.aime-train: revision", "datasets.aime: revision", "olympiadbench: revision"]),
+        ("api_math.yaml", ["'pair.strong.name' is missing", "'serving.endpoints.strong.url' is missing"]),
+    ],
+)
+def test_what_only_its_user_can_say_is_asked_for(name: str, missing: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(over_default(overlay(name)))
+    assert all(part in str(caught.value) for part in missing)
+
+
 def test_there_are_overlays() -> None:
-    assert OVERLAYS
+    assert len(OVERLAYS) >= 4
 
 
 @pytest.mark.parametrize(
@@ -52,9 +83,35 @@ def test_there_are_overlays() -> None:
         ("datasets: {arith: {sizes: {train: 3}}}", "unknown key 'datasets.arith.sizes.train'"),
         ("datasets: {more: {source: jsonl, layout: aime}}", "key 'datasets.more.path' is missing"),
         ("datasets: {more: {layout: aime, path: a}}", "datasets.more: .*'source'"),
-        ("datasets: {more: {source: jsonl, path: a, layout: mmlu}}", "datasets.more.layout: .*'math500'"),
+        ("datasets: {more: {source: jsonl, path: a, layout: mmlu}}", "datasets.more.layout: .*'math'"),
         ("datasets: {arith: {min_steps: 9}}", "datasets.arith: min_steps is greater than max_steps"),
-        ("datasets: {arith: {sizes: {test: 0}}}", "datasets.arith.sizes.test is 0, but arith is evaluated"),
+        ("datasets: {arith: {sizes: {test: 0}}}", "evaluated_on names 'arith', which has no test problems"),
+        (
+            "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\npair: {home: arith}",
+            "pair.home is 'arith', which must be arithmetic .* because the pipeline trains pair.weak, pair.strong, .*",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: aime, path: a}}\nrouters: {trained_on: [more]}",
+            "routers.trained_on names 'more', which has no dev and no router_train problems",
+        ),
+        ("datasets: {more: {source: hub, layout: aime, path: a/b}}", "datasets.more: revision is missing: pin .* a/b"),
+        ("datasets: {more: {source: jsonl, layout: math, path: a, part: test}}", "datasets.more: part is for .* aime"),
+        (
+            "datasets: {more: {source: jsonl, layout: math, path: a, splits: {dev: 0.5, test: 0.6}}}",
+            "datasets.more: the shares in splits add up to more than 1",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: math, path: a, splits: {exam: 1}}}",
+            "datasets.more.splits.exam.*: .*'test'",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: math, path: a, without: [exam]}}",
+            "datasets.more.without names 'exam', which must be a dataset with test problems",
+        ),
+        (
+            "datasets: {more: {source: jsonl, layout: processbench, path: a}}",
+            "datasets.more: solutions with labelled steps have no answers: their splits must be {router_train: 1}",
+        ),
         ("evaluated_on: [arith, algebra]", "evaluated_on names 'algebra', which is not under datasets: arith, .*"),
         ("training_mix: {algebra: 1.0}", "training_mix names 'algebra'"),
         ("routers: {trained_on: [algebra]}", "routers.trained_on names 'algebra'"),
@@ -90,6 +147,35 @@ def test_the_hash_is_that_of_the_content() -> None:
     assert config_hash(Sampling()) == config_hash(dict(reversed(Sampling().model_dump().items())))
     assert config_hash(Sampling()) != config_hash(Sampling(top_k=21))
     assert len(config_hash({})) == 12
+
+
+def test_a_null_removes_a_key() -> None:
+    experiment = parse_config(
+        with_overlay(
+            "datasets: {arith-hard: null}\nevaluated_on: [arith]\n"
+            "training_mix: {arith-hard: null}\nsampling: {top_k: null}"
+        )
+    )
+    assert set(experiment.datasets) == {"arith", "arith-words"}
+    assert set(experiment.training_mix) == {"arith", "arith-words"}
+    assert experiment.sampling.top_k == Sampling().top_k
+
+
+def test_another_kind_of_model_keeps_nothing_of_the_default_one() -> None:
+    overlay = "pair: {weak: {kind: pretrained, name: some/model}, strong: {kind: served, name: other/model}}"
+    overlay += "\nprms: {verifier: {kind: served, name: a/prm}}\nreported_prms: []"
+    experiment = parse_config(with_overlay(overlay))
+    assert experiment.pair.weak == PretrainedModel(name="some/model")
+    assert experiment.pair.strong == ServedModel(name="other/model")
+    assert experiment.prms["verifier"] == ServedPRM(name="a/prm")
+    assert experiment.trained == ()
+
+
+def test_what_an_overlay_says_about_another_kind_counts() -> None:
+    likelihood = "prms: {verifier: {kind: classifier, tuning_steps: 7}}"
+    assert parse_config(with_overlay(likelihood)).prms["verifier"].tuning_steps == 7
+    with pytest.raises(ConfigError, match=r"unknown key 'pair\.weak\.training_steps'"):
+        parse_config(with_overlay("pair: {weak: {kind: pretrained, name: a, training_steps: 7}}"))
 
 
 # --- generated files --------------------------------------------------------------------

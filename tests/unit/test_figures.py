@@ -98,6 +98,15 @@ def test_accuracy_against_cost_draws_every_router_of_the_dataset() -> None:
     assert any(np.isclose(band[:, 1].min(), 0.38) and np.isclose(band[:, 1].max(), 0.92) for band in bands)
 
 
+def test_points_of_others_are_hollow_and_named() -> None:
+    published = pd.DataFrame({"router": ["trim-thr", "trim-pomdp"], "strong_tokens": [10, 20], "accuracy": [0.5, 0.6]})
+    (axes,) = accuracy_vs_cost.draw(curve_table(), "arith", "arith", published).axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert {"TRIM-Thr, published", "TRIM-POMDP, published"} <= set(legend(axes))
+    assert lines["TRIM-POMDP, published"].get_fillstyle() == "none"
+    np.testing.assert_allclose(lines["TRIM-POMDP, published"].get_xydata(), [[20, 0.6]])
+
+
 def test_the_share_axis_is_that_of_the_strong_model_alone() -> None:
     figure = accuracy_vs_cost.draw(curve_table(), "arith", "arith")
     figure.canvas.draw()

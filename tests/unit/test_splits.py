@@ -14,7 +14,7 @@ from trim.errors import InputError
 from trim.problems import splits
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem, fingerprint, write_problems
-from trim.problems.splits import SPLIT_RANGES, check_disjoint, draw_split, manifest, split_of
+from trim.problems.splits import SPLIT_RANGES, check_disjoint, divide, draw_split, leave_out, manifest, split_of
 
 FAMILY = ArithmeticFamily()
 
@@ -94,6 +94,37 @@ def test_all_splits_of_a_family_are_disjoint() -> None:
     check_disjoint({split: draw_split("arith", FAMILY, split, 30, seed=1) for split in SPLIT_RANGES})
 
 
+SOME = [problem(f"m-{i}", f"question {i}") for i in range(2000)]
+
+
+def test_splits_get_their_shares_and_nobody_is_lost() -> None:
+    parts = divide(SOME, {"router_train": 0.7, "dev": 0.1, "prm_train": 0.2})
+    assert sorted(p.id for part in parts.values() for p in part) == sorted(p.id for p in SOME)
+    for split, share in {"router_train": 0.7, "dev": 0.1, "prm_train": 0.2}.items():
+        assert len(parts[split]) / len(SOME) == pytest.approx(share, abs=0.03)
+
+
+def test_where_a_problem_goes_hangs_on_itself_alone() -> None:
+    shares = {"router_train": 0.5, "dev": 0.5}
+    few, all_of_them = divide(SOME[::-2], shares), divide(SOME, shares)
+    assert {p.id for p in few["dev"]} <= {p.id for p in all_of_them["dev"]}
+    assert few["router_train"]
+
+
+def test_shares_below_one_leave_problems_unused_and_a_share_of_zero_gets_none() -> None:
+    parts = divide(SOME, {"dev": 0.0, "test": 0.25})
+    assert parts["dev"] == []
+    assert len(parts["test"]) / len(SOME) == pytest.approx(0.25, abs=0.03)
+
+
+def test_what_others_test_and_repetitions_are_left_out_and_counted() -> None:
+    mine = [problem("m-0", "one"), problem("m-1", "two"), problem("m-2", "TWO"), problem("m-3", "three")]
+    kept, dropped = leave_out(mine, {"exam": [problem("e-0", " ONE ")], "quiz": [problem("q-0", "four")]})
+    assert [p.id for p in kept] == ["m-1", "m-3"]
+    assert dropped == {"exam": 1, "mine": 1}
+    check_disjoint({"router_train": kept, "test": [problem("e-0", "one")]})
+
+
 def test_an_overlap_names_splits_and_problems() -> None:
     parts = {
         "router_train": [problem("r-0", "one"), problem("r-1", "two")],
@@ -130,7 +161,9 @@ def test_manifest_of_a_generated_dataset(tmp_path: Path) -> None:
 def test_manifest_of_a_file_dataset(tmp_path: Path) -> None:
     spec = FileDataset(source="hub", layout="gsm8k", path="some/where", revision="abc", licence="MIT")
     write_problems([problem("t-0", "one")], tmp_path / "test.jsonl")
-    content = manifest("mine", spec, {"test": [problem("t-0", "one")]}, {"test": tmp_path / "test.jsonl"})
+    files = {"test": tmp_path / "test.jsonl"}
+    content = manifest("mine", spec, {"test": [problem("t-0", "one")]}, files, source_sha256="0f", left_out={"exam": 1})
+    assert (content["source_sha256"], content["left_out"]) == ("0f", {"exam": 1})
     assert (content["licence"], content["source"]["path"], content["source"]["revision"]) == (
         "MIT",
         "some/where",

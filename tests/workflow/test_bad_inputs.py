@@ -17,8 +17,8 @@ def sentence(output: str, rule: str) -> str:
     return line
 
 
-def jsonl(path: str, **more: str) -> dict[str, object]:
-    return {"source": "jsonl", "layout": "math500", "path": path, **more}
+def jsonl(path: str, **more: object) -> dict[str, object]:
+    return {"source": "jsonl", "layout": "math", "path": path, **more}
 
 
 @pytest.fixture
@@ -67,7 +67,9 @@ def test_a_malformed_dataset_is_named_with_its_line(tree: Path, lines: list[str]
 def test_parts_for_training_and_for_evaluation_that_overlap_are_refused(tree: Path) -> None:
     for name in ("train", "test"):
         (tree / f"{name}.jsonl").write_text(RECORD + "\n", encoding="utf-8")
-    changes = {"datasets": {"mine": jsonl("test.jsonl"), "mine-train": jsonl("train.jsonl", split="router_train")}}
+    changes = {
+        "datasets": {"mine": jsonl("test.jsonl"), "mine-train": jsonl("train.jsonl", splits={"router_train": 1})}
+    }
     target = RESULTS / "problems/disjoint.json"
     output = snakemake(tree, targets=(target,), changes=changes, status=1)
     said = sentence(output, "check_splits")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from overlays import STACKS, completed
 from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_rules, snakemake
 
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
@@ -74,14 +75,16 @@ def test_the_report_is_built(smoke_copy: Path) -> None:
         assert expected in report
 
 
-@pytest.mark.parametrize("overlay", ["", *sorted(path.name for path in (ROOT / "config").glob("*.yaml"))])
-def test_every_config_gives_a_whole_plan(overlay: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [(), *STACKS], ids=" + ".join)
+def test_every_config_gives_a_whole_plan(names: tuple[str, ...], tmp_path: Path) -> None:
     tree = checkout(tmp_path / "checkout")
-    content = (tree / "config" / overlay).read_text() if overlay else "{}"
-    changes = yaml.safe_load(content)
     (tree / "config" / "smoke.yaml").write_text("{}")  # on top of the default experiment, not of the smoke one
+    changes = completed(*names) if names else {}
     planned = planned_rules(snakemake(tree, "--dry-run", changes=changes))
     assert {"prepare_dataset", "collect_rollouts", "evaluate_router", "compute_metrics"} <= set(planned)
+    served = changes.get("pair", {}).get("prm") == "qwen"
+    assert ("train_language_model" in planned) == ("train_prm" in planned) == (not served)
+    assert planned.get("read_solutions", 0) == served  # of ProcessBench
 
 
 def test_there_are_rules() -> None:
@@ -107,6 +110,18 @@ def test_every_rule_has_a_thin_script_and_an_environment(name: str) -> None:
     script, conda = (ROOT / "workflow/rules" / rule[key][0].strip('"') for key in ("script", "conda"))
     assert conda.resolve().is_file()
     assert len(script.read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_the_slurm_profile_knows_every_rule_that_is_sent_to_the_cluster() -> None:
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    local = set(re.findall(r"^    (\w+),$", snakefile.split("localrules:\n")[1].split("\n\n")[0], re.MULTILINE))
+    assert TARGETS < local < set(rules())
+    assert set(profile["set-resources"]) == set(rules()) - local
+    partitions = yaml.safe_load((ROOT / profile["slurm-partition-config"]).read_text(encoding="utf-8"))["partitions"]
+    longest = max(int(rule["runtime"].split("*")[1]) for rule in profile["set-resources"].values() if "runtime" in rule)
+    for limits in partitions.values():
+        assert limits["max_runtime"] >= longest * (1 + profile["retries"])
 
 
 def test_every_script_belongs_to_a_rule() -> None:

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from trim.config import parse_config
 from trim.errors import TrimError
+from trim.resources import job_gpus, job_memory_mb
 
 try:
     EXPERIMENT = parse_config(config)
@@ -17,6 +18,12 @@ SETTINGS = EXPERIMENT.model_dump(mode="json")
 RESULTS = f"results/{EXPERIMENT.experiment}"
 HOME = EXPERIMENT.pair.home
 SPLITS = ("prm_train", "router_train", "dev", "test")
+# Datasets that hold solutions with labelled steps, by others.
+SOLVED = [
+    name
+    for name, dataset in EXPERIMENT.datasets.items()
+    if getattr(dataset, "layout", None) == "processbench"
+]
 UNTRAINED_ROUTERS = (
     "weak-only",
     "strong-only",
@@ -72,8 +79,17 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
     return {
         "weak": model_folder("weak"),
         "strong": model_folder("strong"),
-        "prm": f"{RESULTS}/models/prm-{prm}",
+        "prm": prm_folder(prm),
     }
+
+
+def prm_folder(prm):
+    """Folder of a PRM that the pipeline trains; none for a served one."""
+    return (
+        []
+        if SETTINGS["prms"][prm]["kind"] == "served"
+        else f"{RESULTS}/models/prm-{prm}"
+    )
 
 
 def families():
@@ -88,14 +104,29 @@ def families():
     }
 
 
-def pair_params():
-    """What decides the steps that the pair writes."""
-    return {
-        key: SETTINGS["pair"][key] for key in ("weak", "strong", "device", "batch_size")
-    } | {
-        "sampling": SETTINGS["sampling"],
-        "max_steps": SETTINGS["max_steps"],
-    }
+def pair_params(prm=EXPERIMENT.pair.prm):
+    """What decides the steps that the pair writes, and the scores where a PRM reads them."""
+    models = {role: SETTINGS["pair"][role] for role in ("weak", "strong")}
+    limits = {key: SETTINGS[key] for key in ("sampling", "max_steps")}
+    return models | scorer_params(prm) | limits
+
+
+def scorer_params(prm):
+    """What decides the scores of a PRM, beside its folder."""
+    params = {key: SETTINGS["pair"][key] for key in ("device", "batch_size")}
+    served = prm is not None and SETTINGS["prms"][prm]["kind"] == "served"
+    return params | {"prm": SETTINGS["prms"][prm]} if served else params
+
+
+def gpus(*roles):
+    """GPUs for the models of these roles."""
+    return job_gpus(EXPERIMENT, roles)
+
+
+def memory_mb(*roles):
+    """Host memory for the models of these roles, more at each attempt."""
+    need = job_memory_mb(EXPERIMENT, roles)
+    return lambda wildcards, attempt: attempt * need
 
 
 def replicates(wildcards):
@@ -112,6 +143,12 @@ def is_labelled(wildcards):
 def has_labels(dataset):
     """Whether steps of a dataset have exact labels."""
     return SETTINGS["datasets"][dataset]["source"] == "arithmetic"
+
+
+def get_left_out(wildcards):
+    """Test problems of the datasets that must share none with this one."""
+    others = SETTINGS["datasets"][wildcards.dataset].get("without", [])
+    return [f"{RESULTS}/problems/{other}/test.jsonl" for other in others]
 
 
 def get_source(wildcards):
@@ -193,17 +230,19 @@ def dev_episodes():
                 yield f"{fitted.removesuffix('.npz')}.dev.parquet"
 
 
-def get_scores(split):
-    """Scores of the PRM that routes on every evaluated dataset, and of each reported one at home."""
+def get_labelled_scores():
+    """Scores of the PRM that routes wherever test steps have labels or solutions came with them, and of each reported
+    one at home."""
     measured = [
-        (EXPERIMENT.pair.prm, dataset)
+        (EXPERIMENT.pair.prm, dataset, "test")
         for dataset in EXPERIMENT.evaluated_on
         if has_labels(dataset)
     ]
-    measured += [(prm, HOME) for prm in EXPERIMENT.reported_prms]
+    measured += [(EXPERIMENT.pair.prm, dataset, "router_train") for dataset in SOLVED]
+    measured += [(prm, HOME, "test") for prm in EXPERIMENT.reported_prms]
     return {
         f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.{split}.parquet"
-        for prm, dataset in measured
+        for prm, dataset, split in measured
     }
 
 
@@ -231,6 +270,8 @@ EPISODES = [
     for dataset in EXPERIMENT.evaluated_on
     if router not in ORACLES or has_labels(dataset)
 ]
+# Whether there are labelled steps to judge a PRM by.
+MEASURED = bool(get_labelled_scores())
 TABLES = [
     f"{RESULTS}/tables/{name}"
     for name in (
@@ -241,16 +282,24 @@ TABLES = [
         "comparisons.tex",
         "dev.csv",
         "dev_comparisons.csv",
-        "prm_quality.csv",
+        *(["prm_quality.csv"] if MEASURED else []),
     )
 ]
+# Tables with points that others published, where the experiment has some to compare with.
+PUBLISHED = {
+    "paper": ["data/published/figure6.csv", "data/published/anchors.csv"],
+    "log": [
+        "data/published/log_math500_thr.csv",
+        "data/published/log_math500_pomdp.csv",
+    ],
+}.get(EXPERIMENT.pair.published, [])
 FIGURES = [
     f"{RESULTS}/figures/{name}.{kind}"
     for name in (
         *(f"accuracy_vs_cost_{dataset}" for dataset in EXPERIMENT.evaluated_on),
         *(f"controls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
         *(f"strong_calls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        "prm_reliability",
+        *(["prm_reliability"] if MEASURED else []),
         *fitted_figures(),
     )
     for kind in ("pdf", "png")

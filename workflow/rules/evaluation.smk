@@ -15,7 +15,8 @@ rule evaluate_router:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=480,
     params:
         pair=pair_params(),
@@ -121,7 +122,7 @@ rule compare_on_dev:
 
 rule measure_prm:
     input:
-        **get_scores("test"),
+        **get_labelled_scores(),
     output:
         quality=report(
             f"{RESULTS}/tables/prm_quality.csv",

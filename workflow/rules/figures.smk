@@ -1,6 +1,7 @@
 rule plot_accuracy_vs_cost:
     input:
         curves=f"{RESULTS}/tables/curves.csv",
+        published=PUBLISHED,
     output:
         pdf=f"{RESULTS}/figures/accuracy_vs_cost_{{dataset}}.pdf",
         png=report(
@@ -21,6 +22,7 @@ rule plot_accuracy_vs_cost:
         runtime=5,
     params:
         trained_on=EXPERIMENT.routers.trained_on[0],
+        published=EXPERIMENT.pair.published,
         version=STAGE["figures"],
     message:
         "Drawing accuracy against cost on {wildcards.dataset}"

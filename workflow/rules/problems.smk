@@ -1,6 +1,7 @@
 rule prepare_dataset:
     input:
         source=get_source,
+        without=get_left_out,
     output:
         **{split: f"{RESULTS}/problems/{{dataset}}/{split}.jsonl" for split in SPLITS},
         manifest=f"{RESULTS}/problems/{{dataset}}/manifest.json",
@@ -9,7 +10,7 @@ rule prepare_dataset:
     benchmark:
         f"{RESULTS}/benchmarks/prepare_dataset/{{dataset}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../../envs/problems.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -50,3 +51,34 @@ rule check_splits:
         "Checking that no problem serves two purposes, in whatever dataset"
     script:
         "../scripts/check_splits.py"
+
+
+rule read_solutions:
+    input:
+        source=get_source,
+        problems=f"{RESULTS}/problems/{{dataset}}/router_train.jsonl",
+    output:
+        steps=f"{RESULTS}/rollouts/{{dataset}}.router_train.parquet",
+    log:
+        f"{RESULTS}/logs/read_solutions/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/read_solutions/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset="|".join(SOLVED) or "none",
+    conda:
+        "../../envs/problems.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        dataset=lambda wildcards: SETTINGS["datasets"][wildcards.dataset],
+        version=STAGE["problems"],
+    message:
+        "Reading the labelled solutions of {wildcards.dataset}"
+    script:
+        "../scripts/read_solutions.py"
+
+
+# Solutions that come with their labels are not collected.
+ruleorder: read_solutions > gather_rollouts

@@ -15,10 +15,11 @@ rule collect_rollouts:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=gpus("weak", "strong"),
+        mem_mb=memory_mb("weak", "strong"),
         runtime=240,
     params:
-        pair=pair_params(),
+        pair=pair_params(prm=None),
         replicates=replicates,
         labelled=is_labelled,
         version=STAGE["rollouts"],
@@ -53,7 +54,7 @@ rule gather_rollouts:
 
 rule score_rollouts:
     input:
-        prm=f"{RESULTS}/models/prm-{{prm}}",
+        prm=lambda wildcards: prm_folder(wildcards.prm),
         problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
         rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
     output:
@@ -68,10 +69,11 @@ rule score_rollouts:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=gpus("prm"),
+        mem_mb=memory_mb("prm"),
         runtime=120,
     params:
-        pair={key: SETTINGS["pair"][key] for key in ("device", "batch_size")},
+        pair=lambda wildcards: scorer_params(wildcards.prm),
         version=STAGE["scores"],
     message:
         "Scoring the rollouts of {wildcards.dataset} ({wildcards.split}, part {wildcards.scatteritem}) with PRM {wildcards.prm}"

@@ -14,7 +14,8 @@ rule fit_thresholds:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=240,
     params:
         **forest_params(),

@@ -1,14 +1,15 @@
 """Write the splits of a dataset and its manifest."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from trim.config import ArithmeticFamily, Dataset
 from trim.files import write_json, written_aside
-from trim.problems.adapters import load_dataset
-from trim.problems.problem import write_problems
-from trim.problems.splits import check_disjoint, draw_split, manifest
+from trim.problems.adapters import load_dataset, source_digest
+from trim.problems.problem import read_problems, write_problems
+from trim.problems.splits import check_disjoint, divide, draw_split, leave_out, manifest
 from trim.workflow import job, provenance
 
 SPLITS = ("prm_train", "router_train", "dev", "test")
@@ -16,16 +17,19 @@ SPLITS = ("prm_train", "router_train", "dev", "test")
 with job(snakemake) as log:
     name, seed = snakemake.wildcards.dataset, snakemake.params.seed
     spec = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)
+    origin: dict[str, Any] = {}
     if isinstance(spec, ArithmeticFamily):
         splits = {split: draw_split(name, spec, split, getattr(spec.sizes, split), seed) for split in SPLITS}
     else:
-        problems = load_dataset(name, spec)
-        splits = {split: problems if split == spec.split else [] for split in SPLITS}
+        tested = {Path(path).parent.name: read_problems(Path(path)) for path in snakemake.input.without}
+        problems, left_out = leave_out(load_dataset(name, spec), tested)
+        origin = {"source_sha256": source_digest(spec), "left_out": left_out}
+        splits = dict.fromkeys(SPLITS, []) | divide(problems, spec.splits)
     check_disjoint(splits)
     files = {split: Path(snakemake.output[split]) for split in SPLITS}
     for split, problems in splits.items():
         with written_aside(files[split]) as aside:
             write_problems(problems, aside)
         log.info("%s: %d problems", split, len(problems))
-    origin = provenance(snakemake)
-    write_json({**manifest(name, spec, splits, files), "provenance": origin}, snakemake.output.manifest)
+    content = manifest(name, spec, splits, files, **origin)
+    write_json({**content, "provenance": provenance(snakemake)}, snakemake.output.manifest)

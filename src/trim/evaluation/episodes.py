@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.models.protocols import Prefix
+from trim.models.protocols import SEPARATOR, Prefix
 from trim.problems.arithmetic import operation_at, step_labels
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
+from trim.problems.solutions import Solution
 from trim.rollout.engine import Episode, ModelPair, Router, Run, solve_all
 from trim.rollout.forest import Forest, Judge
 from trim.rollout.walk import COSTS, BatchRouter, Walk, walk
@@ -207,6 +209,43 @@ def step_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader
 
 
 STEP_KEYS = ["behaviour", "problem_id", "replicate"]
+
+
+def solution_table(solutions: Iterable[Solution], problems: Sequence[Problem]) -> pd.DataFrame:
+    """Lay labelled solutions of others out like our own rollouts; those of other problems are left out.
+
+    What nobody knows is empty: tokens, finish and operation, and the labels of steps after the first error.
+    """
+    import pandas as pd
+
+    known = {problem.fingerprint: problem for problem in problems}
+    seen = Counter[tuple[str, str]]()
+    rows = []
+    for solution in solutions:
+        problem = known.get(solution.problem)
+        if problem is None:
+            continue
+        replicate = seen[solution.problem, solution.author]
+        seen[solution.problem, solution.author] += 1
+        last, error = len(solution.steps) - 1, solution.first_error
+        for position, text in enumerate(solution.steps):
+            rows.append(
+                {
+                    "dataset": problem.dataset,
+                    "behaviour": solution.author,
+                    "problem_id": problem.id,
+                    "replicate": replicate,
+                    "position": position,
+                    "author": solution.author,
+                    "text": text if position == last else text + SEPARATOR,
+                    "tokens": None,
+                    "finish": None,
+                    "operation": None,
+                    "valid": None if error is not None and position > error else position != error,
+                    "correct": solution.correct,
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 async def score_steps(problem_text: str, steps: Sequence[str], prm: StepScorer) -> list[float]:

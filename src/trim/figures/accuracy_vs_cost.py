@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PUBLISHED = {"trim-thr": ("TRIM-Thr", "o"), "trim-agg": ("TRIM-Agg", "^"), "trim-pomdp": ("TRIM-POMDP", "s")}
 REFERENCES = (
     ("trim-thr", "hull"),
     ("random-step", "default"),
@@ -25,10 +26,11 @@ LOW_BUDGET = 0.3
 """Strong share up to which the second panel reaches."""
 
 
-def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
+def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.DataFrame | None = None) -> Figure:
     """Draw the TRIM routers trained on one dataset, and what bounds them, from the rows of `curves.csv`.
 
-    The second panel shows low budgets alone, where the routers differ.
+    The second panel shows low budgets alone, where the routers differ. `published` holds points of others
+    (router, strong_tokens, accuracy): hollow and grey, with nothing between them.
     """
     palette = begin()
     from matplotlib import pyplot as plt
@@ -38,6 +40,10 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     figure, (whole, low) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES), sharey=True)
     for axes in (whole, low):
         draw_curves(axes, rows, palette, [*leading, *REFERENCES], banded=leading)
+        for router, part in published.groupby("router") if published is not None else ():
+            label, marker = PUBLISHED[str(router)]
+            x, y = part["strong_tokens"], part["accuracy"]
+            axes.plot(x, y, marker, color="0.45", fillstyle="none", label=f"{label}, published")
     whole.set(title=dataset, ylabel="accuracy")
     low.set(title=f"{dataset}, low budgets", xlim=(0, LOW_BUDGET * whole.get_xlim()[1]))
     figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=5, columnspacing=1.2)

@@ -22,6 +22,7 @@ from trim.models.transformers_backend import PrefixReader, block_width, load_mod
 
 HEAD_FILE = "prm_head.safetensors"
 DESCRIPTION_FILE = "prm.json"
+SHARD_INDEX = "model.safetensors.index.json"
 
 
 class LikelihoodHead(nn.Module):
@@ -105,14 +106,40 @@ def load_judge(folder: Path, device: str = "cpu", **reader: Any) -> StepJudge:
     from safetensors.torch import load_file
 
     kind = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))["kind"]
-    model, tokenizer = load_model(folder, device=device, head=kind == "likelihood")
-    size = model.config.hidden_size
-    if kind == "likelihood":
-        head = LikelihoodHead(size)
-        head.load_state_dict(load_file(folder / HEAD_FILE))
-        return LikelihoodJudge(model, tokenizer, head.to(device), **reader)
-    classifier = ClassifierHead(size)
-    weights = load_file(folder / "model.safetensors")
-    classifier.load_state_dict({name: tensor for name, tensor in weights.items() if name.startswith("score.")})
-    tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
-    return ClassifierJudge(model, tokenizer, classifier.to(device), step_tag_id=tag, **reader)
+    if kind == "classifier":
+        return load_classifier(folder, device=device, **reader)
+    model, tokenizer = load_model(folder, device=device)
+    head = LikelihoodHead(model.config.hidden_size)
+    head.load_state_dict(load_file(folder / HEAD_FILE))
+    return LikelihoodJudge(model, tokenizer, head.to(device), **reader)
+
+
+def load_classifier(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    step_tag: str = STEP_TAG,
+    device: str = "cpu",
+    **reader: Any,
+) -> ClassifierJudge:
+    """Load a PRM in the layout of Qwen2ForProcessRewardModel, from a folder or the hub."""
+    model, tokenizer = load_model(name, revision=revision, device=device, offline=Path(name).is_dir(), head=False)
+    head = ClassifierHead(model.config.hidden_size)
+    head.load_state_dict(_head_weights(str(name), revision))
+    tag = tokenizer.convert_tokens_to_ids(step_tag)
+    return ClassifierJudge(model, tokenizer, head.to(device), step_tag_id=tag, **reader)
+
+
+def _head_weights(name: str, revision: str | None) -> dict[str, torch.Tensor]:
+    """Read the weights of a classifier's head, from whichever files the checkpoint holds them in."""
+    from safetensors import safe_open
+    from transformers.utils.hub import cached_file
+
+    found = cached_file(name, SHARD_INDEX, revision=revision, _raise_exceptions_for_missing_entries=False)
+    shards = json.loads(Path(found).read_text(encoding="utf-8"))["weight_map"] if found else {}
+    files = {file for key, file in shards.items() if key.startswith("score.")} or {"model.safetensors"}
+    weights: dict[str, torch.Tensor] = {}
+    for file in files:
+        with safe_open(cached_file(name, file, revision=revision), "pt") as opened:
+            weights |= {key: opened.get_tensor(key).float() for key in opened.keys() if key.startswith("score.")}
+    return weights

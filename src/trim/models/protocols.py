@@ -117,6 +117,12 @@ def _digest(parent: bytes, text: str) -> bytes:
     return hashlib.blake2b(parent + text.encode(), digest_size=16).digest()
 
 
+def request_digest(identity: str, prefix: Prefix, replicate: int) -> bytes:
+    """16 bytes that a step's randomness is drawn from: a pure function of model, sampling, prefix and replicate."""
+    content = b"|".join([identity.encode(), prefix.digest, str(replicate).encode()])
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
 class StepModel(Protocol):
     """Writes the next step of a solution.
 

@@ -15,7 +15,6 @@ On CUDA the kernels make no such promise; there the step store defines the step.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -27,10 +26,10 @@ import torch
 
 from trim.config import Sampling
 from trim.errors import BackendError
-from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
+from trim.models.prompts import PrefixTokenizer
+from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step, request_digest
 
 PAST_BUCKET = 32
-REMEMBERED_BLOCKS = 100_000
 KEPT_BUFFERS = 16
 Outputs = Literal["hidden", "logits", "likelihood"]
 READ_ROWS = 16  # rows of a pass that reads: few requests share the shape of the past and of the block
@@ -123,7 +122,7 @@ class _Buffers:
         return self._data[:, :, row, :, start:end].clone()
 
 
-class PrefixReader:
+class PrefixReader(PrefixTokenizer):
     """Reads prefixes into states, and keeps the states of live prefixes.
 
     Parameters
@@ -138,6 +137,8 @@ class PrefixReader:
         Token appended to each step before it is read (a PRM's step tag), if any.
     outputs
         What is computed beside the hidden state: nothing, next-token logits, or also likelihoods.
+    prompt
+        How prefixes become tokens, as `PrefixTokenizer` takes it.
     """
 
     def __init__(
@@ -149,11 +150,11 @@ class PrefixReader:
         cache_bytes: int = 1 << 29,
         step_tag_id: int | None = None,
         outputs: Outputs = "logits",
+        **prompt: Any,
     ) -> None:
+        super().__init__(tokenizer, step_tag_id=step_tag_id, **prompt)
         self.model = model.eval()
-        self.tokenizer = tokenizer
         self.batch_size = batch_size
-        self.step_tag_id = step_tag_id
         self.outputs = outputs
         self.device = model.device
         config = model.config
@@ -164,35 +165,6 @@ class PrefixReader:
         self._memory: dict[tuple[int, int], torch.Tensor] = {}
         self._states: OrderedDict[bytes, PrefixState] = OrderedDict()
         self._room = cache_bytes
-        self._ids: dict[bytes, list[int]] = {}
-
-    def block_ids(self, prefix: Prefix) -> list[int]:
-        """Tokens of the last step of a prefix, or of the rendered problem at its root."""
-        ids = self._ids.get(prefix.digest)
-        if ids is None:
-            if prefix.parent is None:
-                ids = self.render_problem(prefix.text)
-            else:
-                # An empty step (end of sequence at once) still needs a token to be read at.
-                ids = self.tokenizer.encode(prefix.text, add_special_tokens=False) or [self.tokenizer.eos_token_id]
-                if self.step_tag_id is not None:
-                    ids = [*ids, self.step_tag_id]
-            if len(self._ids) >= REMEMBERED_BLOCKS:
-                self._ids.clear()
-            self._ids[prefix.digest] = ids
-        return ids
-
-    def render_problem(self, text: str) -> list[int]:
-        """Tokens of the problem in the model's chat template, up to where the solution begins."""
-        rendered = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
-        )
-        ids: list[int] = self.tokenizer.encode(rendered, add_special_tokens=False)
-        return ids
-
-    def length(self, prefix: Prefix) -> int:
-        """Return the number of tokens of a prefix."""
-        return sum(len(self.block_ids(node)) for node in prefix.lineage())
 
     @torch.inference_mode()
     def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
@@ -400,8 +372,7 @@ def block_width(length: int) -> int:
 
 def uniforms(identity: str, prefix: Prefix, replicate: int, count: int) -> np.ndarray:
     """Draws in [0, 1) that are a pure function of model, sampling settings, prefix and replicate."""
-    content = b"|".join([identity.encode(), prefix.digest, str(replicate).encode()])
-    key = int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "little")
+    key = int.from_bytes(request_digest(identity, prefix, replicate), "little")
     return np.random.Generator(np.random.Philox(key=key)).random(count)
 
 

@@ -2,6 +2,8 @@ r"""Benchmark files and hub datasets, read as problems."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ Record = Mapping[str, Any]
 
 _GSM8K_ANSWER = re.compile(r"####([^#]+)$")
 _AIME_ANSWER = re.compile(r"(\d{1,3})(?: or (\d{1,3}))?(?: \(.*\))?")
+_AIME_ID = re.compile(r"(\d{4})(?:-(I{1,2}))?-\d{1,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +30,25 @@ class Layout:
     Attributes
     ----------
     text
-        Name of the field with the problem.
+        Names that the field with the problem has in the copies of the dataset.
     answer
-        Reads the reference answer, or "" where there is none.
+        Reads the reference answer, or "" where there is none; None where no record has any.
     expected
         Says in a message where the answer should be.
     """
 
-    text: str
-    answer: Callable[[Record], str]
+    text: tuple[str, ...]
+    answer: Callable[[Record], str] | None
     expected: str
 
 
-def _math500_answer(record: Record) -> str:
+def _math_answer(record: Record) -> str:
     return _field(record, "answer") or (extract_answer(_field(record, "solution")) or "").strip()
 
 
 def _aime_answer(record: Record) -> str:
     """Read an integer below 1000; one problem of 2022 has two: "080 or 081 (both were accepted)"."""
-    match = _AIME_ANSWER.fullmatch(_field(record, "solution"))
+    match = _AIME_ANSWER.fullmatch(_field(record, "solution", "Answer"))
     return " or ".join(str(int(number)) for number in match.groups() if number) if match else ""
 
 
@@ -54,10 +57,19 @@ def _gsm8k_answer(record: Record) -> str:
     return match[1].strip().replace(",", "") if match else ""
 
 
+def _olympiadbench_answer(record: Record) -> str:
+    """Read a list of strings between dollars; where a problem asks for several values, all of them count."""
+    answers = record.get("final_answer")
+    texts = answers if isinstance(answers, list) else []
+    return ", ".join(text.strip().strip("$").strip() for text in texts if isinstance(text, str) and text.strip("$ "))
+
+
 LAYOUTS: Mapping[str, Layout] = {
-    "math500": Layout("problem", _math500_answer, "in 'answer', or in a \\boxed{} in 'solution'"),
-    "aime": Layout("problem", _aime_answer, "an integer from 0 to 999 in 'solution'"),
-    "gsm8k": Layout("question", _gsm8k_answer, "after '####' at the end of 'answer'"),
+    "math": Layout(("problem", "question"), _math_answer, "in 'answer', or in a \\boxed{} in 'solution'"),
+    "aime": Layout(("problem", "Question"), _aime_answer, "an integer from 0 to 999 in 'solution' or 'Answer'"),
+    "gsm8k": Layout(("question",), _gsm8k_answer, "after '####' at the end of 'answer'"),
+    "olympiadbench": Layout(("question",), _olympiadbench_answer, "a list of strings in 'final_answer'"),
+    "processbench": Layout(("problem",), None, ""),
 }
 
 
@@ -68,37 +80,73 @@ def load_dataset(name: str, spec: FileDataset) -> list[Problem]:
     ------
     InputError
         When there is nothing to read, a record lacks its problem or reference answer, or a
-        problem is there twice.
+        problem is there twice and that was not allowed.
     """
-    records = _hub_records(spec) if spec.source == "hub" else _file_records(Path(spec.path))
     problems: list[Problem] = []
     places: dict[str, str] = {}
-    for place, record in islice(records, spec.limit):
+    several_solutions = spec.layout == "processbench"
+    for place, record in read_records(spec):
         problem = _to_problem(f"{name}-{len(problems)}", name, record, spec.layout, place)
         first = places.setdefault(problem.fingerprint, place)
-        if first != place:
-            raise InputError(f"{place}: the same problem as {first}; remove one of the two")
+        if first != place and several_solutions:
+            continue
+        if first != place and spec.repeated == "refuse":
+            raise InputError(f"{place}: the same problem as {first}; remove one of the two, or say repeated: drop")
         problems.append(problem)
     if not problems:
         raise InputError(f"{spec.path}: holds no problems; check datasets.{name}.path in the config")
     return problems
 
 
+def read_records(spec: FileDataset) -> Iterator[tuple[str, Record]]:
+    """Yield (place, record) of what a dataset asks for: its part of the source, up to its limit."""
+    records = _hub_records(spec) if spec.source == "hub" else _file_records(Path(spec.path))
+    wanted = ((place, record) for place, record in records if spec.part in (None, _aime_part(spec, record, place)))
+    return islice(wanted, spec.limit)
+
+
+def source_digest(spec: FileDataset) -> str:
+    """Return the sha256 of a file, or of the records of a hub dataset as JSON lines."""
+    if spec.source == "jsonl":
+        return hashlib.sha256(Path(spec.path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for _, record in _hub_records(spec):
+        digest.update(json.dumps(record, sort_keys=True, default=str).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _aime_part(spec: FileDataset, record: Record, place: str) -> str | None:
+    """Tell in which half of AIME a problem is: the rule of the paper's released code.
+
+    Before 2000 there was one paper a year: 1983 and every other year after it test, the years between train. Since
+    2000 there are two: paper I trains, paper II tests. That makes 451 and 482 problems up to 2024.
+    """
+    if spec.part is None:
+        return None
+    match = _AIME_ID.fullmatch(_field(record, "ID"))
+    if match is None or (int(match[1]) >= 2000) != (match[2] is not None):
+        raise InputError(f"{place}: 'ID' is {record.get('ID')!r}, expected one like 1983-1 or 2000-II-1; mend it")
+    if match[2] is None:
+        return "train" if (int(match[1]) - 1983) % 2 else "test"
+    return "train" if match[2] == "I" else "test"
+
+
 def _to_problem(id: str, dataset: str, record: Record, layout_name: str, place: str) -> Problem:
     layout = LAYOUTS[layout_name]
-    text, answer = _field(record, layout.text), layout.answer(record)
+    text, answer = _field(record, *layout.text), layout.answer(record) if layout.answer else ""
     mend = f"mend or remove it, or check that {layout_name!r} is the layout of this dataset"
     if not text:
-        raise InputError(f"{place}: no problem in {layout.text!r}; {mend}")
-    if not answer:
+        raise InputError(f"{place}: no problem in {' or '.join(map(repr, layout.text))}; {mend}")
+    if not answer and layout.answer:
         raise InputError(f"{place}: no reference answer; expected it {layout.expected}; {mend}")
     return Problem(id, dataset, text, answer, fingerprint(text))
 
 
-def _field(record: Record, name: str) -> str:
-    """Return a field's text without white space around it; whole numbers count as text, all else is ""."""
-    value = record.get(name)
-    return str(value).strip() if isinstance(value, str) or type(value) is int else ""
+def _field(record: Record, *names: str) -> str:
+    """Return the first field that has text, without white space around it; whole numbers count as text."""
+    values = (record.get(name) for name in names)
+    texts = (str(value).strip() for value in values if isinstance(value, str) or type(value) is int)
+    return next((text for text in texts if text), "")
 
 
 def _file_records(path: Path) -> Iterator[tuple[str, Record]]:

@@ -6,12 +6,19 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from trim.config import LanguageModel, PretrainedModel, Sampling
+from trim.config_serving import ApiModel, Role, ServedModel, ServedPRM
+from trim.errors import ConfigError
 from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
+from trim.models.protocols import StepModel, StepScorer
 from trim.rollout.engine import ModelPair
 from trim.rollout.store import StepStore, StoredStepModel, StoredStepScorer
+
+if TYPE_CHECKING:
+    from trim.models.served.client import HttpClient
+    from trim.models.served.servers import Servers
 
 
 class LazyBackend:
@@ -44,6 +51,8 @@ def open_pair(
     store: StepStore,
     batch_size: int,
     device: str = "cpu",
+    prm: ServedPRM | None = None,
+    servers: Servers | None = None,
 ) -> ModelPair:
     """Open weak model, strong model and PRM, each behind the store.
 
@@ -51,10 +60,16 @@ def open_pair(
     ----------
     folders
         Folders of `weak`, `strong` and `prm`, where this pipeline trained them.
+    prm
+        The PRM, where it is a served one.
+    servers
+        Starts or finds the servers of those models that are served.
     """
     loop = BatchLoop()
 
-    def language_model(role: str, spec: LanguageModel) -> StoredStepModel:
+    def language_model(role: Literal["weak", "strong"], spec: LanguageModel) -> StoredStepModel:
+        if isinstance(spec, ServedModel | ApiModel):
+            return StoredStepModel(open_remote(role, spec, sampling, store, servers), store)
         name, revision = (spec.name, spec.revision) if isinstance(spec, PretrainedModel) else (str(folders[role]), None)
         identity = identify(name, revision, batch_size, device, sampling=sampling.model_dump(mode="json"))
 
@@ -69,14 +84,24 @@ def open_pair(
     return ModelPair(
         language_model("weak", weak),
         language_model("strong", strong),
-        open_scorer(folders["prm"], store, batch_size, loop, device) if "prm" in folders else None,
+        open_scorer(prm or folders["prm"], store, batch_size, loop, device, servers)
+        if prm or "prm" in folders
+        else None,
     )
 
 
 def open_scorer(
-    folder: Path, store: StepStore, batch_size: int, loop: BatchLoop, device: str = "cpu"
+    prm: Path | ServedPRM,
+    store: StepStore,
+    batch_size: int,
+    loop: BatchLoop,
+    device: str = "cpu",
+    servers: Servers | None = None,
 ) -> StoredStepScorer:
-    """Open a PRM behind the store."""
+    """Open a PRM behind the store: a folder that this pipeline trained, or a served one."""
+    if isinstance(prm, ServedPRM):
+        return StoredStepScorer(open_served_scorer(prm, store, servers), store)
+    folder = prm
 
     def build() -> BatchBackend:
         from trim.models.prm import load_judge
@@ -87,8 +112,53 @@ def open_scorer(
     return StoredStepScorer(BatchedStepScorer(LazyBackend(build, batch_size), identity, loop), store)
 
 
+def open_remote(
+    role: Literal["weak", "strong"],
+    spec: ServedModel | ApiModel,
+    sampling: Sampling,
+    store: StepStore,
+    servers: Servers | None,
+) -> StepModel:
+    """Open a language model behind HTTP; nothing is asked or started before a step is missing."""
+    from trim.models.served.api import ApiStepModel
+    from trim.models.served.models import ServedStepModel
+    from trim.models.served.spending import Ledger
+
+    identity = identify_remote(spec, sampling=sampling.model_dump(mode="json"))
+    connect = _connector(role, spec, store, servers)
+    if isinstance(spec, ServedModel):
+        return ServedStepModel(spec, identity, sampling, connect)
+    endpoint = servers.endpoint(role) if servers else None
+    if endpoint is None or endpoint.price is None:
+        raise ConfigError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and price")
+    paid = store.root / "spending" / hashlib.sha256(spec.name.encode()).hexdigest()[:16]
+    return ApiStepModel(spec, identity, sampling, connect, Ledger(paid, endpoint.price))
+
+
+def open_served_scorer(spec: ServedPRM, store: StepStore, servers: Servers | None) -> StepScorer:
+    """Open a PRM on a pooling server; nothing is asked or started before a score is missing."""
+    from trim.models.served.golden import golden_solutions
+    from trim.models.served.models import ServedStepScorer
+
+    connect = _connector("prm", spec, store, servers)
+    return ServedStepScorer(spec, identify_remote(spec, role="prm"), connect, lambda: golden_solutions(spec))
+
+
+def _connector(
+    role: Role, spec: ServedModel | ServedPRM | ApiModel, store: StepStore, servers: Servers | None
+) -> Callable[[], HttpClient]:
+    """Announce a model to the servers, and return what connects to its own."""
+    if servers is None:
+        raise ConfigError(f"the {role} model is behind a server, but this job was opened without servers")
+    if not isinstance(spec, ApiModel):
+        servers.serve(role, spec)
+    store.origin = servers.versions
+    return lambda: servers.client(role)
+
+
 # Raised when a change in this library changes the steps or scores that a model gives.
 BACKEND_VERSION = 1
+REMOTE_VERSION = 1
 FINGERPRINTED = ("*.safetensors", "*.bin", "*.model", "*.json", "*.jinja")
 
 
@@ -96,6 +166,13 @@ def identify(name: str, revision: str | None, batch_size: int, device: str, **mo
     """Say all that a stored step or score depends on, but the prefix and the replicate."""
     facts = {"model": fingerprint_model(name, revision), "rows": batch_size, "device": device}
     return json.dumps({**facts, "backend": f"transformers/{BACKEND_VERSION}", **more}, sort_keys=True)
+
+
+def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> str:
+    """Say all that a step or score from behind HTTP depends on; versions of servers are noted beside what is stored."""
+    facts = spec.model_dump(mode="json", exclude={"kind", "name", "revision", "golden"})
+    model = spec.name if isinstance(spec, ApiModel) else fingerprint_model(spec.name, spec.revision)
+    return json.dumps({**facts, "model": model, "backend": f"{spec.kind}/{REMOTE_VERSION}", **more}, sort_keys=True)
 
 
 def fingerprint_model(name: str, revision: str | None) -> str:

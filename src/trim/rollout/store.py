@@ -15,7 +15,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,10 +80,13 @@ class Shelf(Generic[Entry]):
         Where the segments are.
     codec
         Kind of the entries.
+    origin
+        Noted in every segment: what wrote it, beside what its identity says.
     """
 
-    def __init__(self, folder: Path, codec: Codec[Entry]) -> None:
+    def __init__(self, folder: Path, codec: Codec[Entry], origin: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._origin = origin if origin is not None else {}
         self.counts = ShelfCounts()
         self._codec: Codec[Entry] = codec
         self._entries: dict[bytes, Entry | tuple[Any, ...]] = {}
@@ -129,7 +132,7 @@ class Shelf(Generic[Entry]):
                 pa.array(column, kind.type)
                 for column, kind in zip(zip(*rows, strict=True), self._codec.schema, strict=True)
             ],
-            schema=self._codec.schema,
+            schema=self._codec.schema.with_metadata({"trim": json.dumps(dict(self._origin))}),
         )
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{self._writer}-{self._segments_written:05d}"
         aside = self.folder / f"{name}.tmp"
@@ -168,12 +171,15 @@ class StepStore:
         Names the part of the data, so that a job reads only what it may need.
     offline
         Whether a missing entry is an error.
+    origin
+        Versions of the servers that write, as far as they are known; noted in the segments.
     """
 
     root: Path
     part: str
     offline: bool = False
     shelves: dict[str, Shelf[Any]] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
 
     def shelf(self, identity: str, codec: Codec[Entry]) -> Shelf[Entry]:
         """Open the shelf of a model; its folder says in identity.json which model that is."""
@@ -187,7 +193,7 @@ class StepStore:
                     aside = described.with_suffix(f".{secrets.token_hex(4)}.tmp")
                     aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
                     aside.replace(described)
-            self.shelves[identity] = Shelf(folder, codec)
+            self.shelves[identity] = Shelf(folder, codec, self.origin)
         return self.shelves[identity]
 
     def flush(self) -> None:

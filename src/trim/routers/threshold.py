@@ -48,7 +48,7 @@ class PerToken:
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Compare the doubt that a token would settle."""
         assert score is not None
-        return Action.REGENERATE if (1 - score) / draft.tokens > self.threshold else Action.KEEP
+        return Action.REGENERATE if (1 - score) / max(draft.tokens, 1) > self.threshold else Action.KEEP
 
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
         """Compare n drafts."""

@@ -1,0 +1,96 @@
+"""The part of the config that says which models are served, and how servers are reached.
+
+What decides a step or a score stands in the model's own section; how its server is started
+or reached stands in `serving`, which changes no result and starts no rule again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from trim.config_base import Count, Section, Share
+
+Role = Literal["weak", "strong", "prm"]
+
+
+class ServedModel(Section):
+    """A language model on a vLLM server, which the pipeline starts unless `serving.endpoints` names one."""
+
+    kind: Literal["served"] = "served"
+    name: str = Field(description="folder or hub name; also the name that the server knows the model by")
+    revision: str | None = Field(None, description="hub revision to pin")
+    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    thinking: bool = Field(False, description="`enable_thinking` of the chat template (Qwen3)")
+    max_model_len: Count = Field(4096, description="tokens of prompt and step together; no room left ends a solution")
+
+
+class ApiModel(Section):
+    """A language model behind an OpenAI-compatible chat API that can continue an assistant message."""
+
+    kind: Literal["api"] = "api"
+    name: str = Field(description="the model's name at the API")
+    system: str | None = Field(None, description="system message")
+    prefill: Literal["continue_final_message", "prefix", "assistant_last"] = Field(
+        description="how the API is asked to continue the assistant's message: by the flag of vLLM and SGLang, "
+        "by `prefix: true` (DeepSeek, Mistral), or by that message standing last"
+    )
+    extra: dict[str, Any] = Field(default_factory=dict, description="more keys of the request, such as top_k")
+
+
+class ServedPRM(Section):
+    """A PRM in the layout of Qwen2ForProcessRewardModel, on a vLLM pooling server."""
+
+    kind: Literal["served"] = "served"
+    name: str = Field(description="folder or hub name; also the name that the server knows the model by")
+    revision: str | None = Field(None, description="hub revision to pin")
+    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    step_tag: str = Field("<extra_0>", description="token at which a step is judged, inserted behind each step")
+    keeps_separator: bool = Field(
+        False, description="whether the blank line stands before the step tag (PRMs trained here), or is left out"
+    )
+    max_model_len: Count = Field(4096, description="tokens it reads; the oldest steps are left out where more came")
+    golden: str | None = Field(
+        None, description="file of golden scores (`trim golden`); without one they are computed at start-up, on the CPU"
+    )
+
+
+class Price(Section):
+    """What an API costs, from its price list, and how much may be spent on an experiment."""
+
+    input_per_million: float = Field(ge=0, description="price of a million prompt tokens")
+    output_per_million: float = Field(ge=0, description="price of a million decoded tokens")
+    currency: str = Field("USD", description="currency of prices and limit")
+    max_cost: float = Field(gt=0, description="most to spend, over all jobs and reruns")
+    max_tokens: Count = Field(description="most tokens to pay for, prompt and decoded, over all jobs and reruns")
+
+
+class Endpoint(Section):
+    """A server that already runs."""
+
+    url: str = Field(pattern="^https?://", description="address, up to but without /v1")
+    key_env: str | None = Field(None, description="environment variable that holds the API key")
+    price: Price | None = Field(None, description="prices and spending limits; required for an API model")
+
+
+class ServerOptions(Section):
+    """How a server that the pipeline starts is placed on the GPUs of its job."""
+
+    memory_fraction: Share | None = Field(None, description="share of each GPU's memory (--gpu-memory-utilization)")
+    tensor_parallel: Count = Field(1, description="GPUs that share the model (--tensor-parallel-size)")
+    gpus: tuple[int, ...] = Field((), description="GPUs the server sees, by index; none named: all of the job")
+    arguments: tuple[str, ...] = Field((), description="more of the server's command line")
+
+
+class Serving(Section):
+    """How servers are started and reached; decides no result."""
+
+    command: tuple[str, ...] = Field(("vllm", "serve"), description="starts a server; the model's name follows")
+    environment: dict[str, str] = Field(default_factory=dict, description="added to the environment of servers")
+    servers: dict[Role, ServerOptions] = Field(default_factory=dict, description="how each server is placed")
+    endpoints: dict[Role, Endpoint] = Field(default_factory=dict, description="servers that already run")
+    start_timeout: float = Field(1200, gt=0, description="seconds a server may take to become ready")
+    request_timeout: float = Field(600, gt=0, description="seconds an answer may take")
+    retry_for: float = Field(300, ge=0, description="seconds a request is tried again for (429, 5xx, time-outs)")
+    concurrency: Count = Field(256, description="requests under way at one server")

@@ -1,0 +1,1 @@
+"""Models behind HTTP: vLLM servers and OpenAI-compatible APIs."""

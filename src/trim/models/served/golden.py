@@ -1,0 +1,105 @@
+"""Golden scores: what a PRM is known to say of a few fixed solutions, asked before it is believed.
+
+A pooling server can be wrong in silence: another step tag, another pooling, another model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from trim.config_base import Section, Share
+from trim.config_serving import ServedPRM
+from trim.errors import BackendError, InputError
+from trim.files import read_json, write_json
+from trim.models.protocols import Prefix
+
+TOLERANCE = 0.01
+# Words and signs that the tokenizers of the tiny models know too.
+_SOLUTIONS = (
+    ("work out 12 + 30 - 2", ("12 + 30 = 42\n\n", "42 - 2 = 40\n\n", "\\boxed{40}")),
+    ("work out 12 + 30 - 2", ("12 + 30 = 43\n\n", "43 - 2 = 41\n\n", "\\boxed{41}")),
+    ("take 5 times 7, then add 1", ("5 times 7 = 35\n\n", "35 + 1 = 37\n\n", "so the answer is 37\n\n", "\\boxed{37}")),
+)
+
+
+class GoldenSolution(Section):
+    """A solution and the score of each of its steps."""
+
+    problem: str
+    steps: tuple[str, ...]
+    scores: tuple[Share, ...]
+
+
+async def check_scores(
+    score_steps: Callable[[Prefix], Awaitable[tuple[list[float], int]]], golden: Sequence[GoldenSolution], name: str
+) -> None:
+    """Compare a server's scores with the golden ones.
+
+    Parameters
+    ----------
+    score_steps
+        Asks the server for the score of every step of a prefix.
+
+    Raises
+    ------
+    BackendError
+        A score is further off than `TOLERANCE`.
+    """
+    for solution in golden:
+        scores, _ = await score_steps(Prefix.of(solution.problem, *solution.steps))
+        for position, (score, known) in enumerate(zip(scores, solution.scores, strict=True)):
+            if abs(score - known) > TOLERANCE:
+                raise BackendError(
+                    f"PRM {name}: the server gives step {position + 1} of the golden solution to {solution.problem!r} "
+                    f"a score of {score:.4f}, but it is {known:.4f}; is it this model, with this step_tag, system "
+                    "message and keeps_separator?"
+                )
+
+
+def golden_solutions(spec: ServedPRM) -> list[GoldenSolution]:
+    """Return the golden scores of a PRM: from its file, or computed by the transformers backend on the CPU.
+
+    Raises
+    ------
+    InputError
+        The file is missing or malformed.
+    """
+    if spec.golden is None:
+        return compute_golden(spec)
+    try:
+        return TypeAdapter(list[GoldenSolution]).validate_python(read_json(spec.golden)["solutions"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        what = error.strerror if isinstance(error, OSError) else "no golden scores"
+        raise InputError(f"{spec.golden}: {what}; write it by `trim golden`") from None
+
+
+def compute_golden(spec: ServedPRM) -> list[GoldenSolution]:
+    """Score the fixed solutions with the transformers backend."""
+    from trim.models.prm import load_classifier
+
+    judge = load_classifier(
+        spec.name,
+        revision=spec.revision,
+        step_tag=spec.step_tag,
+        batch_size=4,
+        system=spec.system,
+        keeps_separator=spec.keeps_separator,
+    )
+    return [
+        GoldenSolution(
+            problem=problem,
+            steps=steps,
+            scores=tuple(judge.run([Prefix.of(problem, *steps[: i + 1])])[0].value for i in range(len(steps))),
+        )
+        for problem, steps in _SOLUTIONS
+    ]
+
+
+def write_golden(spec: ServedPRM, path: Path) -> None:
+    """Compute the golden scores of a PRM and store them."""
+    solutions: list[dict[str, Any]] = [solution.model_dump(mode="json") for solution in compute_golden(spec)]
+    write_json({"model": spec.name, "revision": spec.revision, "solutions": solutions}, path)

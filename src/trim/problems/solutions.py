@@ -1,0 +1,68 @@
+"""Solutions whose steps people have labelled: ProcessBench."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trim.config import FileDataset
+from trim.errors import InputError
+from trim.problems.adapters import Record, read_records
+from trim.problems.problem import fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A solution with the place of its first error.
+
+    Attributes
+    ----------
+    problem
+        Fingerprint of the problem.
+    author
+        The model that wrote it.
+    steps
+        Texts of the steps, without separators.
+    first_error
+        Index of the first wrong step; None where all are right.
+    correct
+        Whether the final answer is right.
+    """
+
+    problem: str
+    author: str
+    steps: tuple[str, ...]
+    first_error: int | None
+    correct: bool
+
+
+def load_solutions(spec: FileDataset) -> list[Solution]:
+    """Read the solutions of a dataset in the layout of ProcessBench.
+
+    Raises
+    ------
+    InputError
+        When a record lacks its steps or its labels.
+    """
+    return [_to_solution(record, place) for place, record in read_records(spec)]
+
+
+def _to_solution(record: Record, place: str) -> Solution:
+    steps, label, correct = (record.get(name) for name in ("steps", "label", "final_answer_correct"))
+    texts: list[Any] = steps if isinstance(steps, list) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{place}: no solution; expected a list of strings in 'steps'; mend or remove it")
+    if type(label) is not int or not -1 <= label < len(texts):
+        raise InputError(
+            f"{place}: 'label' is {label!r}, expected the index of the first wrong one of {len(texts)} steps, or -1 "
+            "where all are right; mend or remove it"
+        )
+    if not isinstance(correct, bool):
+        raise InputError(f"{place}: 'final_answer_correct' is {correct!r}, expected true or false; mend or remove it")
+    return Solution(
+        fingerprint(str(record.get("problem", "")).strip()),
+        str(record.get("generator") or "unknown"),
+        tuple(texts),
+        None if label == -1 else label,
+        correct,
+    )

@@ -1,0 +1,48 @@
+"""GPUs and memory of jobs, from where the config says the models run."""
+
+from typing import Any
+
+import pytest
+from overlays import completed
+
+from trim.config import Experiment, parse_config
+from trim.config_serving import Role
+from trim.resources import JOB_MB, LOADED_MB, SERVER_MB, job_gpus, job_memory_mb
+
+ALL: tuple[Role, ...] = ("weak", "strong", "prm")
+
+
+def served(**serving: Any) -> Experiment:
+    return parse_config(completed("qwen_math.yaml") | {"serving": serving})
+
+
+def test_the_embedded_experiment_needs_no_gpu_unless_told() -> None:
+    assert job_gpus(Experiment(), ALL) == 0
+    assert job_memory_mb(Experiment(), ALL) == JOB_MB
+    assert job_gpus(parse_config({"pair": {"device": "cuda"}}), ALL) == 1
+
+
+def test_servers_share_the_gpus_they_are_placed_on() -> None:
+    assert job_gpus(served(), ALL) == 1
+    assert job_gpus(served(servers={"strong": {"tensor_parallel": 2}}), ALL) == 2
+    assert job_gpus(served(servers={"weak": {"gpus": [0]}, "prm": {"gpus": [1]}, "strong": {"gpus": [2, 3]}}), ALL) == 4
+    assert job_gpus(served(servers={"strong": {"tensor_parallel": 2}}), ["prm"]) == 1
+    assert job_memory_mb(served(), ["weak", "prm"]) == JOB_MB + 2 * SERVER_MB
+
+
+def test_what_runs_elsewhere_takes_nothing() -> None:
+    elsewhere = {role: {"url": "http://localhost:1"} for role in ALL}
+    assert job_gpus(served(endpoints=elsewhere), ALL) == 0
+    assert job_memory_mb(served(endpoints=elsewhere), ALL) == JOB_MB
+    api = parse_config(completed("api_math.yaml"))
+    assert (job_gpus(api, ["strong"]), job_gpus(api, ALL)) == (0, 1)
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1)])
+def test_pretrained_models_are_loaded_in_the_job(device: str, gpus: int) -> None:
+    model = {"kind": "pretrained", "name": "a/model"}
+    pair = {"weak": model, "strong": model, "device": device}
+    prms = {"verifier": {"kind": "served", "name": "a/prm"}}
+    experiment = parse_config({"pair": pair, "prms": prms, "reported_prms": []})
+    assert job_gpus(experiment, ["weak", "strong"]) == gpus
+    assert job_memory_mb(experiment, ["weak", "strong"]) == JOB_MB + 2 * LOADED_MB

@@ -1,0 +1,179 @@
+"""A strong model behind a chat API: it must continue a message, and it is asked no more than may be paid."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_server import FakeServer
+
+from trim.config import Sampling
+from trim.config_serving import ApiModel, Endpoint, Price, ServedModel, Serving
+from trim.errors import BackendError, ConfigError
+from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
+from trim.models.served.api import UNKNOWN_TOKEN, parse_chat
+from trim.models.served.servers import Servers
+from trim.models.served.spending import Ledger, SpendingLimit
+from trim.rollout.pair import open_pair
+from trim.rollout.store import StepStore
+
+PRICE = Price(input_per_million=1.0, output_per_million=10.0, max_cost=1.0, max_tokens=100_000)
+SAMPLING = Sampling(max_step_tokens=16)
+DEEP = Prefix.of("problem", "one\n\n", "two\n\n")
+Chat = dict[str, Any]
+
+
+def chat(text: str, reason: str = "stop", tokens: int = 5, **choice: Any) -> Chat:
+    message = {"role": "assistant", "content": text}
+    usage = {"prompt_tokens": 20, "completion_tokens": tokens}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": reason, **choice}], "usage": usage}
+
+
+def continues(body: Chat) -> Chat:
+    """Go on where the assistant's message ends, and say nothing of what stopped it."""
+    last = body["messages"][-1]
+    return chat("4" if last["content"].endswith("3\n\n") else f"after {last['content'].strip()[-3:]}")
+
+
+def ask(
+    answer: Callable[[Chat], Chat],
+    store: StepStore,
+    prefixes: list[Prefix],
+    price: Price = PRICE,
+    **spec: Any,
+) -> tuple[list[Step], list[Chat]]:
+    model = ApiModel(**{"name": "big", "prefill": "prefix", **spec})
+    weak = ServedModel(name="unused")
+    with FakeServer("big", {"/v1/chat/completions": answer}) as server:
+        endpoint = Endpoint(url=server.url, price=price)
+        with closing(Servers(Serving(endpoints={"strong": endpoint}, retry_for=0.1), store.root)) as servers:
+            pair = open_pair(weak, model, {}, SAMPLING, store, 1, servers=servers)
+            try:
+                return [asyncio.run(pair.strong.step(prefix, 0)) for prefix in prefixes], server.requests
+            finally:
+                store.flush()
+
+
+def test_a_step_continues_the_assistants_message(tmp_path: Path) -> None:
+    steps, (probe, first, deep) = ask(
+        continues, StepStore(tmp_path, "p"), [Prefix.of("problem"), DEEP], system="Box it."
+    )
+    assert steps[0] == Step("after lem\n\n", (UNKNOWN_TOKEN,) * 5, 20, FinishReason.SEPARATOR)
+    assert steps[1].text == "after two\n\n"
+    assert probe["messages"][-1]["content"] == "1\n\n2\n\n3\n\n"
+    assert first["messages"] == [{"role": "system", "content": "Box it."}, {"role": "user", "content": "problem"}]
+    assert deep["messages"][-1] == {"role": "assistant", "content": "one\n\ntwo\n\n", "prefix": True}
+    assert deep["stop"] == [SEPARATOR]
+    assert deep["max_tokens"] == 16
+    assert 0 <= deep["seed"] < 2**31
+
+
+@pytest.mark.parametrize(
+    ("prefill", "keys"),
+    [
+        ("continue_final_message", {"continue_final_message": True, "add_generation_prompt": False}),
+        ("assistant_last", {}),
+    ],
+)
+def test_how_an_api_is_asked_to_continue(tmp_path: Path, prefill: str, keys: dict[str, Any]) -> None:
+    _, (_, first, deep) = ask(
+        continues, StepStore(tmp_path, "p"), [Prefix.of("problem"), DEEP], prefill=prefill, extra={"top_k": 20}
+    )
+    assert deep["messages"][-1] == {"role": "assistant", "content": "one\n\ntwo\n\n"}
+    assert {key: deep.get(key) for key in keys} == keys
+    assert not any(key in first for key in keys)
+    assert deep["top_k"] == 20
+
+
+@pytest.mark.parametrize("text", ["1", "", "Sure! 4", "The next number is 4."])
+def test_an_api_that_does_not_continue_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(
+        BackendError, match="the strong server .* big does not continue an assistant message with prefill"
+    ):
+        ask(lambda body: chat(text), StepStore(tmp_path, "p"), [DEEP])
+
+
+def test_how_a_chat_answer_ended() -> None:
+    assert parse_chat(chat("a", stop_reason=SEPARATOR)).finish is FinishReason.SEPARATOR
+    assert parse_chat(chat("a", stop_reason=None)).finish is FinishReason.END_OF_SEQUENCE
+    assert parse_chat(chat("a")) == Step("a\n\n", (UNKNOWN_TOKEN,) * 5, 20, FinishReason.SEPARATOR)
+    assert parse_chat(chat("", tokens=1)) == Step("", (UNKNOWN_TOKEN,), 20, FinishReason.END_OF_SEQUENCE)
+    assert parse_chat(chat("a", "length")).finish is FinishReason.LENGTH
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, {}, {"choices": []}, chat("a", "content_filter"), chat("a", tokens=0), {**chat("a"), "usage": None}],
+)
+def test_an_unsound_chat_answer_is_no_step(answer: Any) -> None:
+    with pytest.raises(BackendError, match="^a chat answer"):
+        parse_chat(answer)
+
+
+def test_what_was_paid_is_counted_over_jobs(tmp_path: Path) -> None:
+    prefixes = [Prefix.of(f"problem {i}") for i in range(3)]
+    ask(continues, StepStore(tmp_path, "p"), prefixes[:2])
+    ask(continues, StepStore(tmp_path, "p"), prefixes)  # two steps are in the store
+    lines = [line for path in (tmp_path / "spending").rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [json.loads(line) for line in lines] == [[20, 5]] * 5  # three steps, and a look at the API by each job
+
+
+@pytest.mark.parametrize("limit", [{"max_tokens": 260}, {"max_cost": 0.00075}])
+def test_no_request_goes_over_the_limit(tmp_path: Path, limit: dict[str, Any]) -> None:
+    price = PRICE.model_copy(update=limit)
+    prefixes = [Prefix.of(f"problem {i}") for i in range(30)]
+    asked: list[Chat] = []
+
+    def answer(body: Chat) -> Chat:
+        asked.append(body)
+        return continues(body)
+
+    store = StepStore(tmp_path, "p")
+    with pytest.raises(
+        SpendingLimit, match=r"spending limit: \d+ tokens for 0.00\d+ USD are paid .*; raise max_cost or"
+    ):
+        ask(answer, StepStore(tmp_path, "p"), prefixes, price)
+    tokens = 25 * len(asked)
+    assert tokens <= price.max_tokens
+    assert len(asked) * (20 * 1.0 + 5 * 10.0) / 1e6 <= price.max_cost
+    assert len(asked) > 4
+    before = len(asked)
+    with pytest.raises(SpendingLimit):  # a rerun does not begin to count anew
+        ask(answer, StepStore(tmp_path, "p"), prefixes, price)
+    assert len(asked) <= before + 1
+    steps, _ = ask(answer, StepStore(tmp_path, "p"), prefixes)  # with a higher limit it finishes
+    assert len(steps) == 30
+
+
+def test_requests_under_way_count(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, Price(input_per_million=0, output_per_million=0, max_cost=1.0, max_tokens=100))
+    with ledger.request(40, 10) as paid:
+        with pytest.raises(SpendingLimit), ledger.request(41, 10):
+            pass
+        with ledger.request(40, 10):
+            pass
+        paid(1, 1)
+    with ledger.request(88, 10), pytest.raises(SpendingLimit), ledger.request(1, 1):
+        pass
+
+
+def test_half_a_line_of_a_killed_job_is_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "killed.jsonl").write_text("[30, 10]\n[50, ")
+    ledger = Ledger(tmp_path, Price(input_per_million=0, output_per_million=0, max_cost=1.0, max_tokens=100))
+    with ledger.request(50, 10):
+        pass
+    with pytest.raises(SpendingLimit, match="spending limit: 40 tokens"), ledger.request(51, 10):
+        pass
+
+
+def test_a_price_is_required(tmp_path: Path) -> None:
+    endpoints = {"strong": Endpoint(url="http://127.0.0.1:9")}
+    model = ApiModel(name="big", prefill="prefix")
+    with closing(Servers(Serving(endpoints=endpoints), tmp_path)) as servers:
+        with pytest.raises(ConfigError, match="serving.endpoints.strong must name its url and price"):
+            open_pair(ServedModel(name="m"), model, {}, SAMPLING, StepStore(tmp_path, "p"), 1, servers=servers)
+    with pytest.raises(ConfigError, match="opened without servers"):
+        open_pair(ServedModel(name="m"), model, {}, SAMPLING, StepStore(tmp_path, "p"), 1)

@@ -1,0 +1,96 @@
+"""A served PRM is believed only where it gives the scores that it is known to give."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from trim.cli import app
+from trim.config_serving import ServedPRM
+from trim.errors import BackendError, InputError
+from trim.models.prm import SHARD_INDEX, load_classifier
+from trim.models.protocols import Prefix
+from trim.models.served.golden import check_scores, golden_solutions, write_golden
+from trim.models.tiny import STEP_TAG
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def spec(classifier_folder: Path) -> ServedPRM:
+    return ServedPRM(name=str(classifier_folder), step_tag=STEP_TAG, keeps_separator=True)
+
+
+def test_golden_scores_are_those_of_the_transformers_backend(spec: ServedPRM, tmp_path: Path) -> None:
+    computed = golden_solutions(spec)
+    write_golden(spec, tmp_path / "golden.json")
+    assert golden_solutions(spec.model_copy(update={"golden": str(tmp_path / "golden.json")})) == computed
+    judge = load_classifier(spec.name, batch_size=4)
+    scores = [score for solution in computed for score in solution.scores]
+    for solution in computed:
+        prefix = Prefix.of(solution.problem, *solution.steps)
+        assert judge.run([prefix])[0].value == pytest.approx(solution.scores[-1], abs=1e-6)
+    assert len(scores) == 10
+    assert max(scores) - min(scores) > 0.02  # or every PRM would pass
+
+
+@pytest.mark.parametrize(("off", "refused"), [(0.009, False), (0.011, True)])
+def test_a_score_that_is_off_is_refused(spec: ServedPRM, off: float, refused: bool) -> None:
+    golden = golden_solutions(spec)
+    known = {solution.steps: list(solution.scores) for solution in golden}
+
+    async def score_steps(prefix: Prefix) -> tuple[list[float], int]:
+        scores = known[prefix.steps]
+        return [*scores[:-1], scores[-1] + off], 10
+
+    check = check_scores(score_steps, golden, "p")
+    if refused:
+        with pytest.raises(BackendError, match=r"PRM p: the server gives step 3 of the golden solution to 'work out"):
+            asyncio.run(check)
+    else:
+        asyncio.run(check)
+
+
+@pytest.mark.parametrize(
+    "content", [None, "{", "{}", '{"solutions": [{"problem": "p", "steps": ["a"], "scores": [2]}]}']
+)
+def test_a_file_without_golden_scores_is_named(spec: ServedPRM, tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "golden.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=r"golden.json: .*; write it by `trim golden`"):
+        golden_solutions(spec.model_copy(update={"golden": str(path)}))
+
+
+def test_a_checkpoint_in_shards_is_read(spec: ServedPRM, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "sharded"
+    shutil.copytree(spec.name, folder)
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = {key: "b.safetensors" if key == "score.2.bias" else "a.safetensors" for key in weights}
+    for file in sorted(set(names.values())):
+        save_file({key: weights[key] for key in weights if names[key] == file}, folder / file, {"format": "pt"})
+    (folder / SHARD_INDEX).write_text(json.dumps({"metadata": {"total_size": 0}, "weight_map": names}))
+    prefix = Prefix.of("work out 1 + 1", "1 + 1 = 2\n\n")
+    whole, sharded = (load_classifier(name, batch_size=1).run([prefix]) for name in (spec.name, folder))
+    assert whole == sharded
+
+
+def test_the_command_writes_a_file(spec: ServedPRM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    overlay, out = tmp_path / "overlay.yaml", tmp_path / "golden.json"
+    changes: dict[str, Any] = {"prms": {"judge": spec.model_dump(mode="json")}}
+    overlay.write_text(yaml.safe_dump(changes))
+    done = CliRunner().invoke(app, ["golden", str(overlay), str(out), "--prm", "judge"])
+    assert done.exit_code == 0, done.output
+    assert len(json.loads(out.read_text())["solutions"]) == 3
+    done = CliRunner().invoke(app, ["golden", str(overlay), str(out)])
+    assert done.exit_code == 1
+    assert "prms.verifier is no served PRM" in done.output
