@@ -102,7 +102,7 @@ class HttpClient:
         try:
             async with slots:
                 answer = await client.post(self.url + path, json=body)
-        except httpx.TransportError as error:  # no connection, connection lost, time-out
+        except httpx.RequestError as error:  # no connection, connection lost, time-out
             raise _Transient(f"{type(error).__name__} {error}".strip()) from None
         if answer.status_code in BUSY:
             raise _Transient(f"status {answer.status_code}: {_shown(answer)}", _retry_after(answer))
