@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import cache
 from typing import Any
 
 import httpx
@@ -138,8 +140,15 @@ class HttpClient:
             limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
             headers=self.headers,
             trust_env=self.trust_env,
+            verify=ssl_context(),
         ) as client:
             yield client, asyncio.Semaphore(self._concurrency)
+
+
+@cache
+def ssl_context() -> ssl.SSLContext:
+    """Return the certificates to trust; reading them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
