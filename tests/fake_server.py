@@ -133,6 +133,7 @@ class FakeServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, name: str, answers: dict[str, Answer], port: int = 0, max_model_len: int = 2048) -> None:
         super().__init__(("127.0.0.1", port), _Handler)

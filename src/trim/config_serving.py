@@ -52,7 +52,9 @@ class ServedPRM(Section):
     )
     max_model_len: Count = Field(4096, description="tokens it reads; the oldest steps are left out where more came")
     golden: str | None = Field(
-        None, description="file of golden scores (`trim golden`); without one they are computed at start-up, on the CPU"
+        None,
+        description="file of golden scores (`trim golden`); without one the first job computes them on the CPU, in "
+        "single precision (30 GB for a 7B PRM), and keeps them in the step store",
     )
 
 

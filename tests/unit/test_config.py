@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from trim.cli import app
 from trim.config import ArithmeticFamily, Experiment, PretrainedModel, Sampling, config_hash, parse_config
 from trim.config_files import GENERATED, render_config, stale_files, write_files
-from trim.config_serving import ServedModel, ServedPRM
+from trim.config_serving import ApiModel, ServedModel, ServedPRM
 from trim.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -119,6 +119,10 @@ def test_there_are_overlays() -> None:
         ("pair: {prm: judge}", "PRM 'judge' is not under prms: verifier, .*"),
         ("reported_prms: [judge]", "PRM 'judge' is not under prms"),
         ("pair: {strong: {kind: rented}}", "pair.strong: .*'rented'"),
+        ("prms: {more: {kind: served, nam: a}}", "key 'prms.more.name' is missing; unknown key 'prms.more.nam'"),
+        ("serving: {endpoints: {weak: {url: localhost}}}", "serving.endpoints.weak.url: .*pattern"),
+        ("serving: {endpoints: {judge: {url: 'http://a'}}}", "serving.endpoints.judge.*: .*'weak'"),
+        ("serving: {concurrency: 0}", "serving.concurrency: .*greater than or equal to 1"),
         ("sampling: {top_p: 0}", "sampling.top_p: .*greater than 0"),
         ("max_steps: none", "max_steps: .*integer"),
         ("routers: {random_shares: [0.1, 2]}", "routers.random_shares.1: .*less than or equal to 1"),
@@ -262,3 +266,33 @@ def test_files_out_of_step_are_refused_until_written(checkout: Path) -> None:
     assert (code, "out of date: docs/configuration.md; run `trim config --write`" in output) == (1, True)
     assert trim_config("--write")[0] == 0
     assert stale_files(checkout) == []
+
+
+API = {"kind": "api", "name": "big", "prefill": "prefix"}
+ENDPOINT = {"url": "https://api.example", "key_env": "KEY"}
+PRICE = {"input_per_million": 3, "output_per_million": 15, "max_cost": 10, "max_tokens": 1_000_000}
+
+
+def test_an_api_model_needs_an_endpoint_with_a_price() -> None:
+    prms = {"verifier": {"kind": "likelihood", "backbone": "weak"}}
+    content = {"pair": {"strong": API}, "prms": prms, "reported_prms": []}
+    for endpoints in ({}, {"strong": ENDPOINT}):
+        with pytest.raises(
+            ConfigError, match="^config: pair.strong is an API model: serving.endpoints.strong must name"
+        ):
+            parse_config({**content, "serving": {"endpoints": endpoints}})
+    experiment = parse_config({**content, "serving": {"endpoints": {"strong": {**ENDPOINT, "price": PRICE}}}})
+    assert experiment.pair.strong.kind == "api"
+    with pytest.raises(ConfigError, match="PRM 'verifier' starts from pair.weak, which is not trained"):
+        parse_config({"pair": {"weak": {"kind": "served", "name": "m"}}})
+
+
+def test_serving_is_no_part_of_what_decides_a_result() -> None:
+    from trim.rollout.pair import identify_remote
+
+    sections = (ServedModel(name="a/b"), ServedPRM(name="a/b"), ApiModel(name="b", prefill="prefix"))
+    identities = [identify_remote(section) for section in sections]
+    assert len(set(identities)) == 3
+    assert not any(key in identity for identity in identities for key in ("url", "price", "gpu", "concurrency"))
+    assert identify_remote(ServedModel(name="a/b", thinking=True)) != identities[0]
+    assert identify_remote(ServedPRM(name="a/b", golden="file.json")) == identities[1]

@@ -44,6 +44,7 @@ def test_a_threshold_regenerates_below_it() -> None:
 
 def test_per_token_weighs_doubt_with_length() -> None:
     router = PerToken(0.04)  # of ten tokens: doubt above 0.4
+    assert PerToken(0.5).decide(history(), draft("", 0), 0.4) is Action.REGENERATE  # an empty draft divides nothing
     assert [regenerates(router, score) for score in (0.5, 0.59, 0.61, 1.0)] == [True, True, False, False]
     assert regenerates(router, 0.8, draft(tokens=4))
     assert not regenerates(router, 0.2, draft(tokens=20))

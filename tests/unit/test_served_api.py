@@ -131,7 +131,6 @@ def test_no_request_goes_over_the_limit(tmp_path: Path, limit: dict[str, Any]) -
         asked.append(body)
         return continues(body)
 
-    store = StepStore(tmp_path, "p")
     with pytest.raises(
         SpendingLimit, match=r"spending limit: \d+ tokens for 0.00\d+ USD are paid .*; raise max_cost or"
     ):

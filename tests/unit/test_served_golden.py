@@ -27,9 +27,13 @@ def spec(classifier_folder: Path) -> ServedPRM:
 
 
 def test_golden_scores_are_those_of_the_transformers_backend(spec: ServedPRM, tmp_path: Path) -> None:
-    computed = golden_solutions(spec)
+    computed = golden_solutions(spec, tmp_path / "cache.json")
     write_golden(spec, tmp_path / "golden.json")
-    assert golden_solutions(spec.model_copy(update={"golden": str(tmp_path / "golden.json")})) == computed
+    stored = spec.model_copy(update={"golden": str(tmp_path / "golden.json")})
+    assert golden_solutions(stored, tmp_path / "never.json") == computed
+    assert not (tmp_path / "never.json").exists()
+    elsewhere = spec.model_copy(update={"name": "gone"})  # what was computed is not computed again
+    assert golden_solutions(elsewhere, tmp_path / "cache.json") == computed
     judge = load_classifier(spec.name, batch_size=4)
     scores = [score for solution in computed for score in solution.scores]
     for solution in computed:
@@ -40,8 +44,8 @@ def test_golden_scores_are_those_of_the_transformers_backend(spec: ServedPRM, tm
 
 
 @pytest.mark.parametrize(("off", "refused"), [(0.009, False), (0.011, True)])
-def test_a_score_that_is_off_is_refused(spec: ServedPRM, off: float, refused: bool) -> None:
-    golden = golden_solutions(spec)
+def test_a_score_that_is_off_is_refused(spec: ServedPRM, off: float, refused: bool, tmp_path: Path) -> None:
+    golden = golden_solutions(spec, tmp_path / "golden.json")
     known = {solution.steps: list(solution.scores) for solution in golden}
 
     async def score_steps(prefix: Prefix) -> tuple[list[float], int]:
@@ -64,7 +68,7 @@ def test_a_file_without_golden_scores_is_named(spec: ServedPRM, tmp_path: Path, 
     if content is not None:
         path.write_text(content)
     with pytest.raises(InputError, match=r"golden.json: .*; write it by `trim golden`"):
-        golden_solutions(spec.model_copy(update={"golden": str(path)}))
+        golden_solutions(spec.model_copy(update={"golden": str(path)}), tmp_path / "never.json")
 
 
 def test_a_checkpoint_in_shards_is_read(spec: ServedPRM, tmp_path: Path) -> None:

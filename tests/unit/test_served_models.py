@@ -16,7 +16,6 @@ from trim.errors import BackendError, ConfigError
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
 from trim.models.served.models import is_degenerate, seed_of, write_step
 from trim.models.served.servers import Servers
-from trim.models.served.vllm import parse_completion, parse_pooling
 from trim.models.tiny import STEP_TAG
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
@@ -295,71 +294,3 @@ def test_a_step_that_says_nothing_is_written_on() -> None:
     assert [text for text in ("", "\n\n", "---", "_ _\n", "$$", "\\[", "x", "7", "é", "答") if is_degenerate(text)] == [
         "", "\n\n", "---", "_ _\n", "$$", "\\["
     ]  # fmt: skip
-
-
-SOUND: dict[str, Any] = {
-    "choices": [{"text": "a\n\n", "token_ids": [5, 6], "finish_reason": "stop", "stop_reason": "\n\n"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 2},
-}
-
-
-def changed(**choice: Any) -> dict[str, Any]:
-    return {**SOUND, "choices": [{**SOUND["choices"][0], **choice}]}
-
-
-def test_how_a_completion_ended() -> None:
-    assert parse_completion(SOUND, 3) == ("a\n\n", (5, 6), FinishReason.SEPARATOR)
-    assert parse_completion(changed(stop_reason=None), 3)[2] is FinishReason.END_OF_SEQUENCE
-    assert parse_completion(changed(stop_reason=151643), 3)[2] is FinishReason.END_OF_SEQUENCE
-    assert parse_completion(changed(finish_reason="length", stop_reason=None), 3)[2] is FinishReason.LENGTH
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        None,
-        [],
-        {"choices": []},
-        {**SOUND, "choices": SOUND["choices"] * 2},
-        {**SOUND, "usage": {"prompt_tokens": 2, "completion_tokens": 2}},  # the prompt was cut
-        {**SOUND, "usage": {"prompt_tokens": 3, "completion_tokens": 1}},
-        changed(token_ids=None),
-        changed(token_ids=["5", "6"]),
-        changed(text=None),
-        changed(text="a"),  # stopped at a blank line that is not there
-        changed(finish_reason="abort"),
-        changed(stop_reason="###"),
-    ],
-)
-def test_an_unsound_completion_is_no_step(answer: Any) -> None:
-    with pytest.raises(BackendError, match="^a completion"):
-        parse_completion(answer, 3)
-
-
-def pooled(*rows: Any, read: int = 9) -> dict[str, Any]:
-    return {"data": [{"data": list(rows)}], "usage": {"prompt_tokens": read}}
-
-
-def test_a_score_is_the_probability_of_the_second_class() -> None:
-    assert parse_pooling(pooled([0.25, 0.75], [0.9, 0.1]), 2, 9) == [0.75, 0.1]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        None,
-        {"data": []},
-        pooled(),
-        pooled([0.25, 0.75]),  # a step short
-        pooled([0.25, 0.75], [0.9, 0.1], [0.9, 0.1]),
-        pooled([0.25, 0.75], [0.9, 0.1], read=8),
-        pooled([0.25, 0.75], [-1.3, 2.3]),  # raw logits
-        pooled([0.25, 0.75], [0.5, 0.9]),
-        pooled([0.25, 0.75], [float("nan")] * 2),
-        pooled([0.25, 0.75], [0.5]),
-        pooled(0.25, 0.75),
-    ],
-)
-def test_an_unsound_pooling_answer_is_no_score(answer: Any) -> None:
-    with pytest.raises(BackendError, match="^a pooling answer"):
-        parse_pooling(answer, 2, 9)

@@ -141,7 +141,9 @@ def open_served_scorer(spec: ServedPRM, store: StepStore, servers: Servers | Non
     from trim.models.served.models import ServedStepScorer
 
     connect = _connector("prm", spec, store, servers)
-    return ServedStepScorer(spec, identify_remote(spec, role="prm"), connect, lambda: golden_solutions(spec))
+    identity = identify_remote(spec, role="prm")
+    computed = store.root / "golden" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
+    return ServedStepScorer(spec, identity, connect, lambda: golden_solutions(spec, computed))
 
 
 def _connector(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import cache
 from typing import Any
 
 import httpx
@@ -102,7 +104,7 @@ class HttpClient:
         try:
             async with slots:
                 answer = await client.post(self.url + path, json=body)
-        except httpx.TransportError as error:  # no connection, connection lost, time-out
+        except httpx.RequestError as error:  # no connection, connection lost, time-out
             raise _Transient(f"{type(error).__name__} {error}".strip()) from None
         if answer.status_code in BUSY:
             raise _Transient(f"status {answer.status_code}: {_shown(answer)}", _retry_after(answer))
@@ -138,8 +140,15 @@ class HttpClient:
             limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
             headers=self.headers,
             trust_env=self.trust_env,
+            verify=ssl_context(),
         ) as client:
             yield client, asyncio.Semaphore(self._concurrency)
+
+
+@cache
+def ssl_context() -> ssl.SSLContext:
+    """Return the certificates to trust; reading them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

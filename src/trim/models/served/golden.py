@@ -5,6 +5,7 @@ A pooling server can be wrong in silence: another step tag, another pooling, ano
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from trim.config_serving import ServedPRM
 from trim.errors import BackendError, InputError
 from trim.files import read_json, write_json
 from trim.models.protocols import Prefix
+
+logger = logging.getLogger(__name__)
 
 TOLERANCE = 0.01
 # Words and signs that the tokenizers of the tiny models know too.
@@ -60,21 +63,28 @@ async def check_scores(
                 )
 
 
-def golden_solutions(spec: ServedPRM) -> list[GoldenSolution]:
-    """Return the golden scores of a PRM: from its file, or computed by the transformers backend on the CPU.
+def golden_solutions(spec: ServedPRM, cache: Path) -> list[GoldenSolution]:
+    """Return the golden scores of a PRM: from its file, or computed once by the transformers backend on the CPU.
+
+    Parameters
+    ----------
+    cache
+        File that keeps what was computed.
 
     Raises
     ------
     InputError
-        The file is missing or malformed.
+        A file is missing or malformed.
     """
-    if spec.golden is None:
-        return compute_golden(spec)
+    path = Path(spec.golden) if spec.golden is not None else cache
+    if spec.golden is None and not cache.exists():
+        logger.info("computing golden scores of %s on the CPU, into %s", spec.name, cache)
+        write_golden(spec, cache)
     try:
-        return TypeAdapter(list[GoldenSolution]).validate_python(read_json(spec.golden)["solutions"])
+        return TypeAdapter(list[GoldenSolution]).validate_python(read_json(path)["solutions"])
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         what = error.strerror if isinstance(error, OSError) else "no golden scores"
-        raise InputError(f"{spec.golden}: {what}; write it by `trim golden`") from None
+        raise InputError(f"{path}: {what}; write it by `trim golden`") from None
 
 
 def compute_golden(spec: ServedPRM) -> list[GoldenSolution]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from trim.config import Sampling
@@ -142,6 +142,7 @@ class ServedStepScorer:
             raise BackendError(f"{client.name} ({client.url}): {error}") from None
 
 
+@cache
 def load_tokenizer(spec: ServedModel | ServedPRM) -> Any:
     """Load the tokenizer of a served model from its folder or the hub."""
     from transformers import AutoTokenizer

@@ -22,7 +22,7 @@ import httpx
 from trim.config_serving import Endpoint, Role, ServedModel, ServedPRM, ServerOptions, Serving
 from trim.errors import BackendError, ConfigError
 from trim.models.served import vllm
-from trim.models.served.client import HttpClient
+from trim.models.served.client import HttpClient, ssl_context
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +182,9 @@ class Servers:
         """Note a server's version, and see that it serves the model that was asked for."""
         spec = self._specs[role]
         try:
-            with httpx.Client(headers=client.headers, timeout=30.0, trust_env=client.trust_env) as get:
+            with httpx.Client(
+                headers=client.headers, timeout=30.0, trust_env=client.trust_env, verify=ssl_context()
+            ) as get:
                 self.versions[role] = f"vLLM {get.get(client.url + vllm.VERSION).json()['version']}"
                 models = get.get(client.url + vllm.MODELS).json()["data"]
             served = {entry["id"]: entry.get("max_model_len") for entry in models}
@@ -228,7 +230,7 @@ def _free_port() -> int:
 
 def _is_healthy(url: str) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(url + vllm.HEALTH, timeout=5.0, trust_env=False).status_code == 200
+        return httpx.get(url + vllm.HEALTH, timeout=5.0, trust_env=False, verify=ssl_context()).status_code == 200
     return False
 
 
