@@ -21,11 +21,11 @@ from trim.config_problems import ArithmeticFamily as ArithmeticFamily
 from trim.config_problems import Dataset as Dataset
 from trim.config_problems import FileDataset as FileDataset
 from trim.config_problems import Sizes as Sizes
+from trim.config_routers import Routers
 from trim.config_serving import ApiModel, ServedModel, ServedPRM, Serving
 from trim.errors import ConfigError
 
 NAME = "[A-Za-z0-9_-]+"
-Variant = Literal["default", "hull", "per-token"]
 
 
 # --- models -----------------------------------------------------------------------------
@@ -130,109 +130,7 @@ class Pair(Section):
     )
 
 
-# --- routers and evaluation -------------------------------------------------------------
-
-
-class KappaRange(Section):
-    """Trade-offs: kappa = lambda x the strong model's mean tokens per solution."""
-
-    lowest: float = Field(0.03, gt=0, description="lowest kappa, near the strong model's accuracy")
-    highest: float = Field(6.0, gt=0, description="highest kappa, near weak-only")
-    count: Count = Field(48, description="kappas between them, of which a sweep is laid on dev")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> KappaRange:
-        if self.lowest >= self.highest:
-            raise ValueError("lowest is not below highest")
-        return self
-
-    def spread(self, count: int) -> list[float]:
-        """Return that many kappas, evenly apart in their logarithm."""
-        ratio = self.highest / self.lowest
-        return [self.lowest * ratio ** (i / max(count - 1, 1)) for i in range(count)]
-
-    def candidates(self) -> list[float]:
-        """Return all kappas of the range."""
-        return self.spread(self.count)
-
-
-class Ppo(Section):
-    """PPO of stable-baselines3; rewards are not discounted (paper, hyperparameters of TRIM-Agg)."""
-
-    learning_rate: float = Field(1e-4, gt=0, description="of Adam (paper: 1e-4)")
-    clip_range: float = Field(0.2, gt=0, description="how far a policy may move in one update (paper: 0.2)")
-    entropy_coefficient: float = Field(0.01, ge=0, description="weight of the entropy bonus (paper: 0.01)")
-    gae_lambda: Share = Field(0.95, description="of generalised advantage estimation (paper: 0.95)")
-    normalise_advantages: bool = Field(False, description="whether advantages are standardised (paper: no)")
-    annealed: bool = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
-    lanes: Count = Field(1024, description="episodes that run side by side")
-    steps_per_lane: Count = Field(8, description="decisions in each lane between two updates")
-    batch_size: Count = Field(1024, description="decisions in a minibatch")
-    epochs: Count = Field(4, description="passes over the decisions of an update")
-    transitions: Count = Field(1_000_000, description="decisions to learn from, at most")
-    check_every: Count = Field(10, description="updates between looks at the return on dev")
-    patience: Count = Field(12, description="looks without a better return after which training stops")
-
-
-def _quick_ppo(transitions: int) -> Ppo:
-    # With the paper's learning rate, twenty times as many updates end at the same return.
-    return Ppo(learning_rate=2e-3, annealed=True, transitions=transitions)
-
-
-LearnedVariant = Literal["default", "conditioned", "released"]
-
-
-class AggRouter(Section):
-    """TRIM-Agg: `default`, one policy a kappa (paper); `conditioned`, one for all; `released`, as the official code."""
-
-    variants: tuple[LearnedVariant, ...] = Field(("conditioned",), description="variants to train")
-    kappas: tuple[float, ...] = Field(
-        (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description="where `default` and `released` train a policy each"
-    )
-    hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
-    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(2_000_000), description="training")
-
-
-class SeqRouter(Section):
-    """TRIM-Seq: `default`, one policy a kappa (paper); `conditioned`, one for all."""
-
-    variants: tuple[Literal["default", "conditioned"], ...] = Field(("conditioned",), description="variants to train")
-    kappas: tuple[float, ...] = Field(
-        (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description="where `default` trains a policy each"
-    )
-    features: tuple[Literal["scores", "tokens", "strong", "draft_scores"], ...] = Field(
-        ("scores", "tokens"), description="of each step (paper: scores, tokens)"
-    )
-    width: Count = Field(32, description="width of the transformer")
-    layers: Count = Field(1, description="number of its layers")
-    heads: Count = Field(4, description="attention heads")
-    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(800_000), description="training")
-
-
-class PomdpRouter(Section):
-    """TRIM-POMDP: `default`, filtered and solved exactly; `released`, memoryless as the official code."""
-
-    variants: tuple[Literal["default", "released"], ...] = Field(("default", "released"), description="variants")
-    bins: Count = Field(25, description="bins of a PRM score")
-    accuracy_by_step: bool = Field(True, description="whether the weak model's accuracy depends on the position")
-    closeness: Share = Field(0.4, description="`released` keeps wherever the likeliest state leads S2 by this much")
-
-
-class Routers(Section):
-    """Which routers are trained, on what, and how their operating points are laid."""
-
-    trained_on: tuple[str, ...] = Field(("arith", "arith-hard"), description="datasets on which routers are fitted")
-    seeds: Count = Field(1, description="training runs of each learned router")
-    operating_points: Count = Field(18, description="operating points of a sweep, laid on the training and dev splits")
-    variants: tuple[Variant, ...] = Field(("default", "hull", "per-token"), description="variants of TRIM-Thr")
-    random_shares: tuple[Share, ...] = Field(
-        (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75), description="probabilities of random-step"
-    )
-    kappa: KappaRange = Field(default_factory=KappaRange, description="trade-offs of the routers that look ahead")
-    largest_tree: Count = Field(2000, description="nodes beyond which a problem's tree is not explored in advance")
-    agg: AggRouter = Field(default_factory=AggRouter, description="TRIM-Agg")
-    seq: SeqRouter = Field(default_factory=SeqRouter, description="TRIM-Seq")
-    pomdp: PomdpRouter = Field(default_factory=PomdpRouter, description="TRIM-POMDP")
+# --- evaluation ------------------------------------------------------------------------
 
 
 class Replicates(Section):
@@ -363,6 +261,12 @@ class Experiment(Section):
         for name in (*self.datasets, *self.prms):
             if not re.fullmatch(NAME, name) or name == "untrained":
                 raise ValueError(f"{name!r} cannot name a dataset or PRM: letters, digits, - and _ only, not untrained")
+        unlabelled = [n for n in self.routers.trained_on if not isinstance(self.datasets[n], ArithmeticFamily)]
+        if unlabelled and self.routers.pomdp.variants and self.routers.pomdp.observed_on not in self.datasets:
+            raise ValueError(
+                f"routers.trained_on names {unlabelled[0]!r}, whose steps have no labels: name a dataset of labelled "
+                "solutions (layout processbench) as routers.pomdp.observed_on, or leave routers.pomdp.variants empty"
+            )
         if "default" not in self.routers.variants:
             raise ValueError("routers.variants lacks 'default', which the other variants start from")
         return self

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trim import config, config_serving
+from trim import config, config_routers, config_serving
 from trim.config import Experiment
 from trim.config_base import Section
 
@@ -57,7 +57,7 @@ def render_page() -> str:
         "Generated from `src/trim/config.py`. An overlay holds only what differs from `config.yaml`:",
         "`snakemake --configfile config/mine.yaml`. Unknown keys are errors.",
     ]
-    names = {**vars(config_serving), **vars(config)}
+    names = {**vars(config_serving), **vars(config_routers), **vars(config)}
     sections = [entry for entry in names.values() if isinstance(entry, type) and issubclass(entry, Section)]
     for section in sections[::-1]:
         if section is Section:

@@ -19,8 +19,8 @@ DECODED_PER_SECOND = 2_000
 READ_PER_SECOND = 20_000
 
 MIXED_SHARE = 0.3  # of the steps of the mixed rollouts, written by the strong model
-POINTS = 18 * 4 + 8  # three variants of TRIM-Thr and one-step takeover at 18 thresholds, random-step at 8 shares
-DEV_POINTS = 19  # thresholds, and none, on dev
+POINTS = 18 * 6 + 8  # three variants of TRIM-Thr, takeover, two of TRIM-POMDP at 18 settings; random-step at 8 shares
+DEV_POINTS = 19 + 18 + 18 * 2  # on dev: thresholds, and none; per-token; kappas of both variants of TRIM-POMDP
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def parts(published: Path) -> dict[str, list[Part]]:
 
     anchors = pd.read_csv(published / "anchors.csv").query("source == 'paper'").set_index("dataset")
     lengths = anchors["strong_tokens"] / anchors.loc["math500", "strong_tokens"]
-    math = [Part(6750, 1, 1), Part(750, 1, 0, DEV_POINTS), Part(500, 1, 1, POINTS)]
-    aime = [Part(383 * 2, lengths["aime"], 1), Part(68 * 2, lengths["aime"], 0, DEV_POINTS)]
+    math = [Part(6750, 1, 2), Part(750, 1, 0, DEV_POINTS), Part(500, 1, 1, POINTS)]
+    aime = [Part(383 * 2, lengths["aime"], 2), Part(68 * 2, lengths["aime"], 0, DEV_POINTS)]
     tested = [
         Part(int(anchors.loc[d, "problems"]), lengths[d], 1, POINTS) for d in ("aime", "olympiadbench", "minerva")
     ]

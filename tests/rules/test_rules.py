@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from run_rule import run_rule
-from smoke import RESULTS, ROOT, contents
+from smoke import RESULTS, ROOT, contents, planned_rules, snakemake
 
 from trim.problems.arithmetic import parse_program, step_labels
 from trim.problems.problem import Problem, fingerprint, read_problems, write_problems
@@ -393,19 +393,33 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "figure"),
+    ("rule", "figure", "needed"),
     [
-        ("plot_accuracy_vs_cost", "accuracy_vs_cost_arith-words"),
-        ("plot_strong_calls", "strong_calls_arith"),
-        ("plot_prm_reliability", "prm_reliability"),
+        ("plot_accuracy_vs_cost", "accuracy_vs_cost_arith-words", {"tables"}),
+        ("plot_controls", "controls_arith", {"tables"}),
+        ("plot_strong_calls", "strong_calls_arith", {"tables"}),
+        ("plot_prm_reliability", "prm_reliability", {"tables"}),
+        ("plot_learning_curves", "learning_curves_arith", {"routers"}),
+        ("plot_decision_map", "decision_map_arith", {"routers", "scores"}),
+        ("plot_observation_model", "observation_model_arith", {"routers"}),
+        ("plot_joint_observation", "joint_observation_arith", {"routers"}),
+        ("plot_pomdp_policy", "pomdp_policy_arith", {"routers"}),
     ],
 )
-def test_figures(rule: str, figure: str, smoke_copy: Path, smoke_run: Path) -> None:
-    for room in ("models", "rollouts", "scores", "episodes", "problems"):
+def test_figures(rule: str, figure: str, needed: set[str], smoke_copy: Path, smoke_run: Path) -> None:
+    rooms = {"models", "rollouts", "scores", "forests", "routers", "episodes", "problems", "tables"}
+    for room in rooms - needed:
         shutil.rmtree(smoke_copy / RESULTS / room)
     targets = [RESULTS / f"figures/{figure}.{kind}" for kind in ("pdf", "png")]
     run_rule(rule, smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
+
+
+def test_no_figure_shows_what_the_config_does_not_train(smoke_run: Path) -> None:
+    changes = {"routers": {"agg": {"variants": []}, "pomdp": {"variants": ["released"]}}}
+    planned = planned_rules(snakemake(smoke_run, "--dry-run", "--forceall", targets=("figures",), changes=changes))
+    assert {"plot_learning_curves", "plot_joint_observation"} <= set(planned)  # of TRIM-Seq, and of `released`
+    assert not {"plot_decision_map", "plot_observation_model", "plot_pomdp_policy"} & set(planned)
 
 
 def test_every_rule_is_tested() -> None:

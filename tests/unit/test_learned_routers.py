@@ -10,7 +10,7 @@ import pytest
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from trim.config import AggRouter, KappaRange, Ppo, SeqRouter
+from trim.config_routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.errors import InputError
 from trim.problems.problem import Problem
 from trim.rollout.forest import Forest

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trim.config import Ppo
+from trim.config_routers import Ppo
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel
 from trim.routers.pomdp.transition import TransitionModel

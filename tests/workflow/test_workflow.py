@@ -14,7 +14,18 @@ RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 TARGETS = {"all", "tables", "figures"}
 SECTIONS = ("output", "log", "benchmark", "conda", "threads", "resources", "message")
 TABLES = ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "prm_quality.csv")
-FIGURES = ("accuracy_vs_cost_arith", "accuracy_vs_cost_arith-words", "strong_calls_arith", "prm_reliability")
+FIGURES = (
+    "accuracy_vs_cost_arith",
+    "accuracy_vs_cost_arith-words",
+    "controls_arith",
+    "strong_calls_arith",
+    "prm_reliability",
+    "learning_curves_arith",
+    "decision_map_arith",
+    "observation_model_arith",
+    "joint_observation_arith",
+    "pomdp_policy_arith",
+)
 
 
 def rules() -> dict[str, str]:
@@ -136,7 +147,7 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-DRAWN = {"plot_accuracy_vs_cost": 2, "plot_strong_calls": 2}
+DRAWN = {"plot_accuracy_vs_cost": 2, "plot_controls": 2, "plot_strong_calls": 2}
 FITTED = {"fit_thresholds": 1, "train_router": 2, "solve_pomdp": 2}
 CHANGES = {
     "bootstrap": ({"bootstrap": {"resamples": 50}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),

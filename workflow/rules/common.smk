@@ -164,6 +164,7 @@ def evaluated_routers():
         (router, source)
         for router in FITTED_ROUTERS
         for source in EXPERIMENT.routers.trained_on
+        if fitted_of(router, source)
     ]
 
 
@@ -205,6 +206,16 @@ def fitted_of(router, trained_on):
 def get_fitted(wildcards):
     """Fitted parameters of a router, for those that have any."""
     return fitted_of(wildcards.router, wildcards.trained_on)
+
+
+def get_labelled_solutions(wildcards):
+    """Scored solutions of others whose steps have labels, where those of `trained_on` have none."""
+    solved = EXPERIMENT.routers.pomdp.observed_on
+    return (
+        []
+        if is_labelled(wildcards)
+        else f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{solved}.router_train.parquet"
+    )
 
 
 def get_learned(wildcards):

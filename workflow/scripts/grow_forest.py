@@ -7,6 +7,7 @@ from trim.files import write_parquet
 from trim.problems.grading import Grader
 from trim.problems.problem import read_problems
 from trim.rollout.forest import Forest
+from trim.rollout.walk import explore
 from trim.workflow import job, open_job_pair, progress, provenance
 
 with job(snakemake) as log, Grader() as grader:
@@ -16,5 +17,6 @@ with job(snakemake) as log, Grader() as grader:
     with open_job_pair(snakemake, name) as pair:
         forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
         forest.grow_fully(params.largest_tree, progress(f"forest of {name}, trees"))
+        explore(forest)  # of the trees that are too large, at least what the models alone do, and random mixtures
     log.info("%d nodes, %.1f %% of the trees whole", len(forest), 100 * forest.complete().mean())
     write_parquet(forest.table(), snakemake.output.forest, provenance(snakemake))

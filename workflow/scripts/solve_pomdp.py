@@ -2,19 +2,35 @@
 
 from pathlib import Path
 
-from trim.config import KappaRange, PomdpRouter
+import pandas as pd
+
+from trim.config_routers import KappaRange, PomdpRouter
 from trim.evaluation.episodes import walk_points
 from trim.evaluation.sweeps import pomdp_points
 from trim.files import write_parquet
 from trim.routers.pomdp.storage import load_solved, save_solved
 from trim.training.operating_points import lay_kappas, tokens_per_solution
-from trim.training.pomdp import fit_pomdp, label_nodes, pomdp_policy, solve_pomdp
+from trim.training.pomdp import (
+    fit_pomdp,
+    label_by_score,
+    label_nodes,
+    observe_forest,
+    observe_solutions,
+    pomdp_policy,
+    solve_pomdp,
+)
 from trim.workflow import job, open_job_forests, provenance
 
 with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") as (forest, dev):
     params, variant, file = snakemake.params, snakemake.wildcards.variant, Path(snakemake.output.solved)
     settings, kappas = PomdpRouter.model_validate(params.settings), KappaRange.model_validate(params.kappa).candidates()
-    model = fit_pomdp(forest, label_nodes(forest), settings, variant)
+    if params.labelled:
+        labels = label_nodes(forest)
+        observations = observe_forest(forest, labels)
+    else:
+        labels = label_by_score(forest, settings.first_error_below)
+        observations = observe_solutions(pd.read_parquet(snakemake.input.solutions))
+    model = fit_pomdp(forest, labels, observations, settings, variant)
     solution = solve_pomdp(model, kappas, tokens_per_solution(forest))
     log.info("largest certified gap between the bounds of a value: %.2g", solution.gap.max())
     origin = {"closeness": settings.closeness, "provenance": provenance(snakemake)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.config import AggRouter, KappaRange, SeqRouter
+from trim.config_routers import AggRouter, KappaRange, SeqRouter
 from trim.evaluation.episodes import walk_points
 from trim.evaluation.sweeps import learned_points
 from trim.files import write_csv, write_json, write_parquet, written_aside

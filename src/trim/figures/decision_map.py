@@ -80,7 +80,7 @@ def draw(policies: Sequence[AggPolicy], drafts: pd.DataFrame, trained_on: str) -
     for axes in grid[-1]:
         axes.set_xlabel("score of the draft")
     figure.suptitle(f"Decisions of TRIM-Agg, trained on {trained_on}", fontsize=8)
-    bar = figure.colorbar(mesh, ax=grid, label="regenerates drafts of up to … tokens", shrink=0.6, aspect=30, pad=0.01)
+    bar = figure.colorbar(mesh, ax=grid, label="longest draft regenerated (tokens)", shrink=0.6, aspect=30, pad=0.01)
     bar.set_ticks(range(len(tokens) + 1), labels=["none", *(f"{count:g}" for count in tokens)])
     bar.ax.minorticks_off()
     return figure

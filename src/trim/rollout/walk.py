@@ -111,6 +111,16 @@ def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) ->
     return Walk(last, action, steps, strong, **spent)
 
 
+EXPLORED_SHARES = (0.0, 1.0, 0.3)
+
+
+def explore(forest: Forest) -> None:
+    """Walk with random decisions: never, always and sometimes the strong model."""
+    rng = np.random.default_rng(0)
+    for share in EXPLORED_SHARES:
+        walk_by(forest, lambda nodes, observed, share=share: rng.random(len(nodes)) < share)  # type: ignore[misc]
+
+
 def outcomes(forest: Forest, walked: Walk) -> tuple[Floats, Floats]:
     """Return, by problem and averaged over replicates, correctness and strong tokens: both of shape (problems,)."""
     correct = forest.nodes["correct"][walked.last, walked.action]

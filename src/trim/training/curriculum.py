@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from trim.config import AggRouter, KappaRange, Ppo, SeqRouter
+from trim.config_routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.rollout.forest import KEEP, Forest
 from trim.rollout.walk import outcomes, walk
 from trim.routers.features import AggregateEncoder, Scale, SequenceEncoder

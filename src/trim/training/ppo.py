@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from trim.config import Ppo
+from trim.config_routers import Ppo
 from trim.training.environment import Routing, TrimVecEnv
 
 Evaluate = Callable[[ActorCriticPolicy], float]

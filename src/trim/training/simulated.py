@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from trim.config import AggRouter, Ppo, SeqRouter
+from trim.config_routers import AggRouter, Ppo, SeqRouter
 from trim.rollout.walk import Always
 from trim.routers.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.pomdp.memoryless import MemorylessPolicies
