@@ -97,7 +97,7 @@ class PomdpRouter(Section):
     )
     first_error_below: Share = Field(
         0.35,
-        description="PRM score below which a step counts as wrong where steps have no labels (released code: 0.35)",
+        description="PRM score below which a step is wrong, where steps have no labels (released code: 0.35)",
     )
     accuracy_by_step: bool = Field(True, description="whether the weak model's accuracy depends on the position")
     closeness: Share = Field(0.4, description="`released` keeps wherever the likeliest state leads S2 by this much")
@@ -114,7 +114,7 @@ class Routers(Section):
         (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75), description="probabilities of random-step"
     )
     kappa: KappaRange = Field(default_factory=KappaRange, description="trade-offs of the routers that look ahead")
-    largest_tree: Count = Field(2000, description="nodes beyond which a problem's tree is not explored in advance")
+    largest_tree: int = Field(2000, ge=0, description="nodes beyond which a problem's tree is not explored in advance")
     agg: AggRouter = Field(default_factory=AggRouter, description="TRIM-Agg")
     seq: SeqRouter = Field(default_factory=SeqRouter, description="TRIM-Seq")
     pomdp: PomdpRouter = Field(default_factory=PomdpRouter, description="TRIM-POMDP")

@@ -129,7 +129,7 @@ def observe_forest(forest: Forest, labels: Labels) -> Observations:
 
 
 def observe_solutions(steps: pd.DataFrame) -> Observations:
-    """Collect the scores of labelled solutions of others (ProcessBench), a row a step; none behind an error has a label.
+    """Collect the scores of labelled solutions (ProcessBench), a row a step; none behind an error has a label.
 
     Steps of the strong model are taken to be scored as any others in the same state.
     """
