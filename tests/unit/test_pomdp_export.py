@@ -62,7 +62,9 @@ def test_q_values_agree_with_the_tree_of_pomdp_py(case: tuple) -> None:
         keep, regenerate = tree_values(model, COST, position, draft, len(tokens) - 1, final)
         gain = regeneration_gain(model, values, COST, position, draft, tokens[-1], final)
         assert gain == pytest.approx(regenerate - keep, abs=1e-6)
-        ahead = model.reward * draft[0] if final else np.interp(draft[0], np.linspace(0, 1, 20_001), values[position + 1])
+        ahead = (
+            model.reward * draft[0] if final else np.interp(draft[0], np.linspace(0, 1, 20_001), values[position + 1])
+        )
         assert keep == pytest.approx(ahead, abs=1e-6)
 
 
@@ -73,7 +75,9 @@ def test_a_pomdp_file_holds_the_model(tmp_path: Path) -> None:
     write_pomdp(model, COST, path)
     text = path.read_text()
     assert re.search(r"^states: (.*)$", text, re.M)[1].split() == list(flat.states)
-    assert re.search(r"^start: (.*)$", text, re.M)[1].split() == ["1.000000000"] + ["0.000000000"] * (len(flat.states) - 1)
+    assert re.search(r"^start: (.*)$", text, re.M)[1].split() == ["1.000000000"] + ["0.000000000"] * (
+        len(flat.states) - 1
+    )
     entries = re.findall(r"^T : (\S+) : (\S+) : (\S+) (\S+)$", text, re.M)
     read = np.array([float(entry[3]) for entry in entries]).reshape(len(flat.states), 2, -1)
     assert read == pytest.approx(np.moveaxis(flat.transition, 0, 1), abs=1e-8)
@@ -107,3 +111,21 @@ def test_a_pomdpx_file_comes_from_the_converter(tmp_path: Path, monkeypatch: pyt
         write_pomdpx(model, COST, "model.pomdpx", "nowhere")
     with pytest.raises(InputError, match="nowhere: no such program"):
         sarsop_value(model, COST, "nowhere")
+
+
+def test_the_value_of_a_sarsop_policy_is_that_of_its_best_vector(tmp_path: Path) -> None:
+    model = random_model(np.random.default_rng(2), bins=2, steps=2, tokens=(3,))
+    states = len(flatten(model, COST).states)
+    vectors = "".join(
+        f"<Vector action='0' obsValue='0'>{value} {'9 ' * (states - 1)}</Vector>" for value in (0.25, 0.5)
+    )
+    solver = script(
+        tmp_path / "pomdpsol",
+        "import sys, pathlib\n"
+        "assert pathlib.Path(sys.argv[-1]).read_text().startswith('discount:')\n"
+        f'policy = "<Policy><AlphaVector>{vectors}</AlphaVector></Policy>"\n'
+        "pathlib.Path(sys.argv[sys.argv.index('--output') + 1]).write_text(policy)\n",
+    )
+    assert sarsop_value(model, COST, solver) == 0.5  # of the beginning, the first state
+    with pytest.raises(InputError, match="failing: left no policy"):
+        sarsop_value(model, COST, script(tmp_path / "failing", "raise SystemExit(1)\n"))

@@ -7,7 +7,7 @@ import pytest
 from pomdp_models import random_model
 
 from trim.errors import InputError
-from trim.routers.observed import Observed
+from trim.rollout.observed import Observed
 from trim.routers.pomdp.memoryless import MemorylessPolicies
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
