@@ -180,7 +180,7 @@ def test_accuracy_against_cost_draws_each_router_once() -> None:
 def test_accuracy_against_cost_shows_the_variant_that_there_is() -> None:
     curves = curve_table()
     figure = accuracy_vs_cost.draw(curves[curves["variant"] != "conditioned"], "arith", "arith")
-    assert "TRIM-Agg, a policy each kappa" in legend(figure.axes[0])
+    assert "TRIM-Agg, per kappa" in legend(figure.axes[0])
 
 
 def test_points_of_others_are_hollow_and_named() -> None:
@@ -203,9 +203,9 @@ def test_the_share_axis_is_that_of_the_strong_model_alone() -> None:
 def test_controls_hold_what_the_main_figure_leaves_out() -> None:
     left, right = controls.draw(curve_table(), "arith", "arith").axes
     assert legend(left) == ["TRIM-Thr", "TRIM-Thr, hull", "one-step takeover", "random step"]
-    assert legend(right) == ["TRIM-Thr", "TRIM-Agg", "TRIM-Agg, a policy each kappa"]
+    assert legend(right) == ["TRIM-Thr", "TRIM-Agg", "TRIM-Agg, per kappa"]
     lines = {line.get_label(): line for line in right.get_lines()}
-    np.testing.assert_allclose(lines["TRIM-Agg, a policy each kappa"].get_ydata(), [0.43, 0.53])
+    np.testing.assert_allclose(lines["TRIM-Agg, per kappa"].get_ydata(), [0.43, 0.53])
 
 
 def test_every_look_is_drawn_somewhere() -> None:
@@ -319,7 +319,7 @@ def test_pomdp_policy_has_a_row_a_kappa_and_ends_with_the_last_step() -> None:
 
 def test_learning_curves_mark_the_snapshot_that_was_kept() -> None:
     agg, seq = learning_curves.draw(learning_table(), "arith").axes
-    assert seq.get_title() == "TRIM-Seq, trained on arith"
+    assert [axes.get_title() for axes in (agg, seq)] == ["TRIM-Agg,\nper kappa", "TRIM-Seq"]
     assert [text.get_text() for text in agg.texts] == ["0.1", "0.2"]  # kappas
     assert not seq.texts
     curves = [line for line in seq.get_lines() if len(line.get_xdata()) > 1]

@@ -149,6 +149,8 @@ def test_every_stage_version_is_used() -> None:
 
 DRAWN = {"plot_accuracy_vs_cost": 2, "plot_controls": 2, "plot_strong_calls": 2}
 FITTED = {"fit_thresholds": 1, "train_router": 2, "solve_pomdp": 2}
+LEARNED_DRAWN = {"plot_learning_curves": 1, "plot_decision_map": 1}
+POMDP_DRAWN = {"plot_observation_model": 1, "plot_joint_observation": 1, "plot_pomdp_policy": 1}
 CHANGES = {
     "bootstrap": ({"bootstrap": {"resamples": 50}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
     "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
@@ -158,11 +160,26 @@ CHANGES = {
     ),
     "operating_points": (
         {"routers": {"operating_points": 5}},
-        {**FITTED, "evaluate_router": 10, "compare_on_dev": 1, "compute_metrics": 1, **DRAWN},
+        {
+            **FITTED,
+            "evaluate_router": 10,
+            "compare_on_dev": 1,
+            "compute_metrics": 1,
+            **DRAWN,
+            **LEARNED_DRAWN,
+            **POMDP_DRAWN,
+        },
     ),
     "the training of one router": (
         {"routers": {"agg": {"ppo": {"epochs": 3}}}},
-        {"train_router": 1, "evaluate_router": 2, "compare_on_dev": 1, "compute_metrics": 1, **DRAWN},
+        {
+            "train_router": 1,
+            "evaluate_router": 2,
+            "compare_on_dev": 1,
+            "compute_metrics": 1,
+            **DRAWN,
+            **LEARNED_DRAWN,
+        },
     ),
     "test problems of one dataset": (
         {"datasets": {"arith-words": {"sizes": {"test": 9}}}},

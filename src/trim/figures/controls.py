@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REFERENCE = ("trim-thr", "default")
+HIGHEST_SHARE = 0.4
+"""Strong share up to which is drawn: beyond it the curves lie on each other."""
+
 PANELS = {
     "controls of TRIM-Thr": (
         REFERENCE,
@@ -31,10 +34,10 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     from matplotlib import pyplot as plt
 
     rows = rows_of(curves, dataset, trained_on)
-    figure, grid = plt.subplots(1, len(PANELS), figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES), sharey=True)
+    figure, grid = plt.subplots(1, len(PANELS), figsize=(PAGE_INCHES, 0.62 * PAGE_INCHES), sharey=True)
     for axes, (title, keys) in zip(grid, PANELS.items(), strict=True):
         draw_curves(axes, rows, palette, keys, banded=[REFERENCE])
-        axes.set_title(f"{dataset}: {title}")
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.12), frameon=True, edgecolor="none")
+        axes.set(title=f"{dataset}: {title}", xlim=(0, HIGHEST_SHARE * axes.get_xlim()[1]))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, columnspacing=1.2)
     grid[0].set_ylabel("accuracy")
     return figure

@@ -73,6 +73,7 @@ def draw(policies: Sequence[AggPolicy], drafts: pd.DataFrame, trained_on: str) -
             axes.set(xscale="logit", yscale="logit", xlim=SCORES[[0, -1]], ylim=SCORES[[0, -1]])
             axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
             axes.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+            axes.tick_params(labelsize=6)
             axes.minorticks_off()
             axes.grid(False)
     for axes, position in zip(grid[0], positions, strict=True):

@@ -46,7 +46,8 @@ def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
         look = LOOKS[key]
         rows = learning[(learning["router"] == key[0]) & (learning["variant"] == key[1])]
         _draw_runs(axes, rows, palette[look.colour])
-        axes.set(title=f"{look.label}, trained on {trained_on}", xlabel="decisions learned from (thousands)")
+        axes.set(title=look.label.replace(", ", ",\n"), xlabel="decisions (thousands)")
+    figure.suptitle(f"Learning on {trained_on}", fontsize=8)
     trained = learning[learning["transitions"] > 0]["dev_return"]
     margin = 0.1 * (trained.max() - trained.min()) + 0.001
     # An untrained policy is worth far less: its point lies below.
