@@ -41,15 +41,18 @@ def render_results(results: Path) -> str:
     """Return the generated block as Markdown: end points, routers, comparisons, PRM, and what it cost."""
     import pandas as pd
 
-    tables = {name: pd.read_csv(_existing(results / "tables" / f"{name}.csv")) for name in ("main", "comparisons")}
-    quality = pd.read_csv(_existing(results / "tables" / "prm_quality.csv"))
-    curves = pd.read_csv(_existing(results / "tables" / "curves.csv"))
+    names = ("curves", "main", "comparisons", "dev_comparisons", "prm_quality")
+    tables = {name: pd.read_csv(_existing(results / "tables" / f"{name}.csv")) for name in names}
+    main = tables["main"][tables["main"]["reading"] == "envelope"]
+    home = min(set(main["trained_on"]) - {"untrained"})
     return "\n\n".join(
         [
-            _end_points(curves),
-            _routers(tables["main"]),
-            _comparisons(tables["comparisons"]),
-            _prm(quality),
+            _end_points(tables["curves"]),
+            _routers(main[main["trained_on"].isin(["untrained", home])]),
+            _look_ahead(tables["dev_comparisons"], tables["comparisons"], home),
+            _transfer(main[main["trained_on"] != "untrained"]),
+            _comparisons(tables["comparisons"], home),
+            _prm(tables["prm_quality"]),
             _origin(results),
         ]
     )
@@ -102,14 +105,43 @@ def _routers(main: pd.DataFrame) -> str:
             *(_percent(row, name) for name in ("cpt50", "cpt80", "cpt95")),
             _number(row, "delta_ibc"),
         ]
-        for row in main[main["reading"] == "envelope"].to_dict("records")
+        for row in main.to_dict("records")
     ]
     return _table(["dataset", "router", "CPT50", "CPT80", "CPT95", "ΔIBC"], rows)
 
 
-def _comparisons(comparisons: pd.DataFrame) -> str:
+def _look_ahead(dev: pd.DataFrame, test: pd.DataFrame, home: str) -> str:
+    rows = []
+    keys = ["router", "variant", "other_variant"]
+    for where, table in (("dev", dev), ("test", test)):
+        shown = table[(table["trained_on"] == home) & (table["dataset"] == home) & (table["quantity"] == "delta IBC")]
+        shown = shown[shown["other_router"].eq("trim-thr") & shown["other_variant"].isin(["default", "hull"])]
+        for row in shown[shown["router"] != "trim-thr"].sort_values(keys).to_dict("records"):
+            router, other = (_name(row["router"], row["variant"]), _name("trim-thr", row["other_variant"]))
+            rows.append([where, router, other, _cell(row, "difference", "+.2f"), f"{row['p_value']:.3f}"])
+    heading = (
+        f"ΔIBC of the routers that look ahead minus that of TRIM-Thr, on {home}, paired intervals, p not corrected."
+    )
+    return heading + "\n\n" + _table(["split", "router", "against", "difference", "p"], rows)
+
+
+def _transfer(main: pd.DataFrame) -> str:
+    cells = main.assign(router=[_name(r, v) for r, v in zip(main["router"], main["variant"], strict=True)])
+    columns = [
+        (source, target) for source in sorted(set(main["trained_on"])) for target in sorted(set(main["dataset"]))
+    ]
+    rows = []
+    for router, part in cells.groupby("router", sort=False):
+        values = {(r["trained_on"], r["dataset"]): _number(r, "delta_ibc") for r in part.to_dict("records")}
+        rows.append([str(router), *(values.get(column, "–") for column in columns)])
+    heading = "ΔIBC of routers fitted on one dataset and evaluated on another."
+    return heading + "\n\n" + _table(["router", *(f"{source} → {target}" for source, target in columns)], rows)
+
+
+def _comparisons(comparisons: pd.DataFrame, home: str) -> str:
     shown = comparisons[comparisons["other_router"].isin(["random-step", "random-query"])]
     shown = shown[shown["quantity"].str.startswith("PGR")]
+    shown = shown[shown["router"].eq("trim-thr") & shown["trained_on"].eq(home)]
     quantities = list(dict.fromkeys(shown["quantity"]))
     rows = []
     for (dataset, other), part in shown.groupby(["dataset", "other_router"], sort=False):

@@ -24,7 +24,7 @@ SETTINGS = Ppo(
 @pytest.mark.slow
 @pytest.mark.parametrize("router", ["trim-agg", "trim-seq"])
 def test_ppo_comes_within_three_percent_of_the_best(router: str) -> None:
-    result = compare(router, MODEL, 0.01, SETTINGS, 0, hidden=(32, 32), width=16)  # type: ignore[arg-type]
+    result = compare(router, MODEL, 0.01, SETTINGS, 0, hidden=(32, 32), width=16, episodes=30_000)  # type: ignore[arg-type]
     assert result.weak_only < result.best_on_features < result.optimum
     assert result.trained < result.optimum + 4 * result.standard_error
     best = result.best_on_features if router == "trim-agg" else result.optimum
