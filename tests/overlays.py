@@ -27,10 +27,10 @@ def overlay(*names: str) -> dict[str, Any]:
 def completed(*names: str) -> dict[str, Any]:
     """Content of configs laid over each other, with a revision for every hub dataset, and an API."""
     content = overlay(*names)
-    for dataset in content["datasets"].values():
+    for dataset in content.get("datasets", {}).values():
         if dataset and dataset.get("source") == "hub":
             dataset["revision"] = "0" * 40
-    if content["pair"].get("strong", {}).get("kind") == "api":
+    if content.get("pair", {}).get("strong", {}).get("kind") == "api":
         content["pair"]["strong"]["name"] = "some-model"
         content["serving"]["endpoints"]["strong"] |= {"url": "https://api.example", "price": PRICE}
     return content

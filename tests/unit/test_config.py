@@ -157,7 +157,7 @@ def test_a_null_removes_a_key() -> None:
     experiment = parse_config(
         with_overlay(
             "datasets: {arith-hard: null}\nevaluated_on: [arith]\n"
-            "training_mix: {arith-hard: null}\nsampling: {top_k: null}"
+            "training_mix: {arith-hard: null}\nsampling: {top_k: null}\nrouters: {trained_on: [arith]}"
         )
     )
     assert set(experiment.datasets) == {"arith", "arith-words"}

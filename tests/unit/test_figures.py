@@ -185,7 +185,7 @@ def test_accuracy_against_cost_shows_the_variant_that_there_is() -> None:
 
 def test_points_of_others_are_hollow_and_named() -> None:
     published = pd.DataFrame({"router": ["trim-thr", "trim-pomdp"], "strong_tokens": [10, 20], "accuracy": [0.5, 0.6]})
-    (axes,) = accuracy_vs_cost.draw(curve_table(), "arith", "arith", published).axes
+    axes = accuracy_vs_cost.draw(curve_table(), "arith", "arith", published).axes[0]
     lines = {line.get_label(): line for line in axes.get_lines()}
     assert {"TRIM-Thr, published", "TRIM-POMDP, published"} <= set(legend(axes))
     assert lines["TRIM-POMDP, published"].get_fillstyle() == "none"

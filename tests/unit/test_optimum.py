@@ -4,6 +4,7 @@ import itertools
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trim.config import ArithmeticFamily
@@ -15,7 +16,7 @@ from trim.rollout.forest import KEEP, REGENERATE, Forest
 from trim.rollout.observed import Observed
 from trim.rollout.walk import Always, outcomes, walk, walk_by
 from trim.training.operating_points import HIGHEST_SHARE, lay_kappas, spread_over
-from trim.training.pomdp import label_nodes, lowest_before
+from trim.training.pomdp import label_by_score, label_nodes, lowest_before, observe_solutions
 
 
 class Arithmetician:
@@ -130,6 +131,23 @@ def test_labels_of_nodes_are_those_of_their_texts(forest: Forest) -> None:
             at = parent
         assert lowest[node] == min([1.0, *path])
     assert {0, 1, 2} == set(labels.states(KEEP)) and labels.step[:, REGENERATE].mean() > labels.step[:, KEEP].mean()
+
+
+def test_labels_by_score_and_what_is_observed_of_solutions(forest: Forest) -> None:
+    forest.grow_fully(100_000)
+    labels, lowest = label_by_score(forest, 0.35), lowest_before(forest)
+    scores = forest.nodes["score"]
+    assert (labels.step[:, KEEP] == (scores[:, KEEP] >= 0.35)).all()
+    assert labels.step[np.isnan(scores[:, REGENERATE]), REGENERATE].all()
+    assert (labels.prefix == (lowest >= 0.35)).all()
+
+    rows = [("a", 0, 0.9, True), ("a", 1, 0.4, True), ("a", 2, 0.2, False), ("a", 3, 0.7, None), ("b", 0, 0.3, False)]
+    steps = pd.DataFrame(rows, columns=["problem_id", "position", "score", "valid"])
+    steps = steps.assign(behaviour="x", replicate=0).sample(frac=1, random_state=1)
+    seen = observe_solutions(steps)
+    assert seen.scores.tolist() == [0.9, 0.4, 0.2, 0.7, 0.3]
+    assert seen.states.tolist() == [0, 0, 2, 1, 2]
+    assert seen.minima.tolist() == [1, 0.9, 0.4, 0.2, 1]
 
 
 def test_a_sweep_reaches_over_the_shares_it_can() -> None:

@@ -134,7 +134,6 @@ def test_a_table_that_is_no_distribution_is_refused(edges, draft, strong, senten
 @pytest.mark.parametrize(
     ("scores", "states", "sentence"),
     [
-        ([0.1, 0.2], [0, 1], "none of the 2 drafts is in state S2; add rollouts"),
         ([0.1, 1.2, 0.3], [0, 1, 2], "score 1.2 of drafts, row 1, is not in"),
         ([0.1, 0.2, np.nan], [0, 1, 2], "score nan of drafts, row 2"),
         ([0.1, 0.2, 0.3], [0, 1, 3], "states of drafts must be 0, 1 or 2"),

@@ -159,7 +159,14 @@ def test_servers_go_when_a_job_is_ended(
     model_folders: dict[str, Path], tmp_path: Path, then: str, end: Callable[[subprocess.Popen[str]], None]
 ) -> None:
     command = [sys.executable, "-c", JOB.format(then=then), str(model_folders["weak"]), str(FAKE), str(tmp_path)]
-    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=dict(os.environ))
+    job = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=dict(os.environ),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # ignored in what a shell put in the background
     assert job.stdout is not None
     pid = int(job.stdout.readline())
     if "sleep" in then:
