@@ -33,6 +33,39 @@ rule evaluate_router:
         "../scripts/evaluate_router.py"
 
 
+if QUERY.baselines:
+
+    rule evaluate_query_routers:
+        input:
+            encoder=encoder_folder(),
+            problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
+            solutions=f"{RESULTS}/solutions/{{dataset}}.test.parquet",
+            folder=f"{RESULTS}/routers/query-level/{{trained_on}}/policies",
+        output:
+            expand(
+                f"{RESULTS}/episodes/{{baseline}}/{{{{trained_on}}}}/{{{{dataset}}}}.parquet",
+                baseline=QUERY.baselines,
+            ),
+        log:
+            f"{RESULTS}/logs/evaluate_query_routers/{{trained_on}}/{{dataset}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/evaluate_query_routers/{{trained_on}}/{{dataset}}.tsv"
+        conda:
+            "../../envs/models.yaml"
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=60,
+        params:
+            **query_params(),
+            baselines=QUERY.baselines,
+            version=STAGE["episodes"],
+        message:
+            "Evaluating the query-level baselines (trained on: {wildcards.trained_on}) on {wildcards.dataset}"
+        script:
+            "../scripts/evaluate_query_routers.py"
+
+
 rule compute_metrics:
     input:
         episodes=EPISODES,
