@@ -292,7 +292,7 @@ class QueryRouters(Section):
         default_factory=EncoderTuning, description="fine-tuning of the encoder for bert, hybrid-llm and best-route"
     )
     samples: Count = Field(
-        2, description="further weak solutions of each problem, for self-verification and best-of-n (AutoMix: 8)"
+        1, description="further weak solutions of each problem, for self-verification and best-of-n (AutoMix: 8)"
     )
     bins: Count = Field(8, description="bins of AutoMix's verifier (AutoMix: 8)")
     neighbours: Count = Field(20, description="training problems that Smoothie asks for each problem")

@@ -38,18 +38,26 @@ if QUERY.baselines:
     rule evaluate_query_routers:
         input:
             encoder=encoder_folder(),
-            problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
-            solutions=f"{RESULTS}/solutions/{{dataset}}.test.parquet",
+            problems=expand(
+                f"{RESULTS}/problems/{{dataset}}/test.jsonl",
+                dataset=EXPERIMENT.evaluated_on,
+            ),
+            solutions=expand(
+                f"{RESULTS}/solutions/{{dataset}}.test.parquet",
+                dataset=EXPERIMENT.evaluated_on,
+            ),
             folder=f"{RESULTS}/routers/query-level/{{trained_on}}/policies",
         output:
+            # One job for all of them: starting torch costs more than their decisions.
             expand(
-                f"{RESULTS}/episodes/{{baseline}}/{{{{trained_on}}}}/{{{{dataset}}}}.parquet",
+                f"{RESULTS}/episodes/{{baseline}}/{{{{trained_on}}}}/{{dataset}}.parquet",
+                dataset=EXPERIMENT.evaluated_on,
                 baseline=QUERY.baselines,
             ),
         log:
-            f"{RESULTS}/logs/evaluate_query_routers/{{trained_on}}/{{dataset}}.log",
+            f"{RESULTS}/logs/evaluate_query_routers/{{trained_on}}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/evaluate_query_routers/{{trained_on}}/{{dataset}}.tsv"
+            f"{RESULTS}/benchmarks/evaluate_query_routers/{{trained_on}}.tsv"
         conda:
             "../../envs/models.yaml"
         threads: 1
@@ -61,7 +69,7 @@ if QUERY.baselines:
             baselines=QUERY.baselines,
             version=STAGE["episodes"],
         message:
-            "Evaluating the query-level baselines (trained on: {wildcards.trained_on}) on {wildcards.dataset}"
+            "Evaluating the query-level baselines that were fitted on {wildcards.trained_on}"
         script:
             "../scripts/evaluate_query_routers.py"
 

@@ -1,4 +1,4 @@
-"""Lay out the test episodes of all query-level baselines that were fitted to a dataset."""
+"""Lay out the test episodes of all query-level baselines that were fitted to a dataset, on every evaluated dataset."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from trim.workflow import job, provenance, use_threads
 
 with job(snakemake):
     use_threads(snakemake.threads)
-    params, inputs, wildcards = snakemake.params, snakemake.input, snakemake.wildcards
+    params, inputs, outputs = snakemake.params, snakemake.input, iter(snakemake.output)
     encoder = Encoder(params.encoder or inputs.encoder, revision=params.revision, device=params.device)
-    problems, solved = read_problems(Path(inputs.problems)), pd.read_parquet(inputs.solutions)
     policies, space = load_policies(Path(inputs.folder), params.device)
-    vectors = space.standardise(encoder.embed([problem.text for problem in problems]))
-    episodes = route_table(
-        policies, gather_evidence(solved, problems, vectors), Options(solved, problems, params.samples)
-    )
-    for baseline, path in zip(params.baselines, snakemake.output, strict=True):
-        part = episodes[episodes["router"] == baseline].assign(trained_on=wildcards.trained_on)
-        write_parquet(part, path, provenance(snakemake))
+    for problem_file, solution_file in zip(inputs.problems, inputs.solutions, strict=True):
+        problems, solved = read_problems(Path(problem_file)), pd.read_parquet(solution_file)
+        vectors = space.standardise(encoder.embed([problem.text for problem in problems]))
+        options = Options(solved, problems, params.samples)
+        episodes = route_table(policies, gather_evidence(solved, problems, vectors), options)
+        for baseline, path in zip(params.baselines, outputs, strict=False):  # outputs go on with the next dataset
+            part = episodes[episodes["router"] == baseline]
+            write_parquet(part.assign(trained_on=snakemake.wildcards.trained_on), path, provenance(snakemake))

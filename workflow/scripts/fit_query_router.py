@@ -27,7 +27,13 @@ with job(snakemake) as log:
     dev = gather_evidence(dev_solved, dev_problems, space.standardise(dev_vectors))
     solutions = embed_solutions(pd.read_parquet(inputs.rollouts), problems, encoder)
     policies = fit_policies(
-        train, dev, solutions, new_encoder, settings, params.operating_points, f"{params.seed}/{snakemake.wildcards[0]}"
+        train,
+        dev,
+        solutions,
+        new_encoder,
+        settings,
+        params.operating_points,
+        f"{params.seed}/{snakemake.wildcards.trained_on}",
     )
     with written_aside(snakemake.output.folder) as aside:
         save_policies(aside, policies, space, provenance(snakemake))
