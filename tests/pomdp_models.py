@@ -58,6 +58,6 @@ def as_history(observed: Observed, row: int) -> tuple[History, Step, float]:
         author = Author.STRONG if observed.strong[row, t] else Author.WEAK
         step, draft = step_of(observed.tokens[row, t]), step_of(5)
         kept.append(KeptStep(step, author, observed.scores[row, t], draft, observed.draft_scores[row, t]))
-    history = History(Problem("p", "d", "?", "1", "0"), 0, Prefix.of("?"), kept)
+    history = History(Problem("p", "d", "?", "1", "0"), 0, Prefix.of("?"), 30, kept)
     at = row, observed.position[row]
     return history, step_of(observed.tokens[at], final=bool(observed.final[row])), float(observed.scores[at])

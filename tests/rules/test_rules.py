@@ -38,9 +38,14 @@ ROUTERS = {
     "strong-only": "untrained",
     "random-step": "untrained",
     "first-error-oracle": "untrained",
+    "perfect-information": "untrained",
     "trim-thr": "arith",
     "one-step-takeover": "arith",
+    "trim-agg": "arith",
+    "trim-seq": "arith",
+    "trim-pomdp": "arith",
 }
+WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "perfect-information")
 
 
 def read_json(path: Path) -> Any:
@@ -208,6 +213,61 @@ def test_fit_thresholds(smoke_copy: Path, smoke_run: Path) -> None:
     assert regenerated == sorted(set(regenerated))
     assert 0 < regenerated[0] < regenerated[-1] < 1
     assert len(thresholds["default"]) <= 4
+    dev = pd.read_parquet(smoke_copy / RESULTS / "routers/trim-thr/arith/dev.parquet")
+    assert set(dev["router"]) == {"weak-only", "strong-only", "trim-thr"}
+
+
+@pytest.mark.parametrize("split", ["router_train", "dev"])
+def test_grow_forest(split: str, smoke_copy: Path, smoke_run: Path) -> None:
+    """With nothing in the store, the trees are the same, and whole."""
+    shutil.rmtree(smoke_copy / "step_store")
+    target = RESULTS / f"forests/arith.{split}.parquet"
+    run_rule("grow_forest", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+    nodes = pd.read_parquet(smoke_copy / target)
+    roots = nodes[nodes["parent"] < 0]
+    assert len(roots) == 2 * SIZES[split] == len(roots.drop_duplicates(["problem_id", "replicate"]))
+    for who in ("draft", "strong"):
+        assert (nodes[f"child_{who}"] != -1).all()
+        assert ((nodes[f"child_{who}"] == -2) == nodes[f"final_{who}"]).all()
+        assert (nodes[f"tokens_{who}"] > 0).all()
+    assert nodes["score_draft"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(("rule", "router"), [("train_router", "trim-agg"), ("train_router", "trim-seq")])
+def test_train_router(rule: str, router: str, smoke_copy: Path, smoke_run: Path) -> None:
+    """Trained again from the explored trees: the very same policy, and nothing is asked of a model."""
+    shutil.rmtree(smoke_copy / "step_store")
+    folder = RESULTS / f"routers/{router}/arith/conditioned.0"
+    dev = folder.with_name("conditioned.0.dev.parquet")
+    run_rule(rule, smoke_copy, folder, dev)
+    assert_same(smoke_copy, smoke_run, dev, *(folder / name for name in ("policy.safetensors", "learning.csv")))
+    assert read_json(smoke_copy / folder / "metrics.json")["known_transitions"] == 1
+    assert list((smoke_copy / folder / "tensorboard").iterdir())
+    log = smoke_copy / RESULTS / f"logs/train_router/{router}/arith/conditioned.0.log"
+    assert "'misses': 0" in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("variant", ["default", "released"])
+def test_solve_pomdp(variant: str, smoke_copy: Path, smoke_run: Path) -> None:
+    shutil.rmtree(smoke_copy / "step_store")
+    solved, dev = (RESULTS / f"routers/trim-pomdp/arith/{variant}.{kind}" for kind in ("npz", "dev.parquet"))
+    run_rule("solve_pomdp", smoke_copy, solved, dev)
+    assert_same(smoke_copy, smoke_run, dev)
+    with np.load(smoke_copy / solved, allow_pickle=False) as ours, np.load(smoke_run / solved) as theirs:
+        assert all((ours[name] == theirs[name]).all() for name in ours.files if name != "header")
+        header = json.loads(str(ours["header"]))
+        assert set(header["origin"]["operating_points"]) <= set(ours["kappas"].tolist())
+        assert (ours["gap"] >= 0).all() and ours["gap"].max() < 0.01
+
+
+def test_compare_on_dev(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables/dev.csv", RESULTS / "tables/dev_comparisons.csv"]
+    run_rule("compare_on_dev", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    main = pd.read_csv(smoke_copy / targets[0])
+    assert set(main["router"]) == {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "random-query"}
+    assert set(main.loc[main["router"] != "random-query", "trained_on"]) == {"arith"} == set(main["dataset"])
 
 
 def test_evaluate_router(smoke_copy: Path, smoke_run: Path) -> None:
@@ -222,8 +282,13 @@ def test_evaluate_router(smoke_copy: Path, smoke_run: Path) -> None:
 def test_episodes_add_up(router: str, smoke_run: Path) -> None:
     path = smoke_run / RESULTS / f"episodes/{router}/{ROUTERS[router]}/arith.parquet"
     episodes = pd.read_parquet(path)
-    thresholds = read_json(smoke_run / RESULTS / "routers/trim-thr/arith/thresholds.json")["thresholds"]
+    routers = smoke_run / RESULTS / "routers"
+    thresholds = read_json(routers / "trim-thr/arith/thresholds.json")["thresholds"]
+    learned = ("trim-agg", "trim-seq")
     points = {
+        **{name: len(read_json(routers / f"{name}/arith/conditioned.0/policy.json")["points"]) for name in learned},
+        "trim-pomdp": episodes[["variant", "operating_point"]].drop_duplicates().shape[0],
+        "perfect-information": 18,
         "random-step": 2,
         "trim-thr": sum(map(len, thresholds.values())),
         "one-step-takeover": len(thresholds["default"]),
@@ -243,11 +308,14 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
             assert (episodes["strong_tokens"] == 0).all()
         case "strong-only":
             assert (episodes[["weak_tokens", "discarded_tokens"]] == 0).all(axis=None)
-        case "trim-thr":
+        case "trim-thr" | "trim-agg" | "trim-seq" | "trim-pomdp":
             assert (episodes["prm_calls"] == episodes["weak_calls"]).all()
+            dev = pd.concat([pd.read_parquet(file) for file in (routers / router).rglob("*dev.parquet")])
+            laid = set(zip(dev["variant"], dev["operating_point"], strict=True))
+            assert set(zip(episodes["variant"], episodes["operating_point"], strict=True)) <= laid
         case "one-step-takeover":
             assert episodes["authors"].str.fullmatch("w*s*").all()
-    if router not in ("trim-thr", "one-step-takeover"):
+    if router not in (*WALKED, "one-step-takeover"):
         assert (episodes["prm_tokens"] == 0).all()
     assert origin(path)["config_hash"]
 
@@ -353,7 +421,7 @@ def test_compute_metrics(smoke_copy: Path, smoke_run: Path) -> None:
             assert len(found) == len(means)
             np.testing.assert_allclose(found.sort_index(), means.sort_index(), rtol=1e-5)
     main = pd.read_csv(smoke_copy / targets[1])
-    columns = [*head[:5], "reading", "weak_accuracy", "strong_accuracy", "cpt50", "cpt80", "cpt95", "delta_ibc", "apgr"]
+    columns = [*head[:6], "reading", "weak_accuracy", "strong_accuracy", "cpt50", "cpt80", "cpt95", "delta_ibc", "apgr"]
     assert [name for name in main if not re.search("_(lo|hi)$", name)][: len(columns)] == columns
     assert set(main["reading"]) == {"envelope", "paper"}
     undefined = main["strong_accuracy"] <= main["weak_accuracy"]

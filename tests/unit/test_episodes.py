@@ -9,11 +9,11 @@ import pytest
 from trim.evaluation.episodes import (
     OperatingPoint,
     episode_table,
+    judge,
     run_points,
     score_steps,
     score_table,
     step_table,
-    verdicts,
 )
 from trim.files import write_parquet
 from trim.models.protocols import FinishReason, Prefix, Step
@@ -72,6 +72,7 @@ def test_a_row_an_episode(grader: Grader) -> None:
         "dataset": "arith",
         "router": "trim-thr",
         "variant": "hull",
+        "seed": 0,
         "operating_point": 0.7,
         "problem_id": "p-7",
         "replicate": 1,
@@ -89,10 +90,10 @@ def test_a_row_an_episode(grader: Grader) -> None:
 
 def test_arithmetic_wants_the_reference_itself(grader: Grader) -> None:
     sloppy = episode("18", ("\\boxed{10+8}", W))
-    assert verdicts(sloppy, grader, exact=True) == (False, False)
-    assert verdicts(sloppy, grader, exact=False) == (False, True)  # symbolically it is 18
-    assert verdicts(episode("18", ("\\boxed{18}", W)), grader, exact=True) == (True, True)
-    assert verdicts(episode("18", ("\\boxed{19}", W)), grader, exact=False) == (False, False)
+    assert judge(grader, exact=True)(sloppy.answer, sloppy.problem) == (False, False)
+    assert judge(grader, exact=False)(sloppy.answer, sloppy.problem) == (False, True)  # symbolically it is 18
+    assert judge(grader, exact=True)("18", sloppy.problem) == (True, True)
+    assert judge(grader, exact=False)("19", sloppy.problem) == (False, False)
 
 
 def test_a_row_a_step_with_exact_labels(grader: Grader) -> None:

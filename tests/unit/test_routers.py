@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from trim.evaluation.sweeps import fit_hull, lay_thresholds, operating_points, threshold_points
+from trim.evaluation.sweeps import control_points, fit_hull, lay_thresholds, walked_points
+from trim.files import write_json
 from trim.models.protocols import FinishReason, Prefix, Step
 from trim.problems.arithmetic import parse_program
 from trim.problems.problem import Problem
@@ -27,7 +29,7 @@ def history(*steps: str, authors: str | None = None, replicate: int = 0) -> Hist
     kept = []
     for text, author in zip(steps, authors or "w" * len(steps), strict=True):
         kept.append(KeptStep(draft(text), Author.WEAK if author == "w" else Author.STRONG, None, None, None))
-    return History(PROBLEM, replicate, Prefix.of(PROBLEM.text, *steps), kept)
+    return History(PROBLEM, replicate, Prefix.of(PROBLEM.text, *steps), 30, kept)
 
 
 def regenerates(router, score: float | None = None, step: Step | None = None, past: History | None = None) -> bool:
@@ -129,25 +131,26 @@ def test_the_hull_of_a_sweep_is_fitted_to_its_means() -> None:
     assert fit_hull(pd.DataFrame(rows, columns=["operating_point", "strong_tokens", "correct"])) == [0.1, 0.3]
 
 
-def test_every_router_has_its_operating_points() -> None:
+def test_every_router_has_its_operating_points(tmp_path: Path) -> None:
     thresholds = {"default": [0.2, 0.7], "hull": [0.7], "per-token": [0.01]}
-    found = operating_points("trim-thr", thresholds, [])
-    assert found == threshold_points(thresholds)
+    file = tmp_path / "thresholds.json"
+    write_json({"thresholds": thresholds}, file)
+    found = walked_points("trim-thr", [file])
     assert [(p.variant, p.setting, p.policy) for p in found] == [
         ("default", 0.2, Threshold(0.2)),
         ("default", 0.7, Threshold(0.7)),
         ("hull", 0.7, Threshold(0.7)),
         ("per-token", 0.01, PerToken(0.01)),
     ]
-    random_points = operating_points("random-step", thresholds, [0.1, 0.4])
+    random_points = control_points("random-step", [], [0.1, 0.4])
     assert [(p.setting, p.policy) for p in random_points] == [(0.1, RandomStep(0.1)), (0.4, RandomStep(0.4))]
-    takeovers = operating_points("one-step-takeover", thresholds, [])
+    takeovers = control_points("one-step-takeover", [file], [])
     assert [p.policy for p in takeovers] == [OneStepTakeover(0.2), OneStepTakeover(0.7)]
     single = {"weak-only": WeakOnly(), "strong-only": StrongOnly(), "first-error-oracle": FirstErrorOracle()}
     for name, policy in single.items():
-        assert [(p.router, p.policy) for p in operating_points(name, {}, [])] == [(name, policy)]
+        assert [(p.router, p.policy) for p in control_points(name, [], [])] == [(name, policy)]
     with pytest.raises(ValueError, match="'trim-best'"):
-        operating_points("trim-best", {}, [])
+        control_points("trim-best", [], [])
 
 
 def test_more_is_regenerated_at_a_higher_setting(

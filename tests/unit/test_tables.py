@@ -50,7 +50,7 @@ def episodes(sweeps: dict = SWEEPS, dataset: str = "arith") -> pd.DataFrame:
     for key, problems in sweeps.items():
         for problem, columns in problems.items():
             for replicate, (correct, tokens) in enumerate(zip(*columns, strict=True)):
-                row = {"dataset": dataset, **dict(zip(KEYS, key, strict=True)), "problem_id": problem}
+                row = {"dataset": dataset, **dict(zip(KEYS, key, strict=True)), "seed": 0, "problem_id": problem}
                 row |= {"replicate": replicate, "correct": bool(correct), "strong_tokens": tokens}
                 row |= {"weak_tokens": 100 + replicate, "discarded_tokens": tokens // 2, "prm_tokens": 2 * tokens}
                 row |= {"strong_prefill_tokens": 3 * tokens, "strong_calls": tokens // 5}
@@ -73,7 +73,7 @@ def test_curves_by_hand(tables: tuple[pd.DataFrame, ...]) -> None:
     curves = tables[0]
     for setting, (share, accuracy) in POINTS.items():
         (row,) = rows_of(curves, router="trim-thr", operating_point=setting).to_dict("records")
-        assert (row["pair"], row["dataset"], row["trained_on"], row["seed"]) == ("tiny", "arith", "arith", 7)
+        assert (row["pair"], row["dataset"], row["trained_on"], row["seed"]) == ("tiny", "arith", "arith", 0)
         assert (row["n_problems"], row["n_replicates"]) == (4, 2)
         assert row["accuracy"] == accuracy
         assert row["strong_share"] == pytest.approx(share)
@@ -157,6 +157,27 @@ def test_a_variant_is_compared_with_the_default_and_the_oracle_with_nothing() ->
     assert "first-error-oracle" in set(main["router"])
 
 
+def test_routers_are_compared_with_those_trained_on_the_same_dataset() -> None:
+    default = {key: value for key, value in SWEEPS.items() if key[1] == "trim-thr"}
+    more = {("arith", "trim-pomdp", "default", key[3]): value for key, value in default.items()}
+    more |= {("other", "trim-thr", "default", key[3]): value for key, value in default.items()}
+    comparisons = make_tables(episodes(SWEEPS | more), "tiny", SETTINGS, 7)[2]
+    pairs = set(zip(comparisons["trained_on"], comparisons["router"], comparisons["other_router"], strict=True))
+    assert pairs == {
+        ("arith", "trim-thr", "trim-pomdp"),
+        ("arith", "trim-thr", "random-query"),
+        ("arith", "trim-pomdp", "trim-thr"),
+        ("arith", "trim-pomdp", "random-query"),
+        ("other", "trim-thr", "random-query"),
+    }
+
+
+def test_training_runs_are_sweeps_of_their_own() -> None:
+    twice = pd.concat([episodes(), episodes().query("router == 'trim-thr'").assign(seed=1)])
+    main = make_tables(twice, "tiny", SETTINGS, 7)[1]
+    assert rows_of(main, router="trim-thr", reading="envelope")["seed"].tolist() == [0, 1]
+
+
 def test_without_a_gap_the_metrics_are_empty_with_the_reason() -> None:
     swapped = dict(SWEEPS)
     weak, strong = list(SWEEPS)[:2]
@@ -212,6 +233,7 @@ def test_strong_calls_by_hand() -> None:
             "trained_on": "arith",
             "router": "trim-thr",
             "variant": "default",
+            "seed": 0,
             "operating_point": [0.3, 0.3, 0.3, 0.8],
             "authors": ["wsw", "ss", "w", "sws"],
         }
@@ -228,4 +250,5 @@ def test_latex_says_what_the_tables_say(tables: tuple[pd.DataFrame, ...]) -> Non
     text = latex_main(main.assign(variant=["hull" if r == "trim-thr" else "default" for r in main["router"]]))
     assert text.count(r"\\") == 1 + 2  # one row a router: the envelope reading alone
     assert f"arith & trim-thr (hull) & ${100 * row['cpt50']:.1f}$ [${100 * row['cpt50_lo']:.1f}$, " in text
-    assert r"PGR at 20\%" in latex_comparisons(comparisons)
+    assert latex_comparisons(comparisons).count(r"\\") == 1 + 1  # delta IBC alone
+    assert "arith & arith & trim-thr & random-query & $" in latex_comparisons(comparisons)

@@ -28,7 +28,7 @@ def store_counts(tree: Path) -> list[tuple[int, ...]]:
 
 @pytest.mark.slow
 def test_with_the_store_no_model_is_called_however_the_work_is_split(smoke_run: Path, smoke_copy: Path) -> None:
-    for room in ("rollouts", "scores", "routers", "episodes", "tables", "logs"):
+    for room in ("rollouts", "scores", "forests", "routers", "episodes", "tables", "logs"):
         shutil.rmtree(smoke_copy / RESULTS / room)
     snakemake(smoke_copy, "--set-scatter", "shard=3", targets=("tables",), changes={"offline": True}, cores=1)
     assert tables(smoke_copy) == tables(smoke_run)
@@ -90,6 +90,7 @@ def test_a_run_killed_in_every_stage_ends_in_the_same_tables(
         ("train_language_model", 2, True),
         ("collect_rollouts", 1, False),
         ("score_rollouts", 1, True),
+        ("train_router", 1, True),
         ("evaluate_router", 3, False),
     ]:
         folder = tree / RESULTS / "logs" / stage

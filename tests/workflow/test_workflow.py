@@ -122,16 +122,21 @@ def test_every_stage_version_is_used() -> None:
 
 
 DRAWN = {"plot_accuracy_vs_cost": 2, "plot_strong_calls": 2}
+FITTED = {"fit_thresholds": 1, "train_router": 2, "solve_pomdp": 2}
 CHANGES = {
-    "bootstrap": ({"bootstrap": {"resamples": 50}}, {"compute_metrics": 1, **DRAWN}),
-    "the pair's name": ({"pair": {"name": "other"}}, {"compute_metrics": 1, **DRAWN}),
+    "bootstrap": ({"bootstrap": {"resamples": 50}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
+    "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
     "random_shares": (
         {"routers": {"random_shares": [0.5]}},
         {"evaluate_router": 2, "compute_metrics": 1, **DRAWN},
     ),
-    "thresholds": (
-        {"routers": {"thresholds": 5}},
-        {"fit_thresholds": 1, "evaluate_router": 4, "compute_metrics": 1, **DRAWN},
+    "operating_points": (
+        {"routers": {"operating_points": 5}},
+        {**FITTED, "evaluate_router": 10, "compare_on_dev": 1, "compute_metrics": 1, **DRAWN},
+    ),
+    "the training of one router": (
+        {"routers": {"agg": {"ppo": {"epochs": 3}}}},
+        {"train_router": 1, "evaluate_router": 2, "compare_on_dev": 1, "compute_metrics": 1, **DRAWN},
     ),
     "test problems of one dataset": (
         {"datasets": {"arith-words": {"sizes": {"test": 9}}}},
@@ -144,7 +149,7 @@ CHANGES = {
             "gather_scores": 1,
             "measure_prm": 1,
             "plot_prm_reliability": 1,
-            "evaluate_router": 6,
+            "evaluate_router": 10,
             "compute_metrics": 1,
             **DRAWN,
         },

@@ -15,6 +15,6 @@ with job(snakemake) as log, Grader() as grader:
     verdict = judge(grader, exact=params.labelled)
     with open_job_pair(snakemake, name) as pair:
         forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
-        forest.grow_fully(params.largest_tree, progress(f"forest of {name}, levels"))
+        forest.grow_fully(params.largest_tree, progress(f"forest of {name}, trees"))
     log.info("%d nodes, %.1f %% of the trees whole", len(forest), 100 * forest.complete().mean())
     write_parquet(forest.table(), snakemake.output.forest, provenance(snakemake))

@@ -8,7 +8,7 @@ import pandas as pd
 from trim.config import AggRouter, KappaRange, SeqRouter
 from trim.evaluation.episodes import walk_points
 from trim.evaluation.sweeps import learned_points
-from trim.files import write_csv, write_parquet, written_aside
+from trim.files import write_csv, write_json, write_parquet, written_aside
 from trim.routers.storage import save_policies
 from trim.training.curriculum import checks_table, train_router
 from trim.training.operating_points import lay_kappas
@@ -29,6 +29,8 @@ with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") a
             build = partial(learner.build, trained.networks[0])
             points = [(kappa, 0) for kappa in lay_kappas(build, kappas.candidates(), dev, params.operating_points)]
         save_policies(aside, router, learner.encoder, learner.shape, trained.networks, points, origin)
+        known = {"known_transitions": trained.known_share, "provenance": origin}
+        write_json(known, aside / "metrics.json")
         write_csv(pd.DataFrame(checks_table(trained.checks)), aside / "learning.csv", exact=["kappa", "dev_return"])
     log.info("known transitions: %.2f %%; %d operating points", 100 * trained.known_share, len(points))
     write_parquet(walk_points(learned_points(router, folder), dev), snakemake.output.dev, origin)

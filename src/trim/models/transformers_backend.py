@@ -146,7 +146,7 @@ class PrefixReader:
         tokenizer: Any,
         *,
         batch_size: int = 64,
-        cache_bytes: int = 1 << 30,
+        cache_bytes: int = 1 << 29,
         step_tag_id: int | None = None,
         outputs: Outputs = "logits",
     ) -> None:

@@ -75,7 +75,12 @@ class History:
     problem: Problem
     replicate: int
     prefix: Prefix
+    max_steps: int
     kept: list[KeptStep] = field(default_factory=list)
+
+    def is_last(self, step: Step) -> bool:
+        """Tell whether the episode ends if this step is kept."""
+        return step.is_final or len(self.kept) + 1 == self.max_steps
 
 
 class Router(Protocol):
@@ -151,7 +156,7 @@ class Episode:
 
 async def solve(problem: Problem, router: Router, pair: ModelPair, replicate: int, max_steps: int) -> Episode:
     """Solve one problem under one router (paper, section 3)."""
-    history = History(problem, replicate, Prefix.of(problem.text))
+    history = History(problem, replicate, Prefix.of(problem.text), max_steps)
     costs = _CostMeter()
     while True:
         prefix = history.prefix
@@ -168,12 +173,13 @@ async def solve(problem: Problem, router: Router, pair: ModelPair, replicate: in
         else:
             step = costs.regenerated(await pair.strong.step(prefix, replicate))
             score = None
-            if router.reads is Reads.HISTORY and not step.is_final and len(history.kept) + 1 < max_steps:
+            if router.reads is Reads.HISTORY and not history.is_last(step):
                 # The next call reads this step anyway, and returns its score beside the draft's: nothing to add.
                 score = (await _prm(pair).score(prefix, step.text)).value
             kept = KeptStep(step, Author.STRONG, score, draft, draft_score)
+        ended = history.is_last(kept.step)
         history.kept.append(kept)
-        if kept.step.is_final or len(history.kept) == max_steps:
+        if ended:
             return Episode(problem, replicate, tuple(history.kept), costs.total())
         history.prefix = prefix.extend(kept.step.text)
 

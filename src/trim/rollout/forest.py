@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN, ENDS = -1, -2
+TREES_AT_A_TIME = 100
 KEEP, REGENERATE = 0, 1
 
 Judge = Callable[[str | None, Problem], tuple[bool, bool]]
@@ -143,16 +144,21 @@ class Forest:
         return children
 
     def grow_fully(self, most_nodes: int, on_progress: Callable[[int, int], None] | None = None) -> None:
-        """Explore whole trees, level by level, but leave a tree alone once it has more than `most_nodes` nodes."""
-        frontier = self.roots
-        while frontier.size:
-            sizes = np.bincount(self.nodes["root"], minlength=len(self._roots))
-            frontier = frontier[sizes[self.nodes["root"][frontier]] <= most_nodes]
-            children = np.concatenate([self.follow(frontier, np.full(frontier.shape, a)) for a in (KEEP, REGENERATE)])
-            frontier = np.unique(children[children >= 0])
-            if on_progress is not None and frontier.size:
-                position = int(self.nodes["position"][frontier[0]])
-                on_progress(position, self.max_steps)
+        """Explore whole trees, but leave a tree alone once it has more than `most_nodes` nodes.
+
+        A few trees at a time, so that the models still hold the states of the prefixes that they go on from.
+        """
+        trees = len(self.roots)
+        for start in range(0, trees, TREES_AT_A_TIME):
+            frontier = self.roots[start : start + TREES_AT_A_TIME]
+            while frontier.size:
+                sizes = np.bincount(self.nodes["root"], minlength=trees)
+                frontier = frontier[sizes[self.nodes["root"][frontier]] <= most_nodes]
+                children = [self.follow(frontier, np.full(frontier.shape, action)) for action in (KEEP, REGENERATE)]
+                frontier = np.unique(np.concatenate(children))
+                frontier = frontier[frontier >= 0]
+            if on_progress is not None:
+                on_progress(min(start + TREES_AT_A_TIME, trees), trees)
 
     def complete(self) -> NDArray[np.bool_]:
         """Tell of each tree whether every path in it is known, shape (trees,)."""

@@ -57,7 +57,7 @@ class Observed:
             np.array([[*(step.step.tokens for step in kept), draft.tokens]]),
             np.array([[*(step.author is Author.STRONG for step in kept), False]]),
             np.array([len(kept)]),
-            np.array([draft.is_final]),
+            np.array([history.is_last(draft)]),
         )
 
     @property

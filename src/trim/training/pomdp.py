@@ -16,11 +16,14 @@ from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.released import ReleasedPolicy, with_late_hazard
-from trim.routers.pomdp.solver import Solution, solve
+from trim.routers.pomdp.solver import GRID, Solution, solve
 from trim.routers.pomdp.storage import SolvedPomdp
 from trim.routers.pomdp.transition import fit_transition
 
 Booleans = NDArray[np.bool_]
+
+JOINT_GRID = 100
+"""Intervals of the belief grid for an alphabet of pairs, whose many symbols make each one dear."""
 
 ALL_RIGHT, EARLIER_ERROR, STEP_WRONG = 0, 1, 2
 """States S0, S1 and S2 (paper, section 4.4)."""
@@ -101,7 +104,8 @@ def lowest_before(forest: Forest) -> NDArray[np.float64]:
 
 def solve_pomdp(model: PomdpModel, kappas: Sequence[float], price: float) -> Solution:
     """Solve for many kappas at once; `price` is the strong model's mean tokens per solution."""
-    return solve(model, np.asarray(kappas) / price)
+    grid = JOINT_GRID if model.observation.joint else GRID
+    return solve(model, np.asarray(kappas) / price, grid)
 
 
 def pomdp_policy(solved: SolvedPomdp, variant: str, kappa: float, closeness: float) -> BatchRouter:

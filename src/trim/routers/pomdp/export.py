@@ -185,13 +185,16 @@ def sarsop_value(
     Raises
     ------
     InputError
-        If there is no such solver.
+        If there is no such solver, or it fails.
     """
     import pomdp_py
 
     solver, agent = _binary(pomdpsol), to_agent(flatten(model, cost))
     with TemporaryDirectory() as scratch, chdir(scratch):
-        policy = pomdp_py.sarsop(agent, solver, discount_factor=discount, timeout=seconds)
+        try:
+            policy = pomdp_py.sarsop(agent, solver, discount, seconds, memory=2000, precision=1e-3 * model.reward)
+        except FileNotFoundError as error:
+            raise InputError(f"{pomdpsol}: left no policy; see what it printed") from error
     return float(policy.value(agent.belief))
 
 

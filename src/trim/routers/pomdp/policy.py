@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class PomdpPolicy:
     model: PomdpModel
     values: Array
     cost: float
-    reads: Reads = field(default=Reads.HISTORY, init=False)
+    reads = Reads.HISTORY
 
     def __post_init__(self) -> None:
         """Refuse the joint alphabet."""

@@ -7,7 +7,7 @@ state, and its hazard is that of one step earlier, so that solutions seem a step
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,7 +98,7 @@ class ReleasedPolicy:
     cost: float
     closeness: float = CLOSENESS
     token_bin: float = 0.0
-    reads: Reads = field(default=Reads.HISTORY, init=False)
+    reads = Reads.HISTORY
 
     def wants_draft(self, history: History) -> bool:
         """Return True."""

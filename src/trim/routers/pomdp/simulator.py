@@ -36,7 +36,7 @@ class Simulator:
         observation = model.observation
         if observation.joint:
             raise InputError("POMDP simulator: the alphabet must be of single scores, not of pairs")
-        self.model, self.lanes, self._rng = model, lanes, rng
+        self.model, self.lanes, self.max_steps, self._rng = model, lanes, model.max_steps, rng
         self._scores = observation.centres
         self._strong_scores = observation.centres if len(observation.strong) > 1 else np.ones(1)
         self._prefix_right, self._draft_right = np.ones((2, lanes), dtype=bool)

@@ -1,0 +1,145 @@
+"""Forests: what is walked is what the engine does, whole trees are whole, and what is known asks no model."""
+
+import numpy as np
+import pytest
+
+from trim.errors import StoreError
+from trim.evaluation.episodes import BatchPoint, OperatingPoint, episode_table, run_points, walk_points
+from trim.problems.grading import Grader
+from trim.problems.problem import Problem
+from trim.rollout.engine import Reads, Run, solve_all
+from trim.rollout.forest import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
+from trim.rollout.observed import Observed
+from trim.rollout.walk import Always, outcomes, walk
+from trim.routers.threshold import PerToken, Threshold
+
+MAX_STEPS = 8
+
+
+def judge(answer: str | None, problem: Problem) -> tuple[bool, bool]:
+    return (answer == problem.answer,) * 2
+
+
+def plant(make_problems, pair, count=6, replicates=2, max_steps=MAX_STEPS):
+    return Forest(make_problems(count), replicates, max_steps, judge, pair)
+
+
+class LooksBack:
+    """Regenerates by everything that a router may see, so that a wrong history changes what it does."""
+
+    reads = Reads.HISTORY
+
+    def wants_draft(self, history):
+        return True
+
+    def decide(self, history, draft, score):
+        from trim.rollout.engine import Action
+
+        seen = Observed.of(history, draft, score)
+        return Action.REGENERATE if self.decide_all(seen)[0] else Action.KEEP
+
+    def decide_all(self, seen):
+        past = np.arange(seen.scores.shape[1]) < seen.position[:, None]
+        drafted = np.where(past, seen.draft_scores, 0).sum(1)
+        written = np.where(past, seen.strong * seen.tokens, 0).sum(1)
+        mark = 7 * seen.score + 5 * seen.minimum + 3 * seen.product + drafted + written + seen.position + seen.final
+        return (mark * 1000).astype(int) % 3 == 0
+
+
+@pytest.mark.parametrize("router", [Threshold(0.5), PerToken(0.1), LooksBack(), Threshold(0), Threshold(1.1)])
+@pytest.mark.parametrize("max_steps", [2, MAX_STEPS])
+def test_a_walk_is_what_the_engine_does(make_problems, scripted_pair, router, max_steps):
+    problems = make_problems(8)
+    forest = plant(make_problems, scripted_pair(), 8, max_steps=max_steps)
+    walked = walk_points([BatchPoint("router", "default", 0.5, router)], forest)
+    points = [OperatingPoint("router", "default", 0.5, router)]
+    with Grader() as grader:
+        results = run_points(points, problems, scripted_pair(), 2, max_steps)
+        solved = episode_table(results, grader, exact=True)
+    assert walked["strong_tokens"].sum() > 0 or router in (Threshold(0), PerToken(0.1))
+    for column in solved:
+        assert walked[column].tolist() == solved[column].tolist(), column
+
+
+def test_whole_trees_hold_every_path(make_problems, scripted_pair):
+    forest = plant(make_problems, scripted_pair())
+    forest.grow_fully(10_000)
+    assert forest.complete().all()
+    nodes = forest.nodes
+    assert not (nodes["child"] == UNKNOWN).any()
+    assert ((nodes["child"] == ENDS) == nodes["final"]).all()
+    paths = [()]
+    at = [(int(forest.roots[0]), path) for path in paths]
+    ends = []
+    while at:
+        node, path = at.pop()
+        for action in (KEEP, REGENERATE):
+            child = int(nodes["child"][node, action])
+            (ends if child == ENDS else at).append((child, (*path, action)))
+    assert len(ends) == len({path for _, path in ends}) > 8
+    forest.pair = None  # whatever a router does, no model is needed any more
+    assert len(walk(forest, LooksBack()).last) == 12
+
+
+def test_a_tree_over_the_limit_is_left_alone(make_problems, scripted_pair):
+    forest = plant(make_problems, scripted_pair())
+    forest.grow_fully(0)
+    assert len(forest) == len(forest.roots)
+    assert not forest.complete().any()
+
+
+def test_equal_texts_of_both_models_lead_to_one_node(make_problems, scripted_pair):
+    pair = scripted_pair()
+    forest = Forest(make_problems(3), 1, MAX_STEPS, judge, type(pair)(pair.weak, pair.weak, pair.prm))
+    forest.grow_fully(10_000)
+    nodes = forest.nodes
+    assert (nodes["child"][:, KEEP] == nodes["child"][:, REGENERATE]).all()
+    assert len(forest) == sum(nodes["final"][:, KEEP]) + sum(~nodes["final"][:, KEEP])  # a chain a tree
+    assert max(np.bincount(nodes["root"])) <= MAX_STEPS
+
+
+def test_a_forest_on_disk_is_the_same_forest(make_problems, scripted_pair, tmp_path):
+    import pandas as pd
+
+    forest = plant(make_problems, scripted_pair())
+    walk(forest, Threshold(0.5))  # grown in part
+    forest.table().to_parquet(tmp_path / "forest.parquet")
+    pair = scripted_pair()
+    loaded = plant(make_problems, pair).load(pd.read_parquet(tmp_path / "forest.parquet"))
+    assert (loaded.nodes["child"] == forest.nodes["child"]).all()
+    assert [loaded.prefix(node).digest for node in range(len(loaded))] == [
+        forest.prefix(node).digest for node in range(len(forest))
+    ]
+    for router in (Threshold(0.5), LooksBack()):
+        expected, got = (walk_points([BatchPoint("r", "default", 0.0, router)], f) for f in (forest, loaded))
+        pd.testing.assert_frame_equal(expected, got)
+    assert not [call for call in pair.weak.calls if call[0] == loaded.prefix(0).digest]  # what it held was not asked
+
+
+def test_known_transitions_ask_no_model_and_unknown_ones_are_asked_once(make_problems, scripted_pair):
+    pair = scripted_pair()
+    forest = plant(make_problems, pair)
+    walk(forest, LooksBack())
+    calls = len(pair.weak.calls), len(pair.strong.calls), len(pair.prm.calls)
+    walk(forest, LooksBack())
+    assert (len(pair.weak.calls), len(pair.strong.calls), len(pair.prm.calls)) == calls
+    assert len(set(pair.strong.calls)) == len(pair.strong.calls)
+
+
+def test_without_models_the_unknown_is_one_clear_error(make_problems, scripted_pair):
+    forest = plant(make_problems, scripted_pair())
+    walk(forest, Always(False))
+    forest.pair = None
+    with pytest.raises(StoreError, match="left the explored part"):
+        walk(forest, Always(True))
+
+
+def test_outcomes_are_means_over_replicates(make_problems, scripted_pair):
+    forest = plant(make_problems, scripted_pair(), 5, 2)
+    correct, tokens = outcomes(forest, walk(forest, Always(True)))
+    runs = [Run(problem, Threshold(1.1), r) for problem in forest.problems for r in range(2)]
+    episodes = solve_all(runs, scripted_pair(), MAX_STEPS)
+    spent = np.array([episode.costs.strong_tokens for episode in episodes]).reshape(5, 2).mean(1)
+    right = np.array([episode.answer == episode.problem.answer for episode in episodes]).reshape(5, 2).mean(1)
+    assert tokens.tolist() == spent.tolist()
+    assert correct.tolist() == right.tolist()

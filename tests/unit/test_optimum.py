@@ -1,0 +1,157 @@
+"""The optimum with perfect information, and the operating points laid on dev."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from trim.config import ArithmeticFamily
+from trim.evaluation.optimum import best_actions, grow_where_right, optimum_table
+from trim.models.protocols import FinishReason, Score, Step
+from trim.problems.arithmetic import draw_problems, parse_program
+from trim.rollout.engine import ModelPair
+from trim.rollout.forest import KEEP, REGENERATE, Forest
+from trim.rollout.observed import Observed
+from trim.rollout.walk import Always, outcomes, walk, walk_by
+from trim.training.operating_points import HIGHEST_SHARE, lay_kappas, spread_over
+from trim.training.pomdp import label_nodes, lowest_before
+
+
+class Arithmetician:
+    """Writes the right step, but a wrong one with some probability; long steps or short ones."""
+
+    def __init__(self, identity: str, p_wrong: float, tokens: int) -> None:
+        self.identity, self.p_wrong, self.tokens = identity, p_wrong, tokens
+
+    async def step(self, prefix, replicate) -> Step:
+        key = (self.identity + prefix.digest.hex() + str(replicate)).encode()
+        rng = np.random.default_rng(list(key))
+        text = parse_program(prefix.problem_text).steps()[prefix.depth]
+        if prefix.depth:  # go on from the value that was written
+            before = prefix.text.split("=")[1].strip()
+            if "boxed" in text:
+                text = f"\\boxed{{{before}}}"
+            else:
+                label, rest = text.split(":")
+                instruction = parse_program(prefix.problem_text).instructions[prefix.depth]
+                value = instruction.apply(int(before))
+                text = f"{label}:{before}{instruction.sign}{instruction.operand}={value}\n\n"
+        if "=" in text and rng.random() < self.p_wrong:
+            left, right = text.split("=")
+            text = f"{left}={(int(right) + 1 + int(rng.integers(98))) % 100}\n\n"
+        finish = FinishReason.END_OF_SEQUENCE if "boxed" in text else FinishReason.SEPARATOR
+        return Step(text, tuple(range(self.tokens + int(rng.integers(3)))), 5, finish)
+
+
+class Doubter:
+    identity = "prm"
+
+    async def score(self, prefix, step) -> Score:
+        return Score((hash((prefix.digest, step)) % 97) / 97, 5)
+
+
+@pytest.fixture(scope="module")
+def forest() -> Forest:
+    import random
+
+    family = ArithmeticFamily(min_steps=3, max_steps=4, p_spelled_out=0)
+    problems = list(itertools.islice(draw_problems("arith", family, random.Random(3)), 25))
+    pair = ModelPair(Arithmetician("weak", 0.4, 8), Arithmetician("strong", 0.05, 8), Doubter())
+    return Forest(problems, 2, 30, lambda answer, problem: (answer == problem.answer,) * 2, pair)
+
+
+def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
+    forest.grow_fully(100_000)
+    assert forest.complete().all()
+    for price in (0.0, 0.01, 0.05, 0.12):
+        best = best_actions(forest, price)
+        walked = walk_by(forest, lambda nodes, _, best=best: best[nodes])
+        correct = forest.nodes["correct"][walked.last, walked.action]
+        reached = correct - price * walked.strong_tokens
+        for tree, root in enumerate(forest.roots.tolist()):
+            returns = []
+
+            def descend(node: int, spent: int, returns=returns, price=price) -> None:
+                for action in (KEEP, REGENERATE):
+                    cost = spent + action * int(forest.nodes["tokens"][node, action])
+                    if forest.nodes["final"][node, action]:
+                        returns.append(forest.nodes["correct"][node, action] - price * cost)
+                    else:
+                        descend(int(forest.nodes["child"][node, action]), cost)
+
+            descend(root, 0)
+            assert reached[tree] == pytest.approx(max(returns))
+
+
+def test_exploring_where_it_is_right_loses_nothing_here(forest: Forest) -> None:
+    small = Forest(forest.problems, 2, 30, forest._judge, forest.pair)
+    grow_where_right(small)
+    forest.grow_fully(100_000)
+    assert len(small) < len(forest)
+    for price in (0.01, 0.05):
+        returns = []
+        for trees in (small, forest):
+            best = best_actions(trees, price)
+            walked = walk_by(trees, lambda nodes, _, best=best: best[nodes])
+            returns.append(trees.nodes["correct"][walked.last, walked.action] - price * walked.strong_tokens)
+        assert returns[0].mean() == pytest.approx(returns[1].mean(), abs=0.01)  # but for answers that merge
+
+
+def test_the_table_of_the_optimum(forest: Forest) -> None:
+    table = optimum_table(forest, [0.5, 4.0])
+    assert set(table["router"]) == {"perfect-information"}
+    means = table.groupby("operating_point")[["correct", "strong_tokens"]].mean()
+    weak = outcomes(forest, walk(forest, Always(False)))[0].mean()
+    strong, full = (values.mean() for values in outcomes(forest, walk(forest, Always(True))))
+    assert means.loc[0.5, "correct"] >= max(weak, strong)
+    assert means.loc[0.5, "strong_tokens"] < 0.6 * full
+    assert weak <= means.loc[4.0, "correct"] <= means.loc[0.5, "correct"]
+    assert means.loc[4.0, "strong_tokens"] <= means.loc[0.5, "strong_tokens"]
+
+
+def test_labels_of_nodes_are_those_of_their_texts(forest: Forest) -> None:
+    from trim.problems.arithmetic import step_labels
+
+    forest.grow_fully(100_000)
+    labels, lowest = label_nodes(forest), lowest_before(forest)
+    for node in range(0, len(forest), 7):
+        steps = list(forest.prefix(node).steps)
+        text = forest.problem(int(forest.nodes["root"][node])).text
+        assert labels.prefix[node] == all(step_labels(text, steps))
+        for action in (KEEP, REGENERATE):
+            assert labels.step[node, action] == step_labels(text, [*steps, forest.text(node, action)])[-1]
+        path = []
+        at = node
+        while forest.nodes["parent"][at] >= 0:
+            parent = int(forest.nodes["parent"][at])
+            action = KEEP if forest.nodes["child"][parent, KEEP] == at else REGENERATE
+            path.append(forest.nodes["score"][parent, action])
+            at = parent
+        assert lowest[node] == min([1.0, *path])
+    assert {0, 1, 2} == set(labels.states(KEEP)) and labels.step[:, REGENERATE].mean() > labels.step[:, KEEP].mean()
+
+
+def test_a_sweep_reaches_over_the_shares_it_can() -> None:
+    shares = np.linspace(0.9, 0.0, 901)
+    picked = spread_over(shares, 18)
+    reached = shares[picked]
+    assert (np.diff(reached) > 0).all() and (np.diff(reached) < 0.051).all()
+    assert reached[0] <= 0.02 and reached[-1] == pytest.approx(HIGHEST_SHARE)
+    assert spread_over(np.zeros(5), 18) == [0]
+    assert spread_over(np.array([0.3, 0.3, 0.0]), 4) == [0] or spread_over(np.array([0.3, 0.3, 0.0]), 4) == [1]
+
+
+def test_kappas_are_laid_by_their_shares_on_dev(forest: Forest) -> None:
+    def build(kappa: float) -> SimpleNamespace:
+        return SimpleNamespace(decide_all=lambda seen: doubt(seen) > kappa)
+
+    def doubt(seen: Observed) -> np.ndarray:
+        return 1 - seen.score
+
+    kappas = [float(k) for k in np.linspace(0, 1.01, 40)]
+    laid = lay_kappas(build, kappas, forest, 6)
+    alone = outcomes(forest, walk(forest, Always(True)))[1].sum()
+    shares = [outcomes(forest, walk(forest, build(kappa)))[1].sum() / alone for kappa in laid]
+    assert set(laid) <= set(kappas) and 3 <= len(laid) <= 6
+    assert shares == sorted(shares) and shares[0] > 0

@@ -1,0 +1,182 @@
+"""TRIM-POMDP as a router, on disk and at work."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pomdp_models import as_history, random_model, random_observed, step_of
+
+from trim.errors import InputError
+from trim.models.protocols import Prefix
+from trim.problems.problem import Problem
+from trim.rollout.engine import Action, History, ModelPair, Run, solve_all
+from trim.rollout.observed import Observed
+from trim.routers.pomdp.model import PomdpModel
+from trim.routers.pomdp.policy import PomdpPolicy
+from trim.routers.pomdp.solver import Solution, solve
+from trim.routers.pomdp.storage import load_solved, save_solved
+
+KAPPAS = [0.1, 0.4, 1.6]
+COSTS = [kappa / 40 for kappa in KAPPAS]
+
+
+@pytest.fixture(scope="module")
+def model() -> PomdpModel:
+    return random_model(np.random.default_rng(0), bins=6, steps=8)
+
+
+@pytest.fixture(scope="module")
+def solution(model: PomdpModel) -> Solution:
+    return solve(model, COSTS, 100)
+
+
+def policy_of(model: PomdpModel, solution: Solution, index: int = 1) -> PomdpPolicy:
+    return PomdpPolicy(model, solution.upper[index], COSTS[index])
+
+
+def test_histories_become_arrays_and_columns_beyond_mean_nothing(model: PomdpModel, solution: Solution) -> None:
+    observed = random_observed(np.random.default_rng(1), model, 50)
+    policy = policy_of(model, solution)
+    decisions = policy.decide_all(observed)
+    for row in range(50):
+        history, draft, score = as_history(observed, row)
+        one = Observed.of(history, draft, score)
+        upto = np.s_[: observed.position[row] + 1]
+        for name in ("scores", "draft_scores", "tokens", "strong"):
+            assert getattr(one, name)[0].tolist() == getattr(observed, name)[row, upto].tolist()
+        assert (one.position[0], one.final[0]) == (observed.position[row], observed.final[row])
+        assert policy.decide_all(one)[0] == decisions[row]
+    beyond = np.arange(model.max_steps) > observed.position[:, None]
+    spoiled = replace(
+        observed,
+        scores=np.where(beyond, np.nan, observed.scores),
+        draft_scores=np.where(beyond, np.nan, observed.draft_scores),
+        strong=observed.strong | beyond,
+    )
+    assert policy.decide_all(spoiled).tolist() == decisions.tolist()
+    assert 0 < decisions.sum() < 50
+
+
+def test_no_history_is_decided(model: PomdpModel, solution: Solution) -> None:
+    none = random_observed(np.random.default_rng(2), model, 0)
+    assert policy_of(model, solution).decide_all(none).shape == (0,)
+
+
+def test_cheaper_drafts_are_regenerated_first(model: PomdpModel, solution: Solution) -> None:
+    observed = random_observed(np.random.default_rng(3), model, 400)
+    shares = []
+    for tokens in (1, 10, 100):
+        same = replace(observed, tokens=np.full_like(observed.tokens, tokens))
+        shares.append(policy_of(model, solution).decide_all(same).mean())
+    assert shares[0] > shares[1] > shares[2]
+    free = PomdpPolicy(model, solution.upper[0], 0.0).decide_all(observed)
+    assert free.mean() > policy_of(model, solution, 0).decide_all(observed).mean()
+
+
+def test_a_final_draft_is_worth_its_own_answer(model: PomdpModel) -> None:
+    certain = replace(model.transition, strong_if_right=1.0, strong_if_wrong=1.0, weak_accuracy=np.full(8, 0.5))
+    certain_model = PomdpModel(model.observation, certain)
+    table = model.observation.draft
+    score = float(model.observation.centres[2])
+    wrong = table[2, 2] / (table[2, 0] + table[2, 2])  # at the first step nothing else is possible
+    history = History(Problem("p", "d", "?", "1", "0"), 0, Prefix.of("?"), 30, [])
+    for cost, expected in ((wrong / 10 - 1e-6, Action.REGENERATE), (wrong / 10 + 1e-6, Action.KEEP)):
+        policy = PomdpPolicy(certain_model, np.zeros((9, 11)), cost)
+        assert policy.decide(history, step_of(10, final=True), score) is expected
+    assert PomdpPolicy(certain_model, np.zeros((9, 11)), 0.0).decide(history, step_of(10), score) is Action.KEEP
+
+
+def test_the_last_possible_step_counts_as_final(model: PomdpModel, solution: Solution) -> None:
+    observed = random_observed(np.random.default_rng(4), model, 200)
+    observed = replace(observed, position=np.full(200, model.max_steps - 1))
+    policy = policy_of(model, solution)
+    final, going_on = (policy.decide_all(replace(observed, final=np.full(200, is_final))) for is_final in (True, False))
+    assert final.tolist() == going_on.tolist()
+
+
+def test_an_episode_runs_in_the_engine(
+    model: PomdpModel,
+    solution: Solution,
+    scripted_pair: Callable[[], ModelPair],
+    make_problems: Callable[[int], list[Problem]],
+) -> None:
+    policy = policy_of(model, solution, 0)
+    episodes = solve_all([Run(p, policy, 0) for p in make_problems(30)], scripted_pair(), model.max_steps)
+    calls = sum(episode.costs.strong_calls for episode in episodes)
+    assert 0 < calls < sum(len(episode.kept) for episode in episodes)
+
+
+def test_a_longer_episode_gets_a_sentence(model: PomdpModel, solution: Solution) -> None:
+    observed = random_observed(np.random.default_rng(5), random_model(np.random.default_rng(0), steps=9), 1)
+    observed = replace(observed, position=np.array([8]))
+    with pytest.raises(InputError, match="step 9 of an episode, but it was solved for at most 8"):
+        policy_of(model, solution).decide_all(observed)
+    with pytest.raises(InputError, match="step 9 of an episode"):
+        policy_of(model, solution).decide(*as_history(observed, 0))
+
+
+def test_pairs_are_not_filtered(model: PomdpModel) -> None:
+    pairs = replace(model.observation, draft=np.full((36, 3), 1 / 36))
+    with pytest.raises(InputError, match="needs an observation model of single scores"):
+        PomdpPolicy(PomdpModel(pairs, model.transition), np.zeros((9, 11)), 0.1)
+
+
+FRESH = """
+import json, sys
+import numpy as np
+from trim.rollout.observed import Observed
+from trim.routers.pomdp.policy import PomdpPolicy
+from trim.routers.pomdp.storage import load_solved
+with np.load(sys.argv[2]) as file:
+    observed = Observed(**file)
+solved = load_solved(sys.argv[1])
+decisions = [PomdpPolicy(*solved.at(kappa)).decide_all(observed).tolist() for kappa in solved.kappas]
+print(json.dumps([decisions, solved.origin, "torch" in sys.modules]))
+"""
+
+
+def test_a_fresh_process_decides_the_same(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
+    observed = random_observed(np.random.default_rng(6), model, 100)
+    save_solved(tmp_path / "pomdp.npz", model, solution, KAPPAS, {"trained_on": "arith"})
+    names = ("scores", "draft_scores", "tokens", "strong", "position", "final")
+    np.savez(tmp_path / "observed.npz", **{name: getattr(observed, name) for name in names})
+    command = [sys.executable, "-c", FRESH, tmp_path / "pomdp.npz", tmp_path / "observed.npz"]
+    decisions, origin, torch = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    assert decisions == [policy_of(model, solution, i).decide_all(observed).tolist() for i in range(3)]
+    assert (origin, torch) == ({"trained_on": "arith"}, False)
+    assert decisions[0] != decisions[2]
+
+
+def test_saving_twice_gives_the_same_bytes(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_solved(tmp_path / name, model, solution, KAPPAS)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert load_solved(tmp_path / "a").gap.max() == solution.gap.max()
+
+
+def test_bad_files_get_a_sentence(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
+    path = tmp_path / "pomdp.npz"
+    with pytest.raises(InputError, match=r"pomdp.npz: not a solved POMDP .*; solve it again"):
+        load_solved(path)
+    with pytest.raises(InputError, match="2 kappas for 3 solved costs"):
+        save_solved(path, model, solution, KAPPAS[:2])
+    assert not path.exists()
+    save_solved(path, model, solution, KAPPAS)
+    with pytest.raises(InputError, match=r"kappa 0.3 was not solved; there are \[0.1, 0.4, 1.6\]"):
+        load_solved(path).at(0.3)
+    whole = path.read_bytes()
+    for damaged in (b"", b"text", whole[: len(whole) // 2], whole[:2000] + bytes(64) + whole[2064:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="not a solved POMDP"):
+            load_solved(path)
+    np.savez(path.with_name("other.npz"), scores=np.ones(3))
+    with pytest.raises(InputError, match="not a solved POMDP"):
+        load_solved(path.with_name("other.npz"))
+    np.savez(path.with_name("newer.npz"), header=np.array(json.dumps({"format": 2})))
+    with pytest.raises(InputError, match="format 2 of a solved POMDP, but this version reads 1"):
+        load_solved(path.with_name("newer.npz"))
