@@ -281,9 +281,11 @@ QUERY_BASELINES: tuple[QueryBaseline, ...] = get_args(QueryBaseline)
 
 
 class QueryRouters(Section):
-    """Baselines that route whole problems."""
+    """Baselines that decide once a problem."""
 
-    baselines: tuple[QueryBaseline, ...] = Field(QUERY_BASELINES, description="which ones to fit and evaluate")
+    baselines: tuple[QueryBaseline, ...] = Field(
+        QUERY_BASELINES, min_length=1, description="which ones to fit and evaluate"
+    )
     encoder: str | None = Field(
         None, description="folder or hub name of a transformers encoder that reads problems; null for the weak model"
     )

@@ -44,8 +44,11 @@ ROUTERS = {
     "trim-agg": "arith",
     "trim-seq": "arith",
     "trim-pomdp": "arith",
+    "rsd": "untrained",
+    "oracle-query": "untrained",
+    **dict.fromkeys(QUERY_BASELINES, "arith"),
 }
-WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "perfect-information")
+WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "perfect-information", "rsd")
 
 
 def read_json(path: Path) -> Any:
@@ -289,6 +292,8 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
         **{name: len(read_json(routers / f"{name}/arith/conditioned.0/policy.json")["points"]) for name in learned},
         "trim-pomdp": episodes[["variant", "operating_point"]].drop_duplicates().shape[0],
         "perfect-information": 18,
+        "oracle-query": 20,
+        **dict.fromkeys(QUERY_BASELINES, episodes[["variant", "operating_point"]].drop_duplicates().shape[0]),
         "random-step": 2,
         "trim-thr": sum(map(len, thresholds.values())),
         "one-step-takeover": len(thresholds["default"]),
@@ -315,7 +320,7 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
             assert set(zip(episodes["variant"], episodes["operating_point"], strict=True)) <= laid
         case "one-step-takeover":
             assert episodes["authors"].str.fullmatch("w*s*").all()
-    if router not in (*WALKED, "one-step-takeover"):
+    if router not in (*WALKED, "one-step-takeover", "automix-prm", "frugal", "best-route"):
         assert (episodes["prm_tokens"] == 0).all()
     assert origin(path)["config_hash"]
 

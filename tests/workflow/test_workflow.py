@@ -122,7 +122,13 @@ def test_every_stage_version_is_used() -> None:
 
 
 DRAWN = {"plot_accuracy_vs_cost": 2, "plot_strong_calls": 2}
-FITTED = {"fit_thresholds": 1, "train_router": 2, "solve_pomdp": 2}
+FITTED = {
+    "fit_thresholds": 1,
+    "train_router": 2,
+    "solve_pomdp": 2,
+    "fit_query_router": 1,
+    "evaluate_query_routers": 1,
+}
 CHANGES = {
     "bootstrap": ({"bootstrap": {"resamples": 50}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
     "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
@@ -149,7 +155,9 @@ CHANGES = {
             "gather_scores": 1,
             "measure_prm": 1,
             "plot_prm_reliability": 1,
-            "evaluate_router": 10,
+            "evaluate_router": 12,
+            "collect_solutions": 1,
+            "evaluate_query_routers": 1,
             "compute_metrics": 1,
             **DRAWN,
         },

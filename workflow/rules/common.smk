@@ -182,8 +182,7 @@ def dev_episodes():
         for router in (*LEARNED_ROUTERS, "trim-pomdp"):
             for fitted in fitted_of(router, trained_on):
                 yield f"{fitted.removesuffix('.npz')}.dev.parquet"
-        if QUERY.baselines:
-            yield f"{RESULTS}/routers/query-level/{trained_on}/dev.parquet"
+        yield f"{RESULTS}/routers/query-level/{trained_on}/dev.parquet"
 
 
 def encoder_folder():

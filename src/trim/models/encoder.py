@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from trim.config import EncoderTuning
+from trim.errors import BackendError
 from trim.models.training import batched, seed_torch
 from trim.models.transformers_backend import load_model
 
@@ -38,8 +39,15 @@ class Encoder(nn.Module):
 
     def __init__(self, name: str | Path, *, revision: str | None = None, device: str = "cpu") -> None:
         super().__init__()
-        offline = Path(name).is_dir()
-        self.model, self.tokenizer = load_model(name, revision=revision, device=device, offline=offline, head=False)
+        loading: dict[str, Any] = {"revision": revision, "device": device, "offline": Path(name).is_dir()}
+        try:
+            model, self.tokenizer = load_model(name, head=False, **loading)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise BackendError(
+                f"{name}: no encoder that can be loaded ({reason}); see routers.query.encoder"
+            ) from error
+        self.model = model.float()  # small steps of fine-tuning are lost in half precision
         self.tokenizer.padding_side = "right"
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
