@@ -370,8 +370,9 @@ def test_fit_query_router(smoke_copy: Path, smoke_run: Path) -> None:
         rows = dev[(dev["router"] == policy["router"]) & (dev["variant"] == policy["variant"])]
         assert sorted(rows["operating_point"].unique()) == policy["thresholds"]
         assert len(rows) == len(policy["thresholds"]) * 12 * 2
-    names = contents(smoke_copy / folder)
-    assert {Path(name).suffix for name in names} == {".json", ".safetensors", ".jinja", ".parquet"}
+    assert not [
+        name for name in contents(smoke_copy / folder) if Path(name).suffix in (".bin", ".pt", ".pkl", ".pickle")
+    ]
 
 
 def test_evaluate_query_routers(smoke_copy: Path, smoke_run: Path) -> None:
