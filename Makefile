@@ -23,7 +23,7 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce test lint format lock clean
+.PHONY: help install reproduce test bench lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ reproduce: $(INSTALLED) ## run the whole experiment; start it again after a kill
 
 test: lint ## check style and types, then run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(INSTALLED) ## print what the parts cost: solving, training, deciding, generating
+	$(BIN)/python benchmarks/pomdp.py
+	$(BIN)/python benchmarks/environment.py
+	$(BIN)/python benchmarks/ppo.py
+	$(BIN)/python benchmarks/generation.py
 
 lint: $(INSTALLED) ## check style and types
 	$(BIN)/ruff check

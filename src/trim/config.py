@@ -184,7 +184,7 @@ class Pair(Section):
 class KappaRange(Section):
     """Trade-offs: kappa = lambda x the strong model's mean tokens per solution."""
 
-    lowest: float = Field(0.02, gt=0, description="lowest kappa, near the strong model's accuracy")
+    lowest: float = Field(0.03, gt=0, description="lowest kappa, near the strong model's accuracy")
     highest: float = Field(6.0, gt=0, description="highest kappa, near weak-only")
     count: Count = Field(48, description="kappas between them, of which a sweep is laid on dev")
 
@@ -219,12 +219,12 @@ class Ppo(Section):
     epochs: Count = Field(4, description="passes over the decisions of an update")
     transitions: Count = Field(1_000_000, description="decisions to learn from, at most")
     check_every: Count = Field(10, description="updates between looks at the return on dev")
-    patience: Count = Field(8, description="looks without a better return after which training stops")
+    patience: Count = Field(12, description="looks without a better return after which training stops")
 
 
-def _embedded_ppo() -> Ppo:
-    # Ten times the paper's learning rate: with its own, ten times as many updates end at the same return.
-    return Ppo(learning_rate=1e-3)
+def _quick_ppo(transitions: int) -> Ppo:
+    # With the paper's learning rate, twenty times as many updates end at the same return.
+    return Ppo(learning_rate=2e-3, annealed=True, transitions=transitions)
 
 
 LearnedVariant = Literal["default", "conditioned", "released"]
@@ -238,7 +238,7 @@ class AggRouter(Section):
         (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description="where `default` and `released` train a policy each"
     )
     hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
-    ppo: Ppo = Field(default_factory=_embedded_ppo, description="training")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(2_000_000), description="training")
 
 
 class SeqRouter(Section):
@@ -254,7 +254,7 @@ class SeqRouter(Section):
     width: Count = Field(32, description="width of the transformer")
     layers: Count = Field(1, description="number of its layers")
     heads: Count = Field(4, description="attention heads")
-    ppo: Ppo = Field(default_factory=lambda: Ppo(learning_rate=1e-3, transitions=500_000), description="training")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(800_000), description="training")
 
 
 class PomdpRouter(Section):

@@ -47,7 +47,7 @@ STAGE = {
     "query_routers": 1,
     "episodes": 2,
     "tables": 2,
-    "figures": 1,
+    "figures": 2,
 }
 
 
@@ -175,6 +175,20 @@ def get_fitted(wildcards):
     return fitted_of(wildcards.router, wildcards.trained_on)
 
 
+def get_learned(wildcards):
+    """Every training run of the learned routers."""
+    return [
+        folder
+        for router in LEARNED_ROUTERS
+        for folder in fitted_of(router, wildcards.trained_on)
+    ]
+
+
+def get_mapped_policy(wildcards):
+    """The training run of TRIM-Agg whose decisions are drawn."""
+    return fitted_of("trim-agg", wildcards.trained_on)[0]
+
+
 def dev_episodes():
     """Episodes on dev of every fitted router, at the operating points laid there."""
     for trained_on in EXPERIMENT.routers.trained_on:
@@ -215,6 +229,24 @@ def get_scores(split):
     }
 
 
+def fitted_figures():
+    """Figures of what was fitted on a dataset, as far as the config has it fitted."""
+    routers = EXPERIMENT.routers
+    wanted = {
+        "learning_curves": routers.agg.variants or routers.seq.variants,
+        "decision_map": routers.agg.variants,
+        "observation_model": "default" in routers.pomdp.variants,
+        "pomdp_policy": "default" in routers.pomdp.variants,
+        "joint_observation": "released" in routers.pomdp.variants,
+    }
+    return [
+        f"{name}_{trained_on}"
+        for trained_on in routers.trained_on
+        for name in wanted
+        if wanted[name]
+    ]
+
+
 EPISODES = [
     f"{RESULTS}/episodes/{router}/{trained_on}/{dataset}.parquet"
     for router, trained_on in evaluated_routers()
@@ -238,8 +270,10 @@ FIGURES = [
     f"{RESULTS}/figures/{name}.{kind}"
     for name in (
         *(f"accuracy_vs_cost_{dataset}" for dataset in EXPERIMENT.evaluated_on),
+        *(f"controls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
         *(f"strong_calls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
         "prm_reliability",
+        *fitted_figures(),
     )
     for kind in ("pdf", "png")
 ]

@@ -1,63 +1,103 @@
-"""Accuracy against strong tokens: every router of one dataset, both end points, confidence bands (paper, Figure 6)."""
+"""Accuracy against strong tokens: the routers of one dataset between both models alone (paper, Figure 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.figures.style import COLUMN_INCHES, LOOKS, begin
+from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BANDS = (("trim-thr", "default"), ("random-step", "default"), ("one-step-takeover", "default"))
-
-
-def _scale(factor: float) -> Callable[[Any], Any]:
-    return lambda values: np.asarray(values) * factor
+REFERENCES = (
+    ("trim-thr", "hull"),
+    ("random-step", "default"),
+    ("random-query", "default"),
+    ("first-error-oracle", "default"),
+    ("perfect-information", "default"),
+)
+LOW_BUDGET = 0.3
+"""Strong share up to which the second panel reaches."""
 
 
 def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
-    """Draw the curves of one dataset, of routers trained on one dataset, from the rows of `curves.csv`."""
+    """Draw the TRIM routers trained on one dataset, and what bounds them, from the rows of `curves.csv`.
+
+    The second panel shows low budgets alone, where the routers differ.
+    """
     palette = begin()
     from matplotlib import pyplot as plt
 
-    rows = curves[(curves["dataset"] == dataset) & curves["trained_on"].isin(["untrained", trained_on])]
+    rows = rows_of(curves, dataset, trained_on)
+    leading = leading_variants(rows)
+    figure, (whole, low) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES), sharey=True)
+    for axes in (whole, low):
+        draw_curves(axes, rows, palette, [*leading, *REFERENCES], banded=leading)
+    whole.set(title=dataset, ylabel="accuracy")
+    low.set(title=f"{dataset}, low budgets", xlim=(0, LOW_BUDGET * whole.get_xlim()[1]))
+    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=5, columnspacing=1.2)
+    return figure
+
+
+def rows_of(curves: pd.DataFrame, dataset: str, trained_on: str) -> pd.DataFrame:
+    """Return the rows of one dataset, of routers that were trained on one dataset or on none."""
+    return curves[(curves["dataset"] == dataset) & curves["trained_on"].isin(["untrained", trained_on])]
+
+
+def draw_curves(
+    axes: Axes,
+    rows: pd.DataFrame,
+    palette: Sequence[Any],
+    keys: Sequence[tuple[str, str]],
+    banded: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Draw both models alone and the curves of some routers, a line a training run; `banded` ones with intervals."""
     ends = {name: rows[rows["router"] == name].iloc[0] for name in ("weak-only", "strong-only")}
     full = float(ends["strong-only"]["strong_tokens"])
-    figure, axes = plt.subplots(figsize=(COLUMN_INCHES, COLUMN_INCHES))
     for name, row in ends.items():
         axes.axhline(row["accuracy"], color="0.45", linewidth=0.7, linestyle=(0, (6, 3)))
-        above = name == "strong-only"
         axes.annotate(
             f"{name.replace('-', ' ')} {row['accuracy']:.1%}",
-            (0 if above else full, row["accuracy"]),
-            xytext=(2, 2) if above else (-2, -8),
+            (1, row["accuracy"]),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2 if name == "strong-only" else -8),
             textcoords="offset points",
-            ha="left" if above else "right",
+            ha="right",
             fontsize=6,
             color="0.3",
         )
-    for key, look in LOOKS.items():
+    for key in keys:
+        look = LOOKS[key]
         part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
-        if part.empty:
-            continue
-        x, y = part["strong_tokens"], part["accuracy"]
-        colour = palette[look.colour]
-        line = look.line or "none"
-        axes.plot(x, y, color=colour, marker=look.marker, linestyle=line, label=look.label, markeredgewidth=0)
-        if key in BANDS:
-            axes.fill_between(x, part["accuracy_lo"], part["accuracy_hi"], color=colour, alpha=0.15, linewidth=0)
-        elif not look.line:
-            error = [y - part["accuracy_lo"], part["accuracy_hi"] - y]
-            axes.errorbar(x, y, yerr=error, color=colour, linewidth=0.8, linestyle="none")
-    axes.set(xlabel="strong tokens per problem", ylabel="accuracy", title=dataset, xlim=(0, None))
+        for run, (_, points) in enumerate(part.groupby("seed")):
+            x, y, colour = points["strong_tokens"], points["accuracy"], palette[look.colour]
+            axes.plot(
+                x,
+                y,
+                color=colour,
+                marker=look.marker,
+                linestyle=look.line or "none",
+                label="_" * (run > 0) + look.label,
+                markeredgewidth=0.8 if look.marker == "x" else 0,
+            )
+            if key in banded:
+                axes.fill_between(
+                    x, points["accuracy_lo"], points["accuracy_hi"], color=colour, alpha=0.12, linewidth=0
+                )
+            elif not look.line:
+                error = [y - points["accuracy_lo"], points["accuracy_hi"] - y]
+                axes.errorbar(x, y, yerr=error, color=colour, linewidth=0.8, linestyle="none")
+    axes.set(xlabel="strong tokens per problem", xlim=(0, full))
     share = axes.secondary_xaxis("top", functions=(_scale(100 / full), _scale(full / 100)))
     share.set_xlabel("strong share (%)", fontsize=7)
     share.tick_params(labelsize=6)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    figure.legend(loc="outside lower center", ncols=3, columnspacing=0.8, handlelength=1.8, fontsize=6)
-    return figure
+
+
+def _scale(factor: float) -> Callable[[Any], Any]:
+    return lambda values: np.asarray(values) * factor

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 COLUMN_INCHES = 3.4
@@ -28,12 +29,50 @@ class Look:
 LOOKS: Mapping[tuple[str, str], Look] = {
     ("trim-thr", "default"): Look("TRIM-Thr", 0, "o", "-"),
     ("trim-thr", "hull"): Look("TRIM-Thr, hull", 9, "P", "-."),
-    ("trim-thr", "per-token"): Look("TRIM-Thr, per token", 2, "v", "--"),
-    ("one-step-takeover", "default"): Look("one-step takeover", 1, "s", "--"),
-    ("random-step", "default"): Look("random step", 3, "D", ":"),
+    ("trim-thr", "per-token"): Look("TRIM-Thr, per token", 3, "v", "--"),
+    ("trim-agg", "conditioned"): Look("TRIM-Agg", 1, "s", "-"),
+    ("trim-agg", "default"): Look("TRIM-Agg, a policy each kappa", 1, "d", "--"),
+    ("trim-agg", "released"): Look("TRIM-Agg, released", 1, "p", ":"),
+    ("trim-seq", "conditioned"): Look("TRIM-Seq", 2, "^", "-"),
+    ("trim-seq", "default"): Look("TRIM-Seq, a policy each kappa", 2, "<", "--"),
+    ("trim-pomdp", "default"): Look("TRIM-POMDP", 4, "D", "-"),
+    ("trim-pomdp", "released"): Look("TRIM-POMDP, released", 4, "X", ":"),
+    ("one-step-takeover", "default"): Look("one-step takeover", 5, "s", "--"),
+    ("random-step", "default"): Look("random step", 7, "x", ":"),
     ("random-query", "default"): Look("random query", 7, "", ":"),
-    ("first-error-oracle", "default"): Look("first-error oracle", 4, "*", ""),
+    ("first-error-oracle", "default"): Look("first-error oracle", 3, "*", ""),
+    ("perfect-information", "default"): Look("perfect information", 5, "", "-."),
 }
+
+
+class StateLook(NamedTuple):
+    """How a state of TRIM-POMDP is drawn: its name, a colour of the palette, a line."""
+
+    label: str
+    colour: int
+    line: str
+
+
+STATE_LOOKS = (
+    StateLook("S0: all right so far", 2, "-"),
+    StateLook("S1: an earlier step is wrong", 7, "--"),
+    StateLook("S2: only this step is wrong", 3, "-."),
+)
+TRIM_ROUTERS = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp")
+
+
+def leading_variants(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return (router, variant) of the one variant by which each TRIM router is shown: its first in LOOKS."""
+    there = set(rows[["router", "variant"]].itertuples(index=False, name=None))
+    found = ([key for key in LOOKS if key[0] == router and key in there] for router in TRIM_ROUTERS)
+    return [keys[0] for keys in found if keys]
+
+
+def shown_kappas(laid: Sequence[float]) -> list[float]:
+    """Return a low, a middle and a high kappa of a sweep, as far as it has them."""
+    import numpy as np
+
+    return [float(kappa) for kappa in np.unique(np.quantile(laid, (0.2, 0.5, 0.8), method="nearest"))]
 
 
 def begin() -> list[tuple[float, float, float]]:

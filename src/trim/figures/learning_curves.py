@@ -1,0 +1,68 @@
+"""What a learned router is worth on dev while it trains, a panel a router and variant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trim.figures.style import LOOKS, PAGE_INCHES, begin
+from trim.files import read_json
+from trim.routers.storage import DESCRIPTION
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLES = ("-", "--", "-.", ":")
+
+
+def read_run(folder: Path) -> pd.DataFrame:
+    """Read the looks at dev of one training run, whose folder is called variant.run."""
+    import pandas as pd
+
+    router = read_json(folder / DESCRIPTION)["router"]
+    variant, _, run = folder.name.rpartition(".")
+    return pd.read_csv(folder / "learning.csv").assign(router=router, variant=variant, run=int(run))
+
+
+def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
+    """Draw the return on dev against the decisions learned from, and mark the snapshots that were kept.
+
+    Parameters
+    ----------
+    learning
+        The rows of every run; kappa is empty where one policy serves all, whose return is a mean over kappas.
+    """
+    palette = begin()
+    from matplotlib import pyplot as plt
+
+    keys = [key for key in LOOKS if ((learning["router"] == key[0]) & (learning["variant"] == key[1])).any()]
+    height = 0.42 * PAGE_INCHES
+    figure, grid = plt.subplots(1, len(keys), figsize=(PAGE_INCHES, height), squeeze=False, sharey=True)
+    for axes, key in zip(grid[0], keys, strict=True):
+        look = LOOKS[key]
+        rows = learning[(learning["router"] == key[0]) & (learning["variant"] == key[1])]
+        _draw_runs(axes, rows, palette[look.colour])
+        axes.set(title=f"{look.label}, trained on {trained_on}", xlabel="decisions learned from (thousands)")
+    trained = learning[learning["transitions"] > 0]["dev_return"]
+    margin = 0.1 * (trained.max() - trained.min()) + 0.001
+    # An untrained policy is worth far less: its point lies below.
+    grid[0, 0].set_ylim(trained.min() - margin, trained.max() + margin)
+    grid[0, 0].set_ylabel("return on dev")
+    return figure
+
+
+def _draw_runs(axes: Axes, rows: pd.DataFrame, colour: tuple[float, float, float]) -> None:
+    """Draw a line a policy: a style a run, and its kappa beside it where it has one."""
+    for (run, kappa), looks in rows.groupby(["run", "kappa"], dropna=False):
+        x, y = looks["transitions"] / 1000, looks["dev_return"]
+        axes.plot(x, y, STYLES[int(run) % len(STYLES)], color=colour, linewidth=0.9)
+        best = y.idxmax()
+        axes.plot(x[best], y[best], marker="o", color="0.15", markersize=3.5, linestyle="none")
+        if not np.isnan(kappa):
+            axes.annotate(
+                f"{kappa:g}", (x.iloc[-1], y.iloc[-1]), xytext=(3, -2), textcoords="offset points", fontsize=5
+            )
