@@ -74,7 +74,7 @@ def separation(doubts: np.ndarray, evidence: Evidence) -> float:
 def policies(model_folders: dict[str, Path]) -> list[Policy]:
     from trim.models.encoder import Encoder
 
-    settings = QueryRouters(tuning=EncoderTuning(epochs=3))
+    settings = QueryRouters(samples=2, tuning=EncoderTuning(epochs=3))
     return fit_policies(TRAIN, DEV, generations(TRAIN), lambda: Encoder(model_folders["weak"]), settings, 8, "seed")
 
 

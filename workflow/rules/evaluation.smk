@@ -47,7 +47,7 @@ rule evaluate_query_routers:
         folder=f"{RESULTS}/routers/query-level/{{trained_on}}/policies",
     output:
         # One job for all of them: starting torch costs more than their decisions.
-        expand(
+        episodes=expand(
             f"{RESULTS}/episodes/{{baseline}}/{{{{trained_on}}}}/{{dataset}}.parquet",
             dataset=EXPERIMENT.evaluated_on,
             baseline=QUERY.baselines,

@@ -13,7 +13,7 @@ from trim.workflow import job, provenance, use_threads
 
 with job(snakemake):
     use_threads(snakemake.threads)
-    params, inputs, outputs = snakemake.params, snakemake.input, iter(snakemake.output)
+    params, inputs, outputs = snakemake.params, snakemake.input, iter(snakemake.output.episodes)
     encoder = Encoder(params.encoder or inputs.encoder, revision=params.revision, device=params.device)
     policies, space = load_policies(Path(inputs.folder), params.device)
     for problem_file, solution_file in zip(inputs.problems, inputs.solutions, strict=True):

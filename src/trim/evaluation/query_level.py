@@ -1,14 +1,14 @@
 """Run what query-level baselines choose from, and lay the episodes of their choices out as tables.
 
 Nothing is generated at an operating point: a baseline picks among solutions that are there. What
-differs is what it pays for the choice. `direct` routers pay for the solution they pick; cascades pay
-for the weak answer and for its verification, by the PRM or by further samples, wherever they end;
-`best-of` pays for all samples that competed and for the PRM's look at them.
+differs is what it pays for the choice. Most pay for the solution they pick; cascades pay for the weak
+answer and for its verification, by the PRM or by further samples, wherever they end; BEST-Route
+pays for all samples that competed and for the PRM's look at them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from trim.evaluation.episodes import OperatingPoint, Progress, episode_table, ju
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.engine import Episode, ModelPair, Run, solve_all
+from trim.rollout.forest import Judge
 from trim.routers.controls import StrongOnly
 from trim.routers.query_level.evidence import SUMMARIES, Evidence, Floats, choose, summarise
 from trim.routers.query_level.storage import Policy
@@ -77,9 +78,7 @@ def solve_whole(
     return table.assign(agreement=agreement, **dict(zip(SUMMARIES, np.transpose(summaries), strict=True)))
 
 
-def _agreement(
-    weak: Sequence[Episode], replicate: int, samples: int, verdict: Callable[[str | None, Problem], tuple[bool, bool]]
-) -> float:
+def _agreement(weak: Sequence[Episode], replicate: int, samples: int, verdict: Judge) -> float:
     answer, problem = weak[replicate].answer, weak[replicate].problem
     if answer is None:
         return 0.0
