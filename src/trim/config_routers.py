@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -103,6 +103,40 @@ class PomdpRouter(Section):
     closeness: Share = Field(0.4, description="`released` keeps wherever the likeliest state leads S2 by this much")
 
 
+class EncoderTuning(Section):
+    """Fine-tuning of an encoder on the outcomes of training problems."""
+
+    epochs: Count = Field(5, description="passes over the training problems (BEST-Route: 5); dev picks the best one")
+    learning_rate: float = Field(
+        3e-3, gt=0, description="AdamW (RouteLLM and BEST-Route, on pretrained encoders: 1e-5)"
+    )
+    batch_size: Count = Field(32, description="problems in a batch")
+
+
+QueryBaseline = Literal["bert", "mf", "sw", "smoothie", "automix", "automix-prm", "frugal", "hybrid-llm", "best-route"]
+QUERY_BASELINES: tuple[QueryBaseline, ...] = get_args(QueryBaseline)
+
+
+class QueryRouters(Section):
+    """Baselines that decide once a problem."""
+
+    baselines: tuple[QueryBaseline, ...] = Field(
+        QUERY_BASELINES, min_length=1, description="which ones to fit and evaluate"
+    )
+    encoder: str | None = Field(
+        None, description="folder or hub name of a transformers encoder that reads problems; null for the weak model"
+    )
+    revision: str | None = Field(None, description="hub revision of the encoder to pin")
+    tuning: EncoderTuning = Field(
+        default_factory=EncoderTuning, description="fine-tuning of the encoder for bert, hybrid-llm and best-route"
+    )
+    samples: Count = Field(
+        1, description="further weak solutions of each problem, for self-verification and best-of-n (AutoMix: 8)"
+    )
+    bins: Count = Field(8, description="bins of AutoMix's verifier (AutoMix: 8)")
+    neighbours: Count = Field(20, description="training problems that Smoothie asks for each problem")
+
+
 class Routers(Section):
     """Which routers are trained, on what, and how their operating points are laid."""
 
@@ -118,3 +152,4 @@ class Routers(Section):
     agg: AggRouter = Field(default_factory=AggRouter, description="TRIM-Agg")
     seq: SeqRouter = Field(default_factory=SeqRouter, description="TRIM-Seq")
     pomdp: PomdpRouter = Field(default_factory=PomdpRouter, description="TRIM-POMDP")
+    query: QueryRouters = Field(default_factory=QueryRouters, description="query-level baselines")

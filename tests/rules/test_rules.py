@@ -14,6 +14,7 @@ import pytest
 from run_rule import run_rule
 from smoke import RESULTS, ROOT, contents, planned_rules, snakemake
 
+from trim.config_routers import QUERY_BASELINES
 from trim.problems.arithmetic import parse_program, step_labels
 from trim.problems.problem import Problem, fingerprint, read_problems, write_problems
 from trim.problems.splits import SPLIT_RANGES, split_of
@@ -43,8 +44,11 @@ ROUTERS = {
     "trim-agg": "arith",
     "trim-seq": "arith",
     "trim-pomdp": "arith",
+    "rsd": "untrained",
+    "oracle-query": "untrained",
+    **dict.fromkeys(QUERY_BASELINES, "arith"),
 }
-WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "perfect-information")
+WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "perfect-information", "rsd")
 
 
 def read_json(path: Path) -> Any:
@@ -304,6 +308,8 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
         **{name: len(read_json(routers / f"{name}/arith/conditioned.0/policy.json")["points"]) for name in learned},
         "trim-pomdp": episodes[["variant", "operating_point"]].drop_duplicates().shape[0],
         "perfect-information": 18,
+        "oracle-query": 20,
+        **dict.fromkeys(QUERY_BASELINES, episodes[["variant", "operating_point"]].drop_duplicates().shape[0]),
         "random-step": 2,
         "trim-thr": sum(map(len, thresholds.values())),
         "one-step-takeover": len(thresholds["default"]),
@@ -330,7 +336,7 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
             assert set(zip(episodes["variant"], episodes["operating_point"], strict=True)) <= laid
         case "one-step-takeover":
             assert episodes["authors"].str.fullmatch("w*s*").all()
-    if router not in (*WALKED, "one-step-takeover"):
+    if router not in (*WALKED, "one-step-takeover", "automix-prm", "frugal", "best-route"):
         assert (episodes["prm_tokens"] == 0).all()
     assert origin(path)["config_hash"]
 
@@ -341,6 +347,73 @@ def test_rollouts_and_episodes_of_the_models_alone_are_the_same_solutions(smoke_
         episodes = pd.read_parquet(smoke_run / RESULTS / f"episodes/{router}/untrained/arith.parquet")
         alone = steps[steps["behaviour"] == router].groupby("problem_id")["tokens"].sum()
         assert alone.to_dict() == episodes.set_index("problem_id")[tokens].to_dict()
+
+
+def test_collect_solutions(smoke_copy: Path, smoke_run: Path) -> None:
+    """With nothing in the store: each solution is what the models write alone."""
+    shutil.rmtree(smoke_copy / "step_store")
+    target = RESULTS / "solutions/arith.test.parquet"
+    run_rule("collect_solutions", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+    solved = pd.read_parquet(smoke_copy / target)
+    assert solved.groupby("router")["replicate"].value_counts().to_dict() == {
+        ("weak-only", 0): 24,
+        ("weak-only", 1): 24,
+        ("strong-only", 0): 24,
+    }
+    for router in ("weak-only", "strong-only"):
+        episodes = pd.read_parquet(smoke_run / RESULTS / f"episodes/{router}/untrained/arith.parquet")
+        first = solved[(solved["router"] == router) & (solved["replicate"] == 0)]
+        names = ["problem_id", "answer", "correct", "authors", "strong_tokens", "weak_tokens", "discarded_tokens"]
+        pd.testing.assert_frame_equal(
+            first[names].sort_values("problem_id", ignore_index=True),
+            episodes[names].sort_values("problem_id", ignore_index=True),
+        )
+    read = solved[(solved["router"] == "weak-only") & (solved["replicate"] == 0)]
+    assert (read["prm_calls"] == read["steps"]).all()
+    assert read[["minimum", "product", "last", "mean", "agreement"]].stack().between(0, 1).all()
+
+
+def test_fit_query_router(smoke_copy: Path, smoke_run: Path) -> None:
+    folder = RESULTS / "routers/query-level/arith"
+    run_rule("fit_query_router", smoke_copy, folder / "policies", folder / "dev.parquet")
+    assert_same(smoke_copy, smoke_run, folder)
+    described = read_json(smoke_copy / folder / "policies/policies.json")
+    assert {policy["router"] for policy in described["policies"]} == set(QUERY_BASELINES)
+    dev = pd.read_parquet(smoke_copy / folder / "dev.parquet")
+    for policy in described["policies"]:
+        assert 1 <= len(policy["thresholds"]) <= 4
+        rows = dev[(dev["router"] == policy["router"]) & (dev["variant"] == policy["variant"])]
+        assert sorted(rows["operating_point"].unique()) == policy["thresholds"]
+        assert len(rows) == len(policy["thresholds"]) * 12 * 2
+    assert not [
+        name for name in contents(smoke_copy / folder) if Path(name).suffix in (".bin", ".pt", ".pkl", ".pickle")
+    ]
+
+
+def test_evaluate_query_routers(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [
+        RESULTS / f"episodes/{baseline}/arith/{dataset}.parquet"
+        for baseline in QUERY_BASELINES
+        for dataset in ("arith", "arith-words")
+    ]
+    run_rule("evaluate_query_routers", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    models = pd.read_parquet(smoke_run / RESULTS / "episodes/weak-only/untrained/arith.parquet")
+    for target in targets:
+        episodes = pd.read_parquet(smoke_copy / target)
+        assert set(episodes["router"]) == {target.parts[-3]}
+        assert set(episodes["dataset"]) == {target.stem}
+        assert set(episodes["trained_on"]) == {"arith"}
+        assert not episodes.duplicated(["variant", "operating_point", "problem_id", "replicate"]).any()
+        assert set(episodes) == set(models)
+        assert ((episodes["authors"].str.count("s") > 0) == (episodes["strong_tokens"] > 0)).all()
+        paid = episodes[["discarded_tokens", "prm_tokens"]].sum() > 0
+        verified = {"automix": (True, False), "automix-prm": (True, True), "frugal": (True, True)}
+        if target.parts[-3] in verified:
+            assert tuple(paid) == verified[target.parts[-3]]
+        elif target.parts[-3] != "best-route":
+            assert not paid.any()
 
 
 def test_compute_metrics(smoke_copy: Path, smoke_run: Path) -> None:

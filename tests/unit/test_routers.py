@@ -143,6 +143,8 @@ def test_every_router_has_its_operating_points(tmp_path: Path) -> None:
         ("hull", 0.7, Threshold(0.7)),
         ("per-token", 0.01, PerToken(0.01)),
     ]
+    (rsd,) = walked_points("rsd", [])
+    assert (rsd.router, rsd.setting, rsd.policy) == ("rsd", 0.7, Threshold(0.7))
     random_points = control_points("random-step", [], [0.1, 0.4])
     assert [(p.setting, p.policy) for p in random_points] == [(0.1, RandomStep(0.1)), (0.4, RandomStep(0.4))]
     takeovers = control_points("one-step-takeover", [file], [])

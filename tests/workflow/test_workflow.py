@@ -148,7 +148,13 @@ def test_every_stage_version_is_used() -> None:
 
 
 DRAWN = {"plot_accuracy_vs_cost": 2, "plot_controls": 2, "plot_strong_calls": 2}
-FITTED = {"fit_thresholds": 1, "train_router": 2, "solve_pomdp": 2}
+FITTED = {
+    "fit_thresholds": 1,
+    "train_router": 2,
+    "solve_pomdp": 2,
+    "fit_query_router": 1,
+    "evaluate_query_routers": 1,
+}
 LEARNED_DRAWN = {"plot_learning_curves": 1, "plot_decision_map": 1}
 POMDP_DRAWN = {"plot_observation_model": 1, "plot_joint_observation": 1, "plot_pomdp_policy": 1}
 CHANGES = {
@@ -192,7 +198,9 @@ CHANGES = {
             "gather_scores": 1,
             "measure_prm": 1,
             "plot_prm_reliability": 1,
-            "evaluate_router": 10,
+            "evaluate_router": 12,
+            "collect_solutions": 1,
+            "evaluate_query_routers": 1,
             "compute_metrics": 1,
             **DRAWN,
         },

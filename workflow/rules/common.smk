@@ -30,10 +30,13 @@ UNTRAINED_ROUTERS = (
     "random-step",
     "first-error-oracle",
     "perfect-information",
+    "oracle-query",
+    "rsd",
 )
 ORACLES = ("first-error-oracle", "perfect-information")  # they need exact labels
 FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
 LEARNED_ROUTERS = ("trim-agg", "trim-seq")
+QUERY = EXPERIMENT.routers.query
 
 # Stage versions: raised when a change in src/ changes what a stage produces. Snakemake
 # watches scripts and params, not the library, so that a cosmetic edit reruns nothing.
@@ -47,6 +50,8 @@ STAGE = {
     "thresholds": 2,
     "learned_routers": 1,
     "pomdp": 1,
+    "solutions": 1,
+    "query_routers": 1,
     "episodes": 2,
     "tables": 2,
     "figures": 2,
@@ -162,7 +167,7 @@ def evaluated_routers():
     """(router, trained_on) of every evaluation."""
     return [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
         (router, source)
-        for router in FITTED_ROUTERS
+        for router in (*FITTED_ROUTERS, *QUERY.baselines)
         for source in EXPERIMENT.routers.trained_on
         if fitted_of(router, source)
     ]
@@ -239,6 +244,23 @@ def dev_episodes():
         for router in (*LEARNED_ROUTERS, "trim-pomdp"):
             for fitted in fitted_of(router, trained_on):
                 yield f"{fitted.removesuffix('.npz')}.dev.parquet"
+        yield f"{RESULTS}/routers/query-level/{trained_on}/dev.parquet"
+
+
+def encoder_folder():
+    """Folder of the model that reads problems for the query-level baselines, where this pipeline trained it."""
+    return [] if QUERY.encoder else model_folder("weak")
+
+
+def query_params():
+    """What decides how the query-level baselines read problems, and what they choose from."""
+    weak = SETTINGS["pair"]["weak"]
+    return {
+        "encoder": QUERY.encoder or weak.get("name"),
+        "revision": QUERY.revision if QUERY.encoder else weak.get("revision"),
+        "device": EXPERIMENT.pair.device,
+        "samples": QUERY.samples,
+    }
 
 
 def get_labelled_scores():

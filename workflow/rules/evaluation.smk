@@ -34,6 +34,45 @@ rule evaluate_router:
         "../scripts/evaluate_router.py"
 
 
+rule evaluate_query_routers:
+    input:
+        encoder=encoder_folder(),
+        problems=expand(
+            f"{RESULTS}/problems/{{dataset}}/test.jsonl",
+            dataset=EXPERIMENT.evaluated_on,
+        ),
+        solutions=expand(
+            f"{RESULTS}/solutions/{{dataset}}.test.parquet",
+            dataset=EXPERIMENT.evaluated_on,
+        ),
+        folder=f"{RESULTS}/routers/query-level/{{trained_on}}/policies",
+    output:
+        # One job for all of them: starting torch costs more than their decisions.
+        episodes=expand(
+            f"{RESULTS}/episodes/{{baseline}}/{{{{trained_on}}}}/{{dataset}}.parquet",
+            dataset=EXPERIMENT.evaluated_on,
+            baseline=QUERY.baselines,
+        ),
+    log:
+        f"{RESULTS}/logs/evaluate_query_routers/{{trained_on}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_query_routers/{{trained_on}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        **query_params(),
+        baselines=QUERY.baselines,
+        version=STAGE["episodes"],
+    message:
+        "Evaluating the query-level baselines that were fitted on {wildcards.trained_on}"
+    script:
+        "../scripts/evaluate_query_routers.py"
+
+
 rule compute_metrics:
     input:
         episodes=EPISODES,

@@ -132,3 +132,33 @@ rule grow_forest:
         "Exploring the trees of {wildcards.dataset} ({wildcards.split})"
     script:
         "../scripts/grow_forest.py"
+
+
+rule collect_solutions:
+    input:
+        **pair_inputs(),
+        # Rollouts fill the step store with one weak and one strong solution of each replicate.
+        rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
+        problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
+    output:
+        solutions=f"{RESULTS}/solutions/{{dataset}}.{{split}}.parquet",
+    log:
+        f"{RESULTS}/logs/collect_solutions/{{dataset}}.{{split}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/collect_solutions/{{dataset}}.{{split}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    params:
+        pair=pair_params(),
+        replicates=replicates,
+        samples=QUERY.samples,
+        labelled=is_labelled,
+        version=STAGE["solutions"],
+    message:
+        "Collecting what query-level baselines choose from on {wildcards.dataset} ({wildcards.split})"
+    script:
+        "../scripts/collect_solutions.py"

@@ -89,3 +89,36 @@ rule solve_pomdp:
         "Fitting and solving the POMDP ({wildcards.variant}) of {wildcards.trained_on}"
     script:
         "../scripts/solve_pomdp.py"
+
+
+rule fit_query_router:
+    input:
+        encoder=encoder_folder(),
+        problems=f"{RESULTS}/problems/{{trained_on}}/router_train.jsonl",
+        solutions=f"{RESULTS}/solutions/{{trained_on}}.router_train.parquet",
+        rollouts=f"{RESULTS}/rollouts/{{trained_on}}.router_train.parquet",
+        dev_problems=f"{RESULTS}/problems/{{trained_on}}/dev.jsonl",
+        dev_solutions=f"{RESULTS}/solutions/{{trained_on}}.dev.parquet",
+    output:
+        folder=directory(f"{RESULTS}/routers/query-level/{{trained_on}}/policies"),
+        dev=f"{RESULTS}/routers/query-level/{{trained_on}}/dev.parquet",
+    log:
+        f"{RESULTS}/logs/fit_query_router/{{trained_on}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_query_router/{{trained_on}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        **query_params(),
+        settings=SETTINGS["routers"]["query"],
+        operating_points=EXPERIMENT.routers.operating_points,
+        seed=EXPERIMENT.seed,
+        version=STAGE["query_routers"],
+    message:
+        "Fitting the query-level baselines on {wildcards.trained_on}"
+    script:
+        "../scripts/fit_query_router.py"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from trim.evaluation.episodes import episode_table, judge, run_points, walk_points
 from trim.evaluation.optimum import optimum_table
+from trim.evaluation.query_level import oracle_table
 from trim.evaluation.sweeps import WALKED, control_points, walked_points
 from trim.files import write_parquet
 from trim.problems.grading import Grader
@@ -21,6 +22,10 @@ with job(snakemake) as log, Grader() as grader:
             forest = Forest(problems, params.replicates, max_steps, judge(grader, exact=params.labelled), pair)
         if router == "perfect-information":
             table = optimum_table(forest)
+        elif router == "oracle-query":
+            alone = [*control_points("weak-only", [], []), *control_points("strong-only", [], [])]
+            results = run_points(alone, problems, pair, params.replicates, max_steps)
+            table = oracle_table(episode_table(results, grader, exact=params.labelled))
         elif router in WALKED:
             table = walk_points(walked_points(router, fitted), forest, progress(f"{name}, operating points"))
         else:

@@ -63,7 +63,10 @@ def pomdp_points(file: Path) -> list[BatchPoint]:
     return [BatchPoint("trim-pomdp", variant, k, pomdp_policy(solved, variant, k, closeness)) for k in laid]
 
 
-WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp")
+RSD_THRESHOLD = 0.7
+"""PRM score from which RSD accepts a step of the weak model (arXiv 2501.19324)."""
+
+WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "rsd")
 """Routers that want a draft at every step and look at nothing but scores and tokens: they can walk a forest."""
 
 
@@ -72,6 +75,8 @@ def walked_points(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
     match router:
         case "trim-thr":
             return threshold_points(read_json(fitted[0])["thresholds"])
+        case "rsd":
+            return [BatchPoint("rsd", "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))]
         case "trim-pomdp":
             return [point for file in fitted for point in pomdp_points(file)]
         case _:

@@ -1,0 +1,1 @@
+"""Baselines that decide once a problem: which model answers it."""

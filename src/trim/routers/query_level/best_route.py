@@ -1,0 +1,71 @@
+"""BEST-Route: best of n weak solutions, n chosen for each problem, or the strong model (arXiv 2506.22716).
+
+The PRM picks the best, by its cumulative score. Options stand in order of cost: strong tokens, the cost of
+the paper, come first, so that more weak samples are always cheaper than the strong model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trim.config_routers import EncoderTuning
+from trim.routers.query_level.evidence import Evidence, Floats
+
+if TYPE_CHECKING:
+    from trim.models.encoder import Encoder, TextClassifier
+
+MATCH, NO_MATCH = 0, 1
+RESAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BestRoute:
+    """Doubts best of n by how much likelier it is not to match the strong model than to match it.
+
+    Attributes
+    ----------
+    classifier
+        Head n - 1 foresees best of n; classes match and no match.
+    """
+
+    classifier: TextClassifier
+
+    def doubts(self, evidence: Evidence) -> Floats:
+        """Read the problems; a doubt lies in [-1, 1]."""
+        probabilities = self.classifier.predict(evidence.texts)
+        doubts = probabilities[:, :, NO_MATCH] - probabilities[:, :, MATCH]
+        return np.repeat(doubts[:, None], evidence.replicates, axis=1)
+
+
+def fit_best_route(
+    train: Evidence, dev: Evidence, largest: int, encoder: Encoder, settings: EncoderTuning, seed: str
+) -> BestRoute:
+    """Fine-tune the encoder on how likely best of n is no worse than the strong model, for n up to `largest`."""
+    from trim.models.encoder import fine_tune
+
+    splits = [
+        (split.texts, label_best(split, largest, f"{seed}/best-route/{i}")) for i, split in enumerate((train, dev))
+    ]
+    return BestRoute(fine_tune(encoder, splits[0], splits[1], settings, f"{seed}/best-route"))
+
+
+def label_best(evidence: Evidence, largest: int, seed: str) -> Floats:
+    """Return how likely best of n is no worse, and is worse, than a strong solution, shape (P, largest, 2).
+
+    Over sets of n weak solutions drawn with replacement, as in BEST-Route, and all strong solutions.
+    """
+    problems, count = evidence.weak_correct.shape
+    generator = np.random.default_rng(list(seed.encode()))
+    products, rows = evidence.summary("product"), np.arange(problems)[:, None]
+    strong = evidence.strong_correct.mean(axis=1)
+    labels = []
+    for size in range(1, largest + 1):
+        drawn = generator.integers(count, size=(problems, RESAMPLES, size))
+        best = np.take_along_axis(drawn, products[rows[:, :, None], drawn].argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
+        right = evidence.weak_correct[rows, best].mean(axis=1)
+        worse = (1 - right) * strong
+        labels.append(np.stack([1 - worse, worse], axis=1))
+    return np.stack(labels, axis=1)

@@ -1,0 +1,124 @@
+"""Fitted query-level baselines on disk: one folder for all that were fitted to one dataset.
+
+`policies.json` says which there are and where their thresholds lie, `policies.safetensors` holds their
+arrays, and below `classifiers` stands a Hugging Face folder for each fine-tuned encoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from trim.errors import InputError
+from trim.routers.query_level.automix import AutoMix
+from trim.routers.query_level.bert import Bert
+from trim.routers.query_level.best_route import BestRoute
+from trim.routers.query_level.evidence import Floats, QueryRouter
+from trim.routers.query_level.frugal import Frugal
+from trim.routers.query_level.hybrid_llm import HybridLLM
+from trim.routers.query_level.mf import MatrixFactorisation
+from trim.routers.query_level.smoothie import Smoothie
+from trim.routers.query_level.sw import SimilarityWeighted
+
+DESCRIPTION, ARRAYS, CLASSIFIERS = "policies.json", "policies.safetensors", "classifiers"
+
+KINDS: Mapping[str, type[Any]] = {
+    "bert": Bert,
+    "mf": MatrixFactorisation,
+    "sw": SimilarityWeighted,
+    "smoothie": Smoothie,
+    "automix": AutoMix,
+    "automix-prm": AutoMix,
+    "frugal": Frugal,
+    "hybrid-llm": HybridLLM,
+    "best-route": BestRoute,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A fitted baseline and its operating points."""
+
+    router: str
+    variant: str
+    fitted: QueryRouter
+    thresholds: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """Where embeddings are compared: each coordinate standardised; both of shape (width,)."""
+
+    mean: Floats
+    scale: Floats
+
+    @classmethod
+    def of(cls, vectors: Floats) -> Space:
+        """Measure some vectors, shape (n, width)."""
+        return cls(vectors.mean(axis=0), np.maximum(vectors.std(axis=0), 1e-9))
+
+    def standardise(self, vectors: Floats) -> Floats:
+        """Map vectors of shape (n, width)."""
+        return np.asarray((vectors - self.mean) / self.scale)
+
+
+def save_policies(folder: Path, policies: Sequence[Policy], space: Space, origin: Mapping[str, Any]) -> None:
+    """Write all baselines that were fitted to a dataset, and the space of the embeddings they read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {"space.mean": space.mean, "space.scale": space.scale}
+    described = []
+    for policy in policies:
+        settings = {}
+        for name, value in ((field.name, getattr(policy.fitted, field.name)) for field in fields(policy.fitted)):  # type: ignore[arg-type]  # all are
+            if isinstance(value, np.ndarray):
+                arrays[f"{policy.router}.{policy.variant}.{name}"] = np.ascontiguousarray(value)
+            elif name == "classifier":
+                value.save(folder / CLASSIFIERS / policy.router)
+            else:
+                settings[name] = value
+        described.append(
+            {
+                "router": policy.router,
+                "variant": policy.variant,
+                "settings": settings,
+                "thresholds": list(policy.thresholds),
+            }
+        )
+    save_file(arrays, folder / ARRAYS)
+    content = {"policies": described, "provenance": dict(origin)}
+    (folder / DESCRIPTION).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def load_policies(folder: Path, device: str = "cpu") -> tuple[list[Policy], Space]:
+    """Read what `save_policies` wrote.
+
+    Raises
+    ------
+    InputError
+        When the folder holds something else.
+    """
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["policies"]
+        arrays = load_file(folder / ARRAYS)
+        policies = [_load(folder, item, arrays, device) for item in described]
+        return policies, Space(arrays["space.mean"], arrays["space.scale"])
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise InputError(f"{folder}: not a folder of query-level routers ({error}); fit them again") from error
+
+
+def _load(folder: Path, item: Mapping[str, Any], arrays: Mapping[str, Floats], device: str) -> Policy:
+    router, variant, parts = item["router"], item["variant"], dict(item["settings"])
+    prefix = f"{router}.{variant}."
+    parts |= {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    if (folder / CLASSIFIERS / router).is_dir():
+        from trim.models.encoder import TextClassifier
+
+        parts["classifier"] = TextClassifier.load(folder / CLASSIFIERS / router, device)
+    return Policy(router, variant, KINDS[router](**parts), tuple(item["thresholds"]))

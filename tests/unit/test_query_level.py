@@ -1,0 +1,377 @@
+"""Query-level baselines: what each learns of an easy world, what its choices cost, and when nothing can be learned."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import rankdata
+
+from trim.config_routers import EncoderTuning, QueryRouters
+from trim.errors import InputError
+from trim.evaluation.query_level import ORACLE_SHARES, Options, gather_evidence, oracle_table, route_table, solve_whole
+from trim.problems.grading import Grader
+from trim.problems.problem import Problem
+from trim.rollout.engine import Costs, ModelPair, Run, solve_all
+from trim.routers.controls import StrongOnly, WeakOnly
+from trim.routers.query_level.automix import AutoMix, fit_automix
+from trim.routers.query_level.best_route import label_best
+from trim.routers.query_level.evidence import Evidence, choose, every_replicate, lay_doubt_thresholds, summarise
+from trim.routers.query_level.frugal import fit_frugal
+from trim.routers.query_level.hybrid_llm import label_matches
+from trim.routers.query_level.mf import fit_mf
+from trim.routers.query_level.smoothie import fit_smoothie
+from trim.routers.query_level.storage import Policy, Space, load_policies, save_policies
+from trim.routers.query_level.sw import fit_sw
+from trim.routers.threshold import Threshold
+from trim.training.query_level import fit_policies
+
+MakePair = Callable[[], ModelPair]
+MakeProblems = Callable[[int], list[Problem]]
+COSTS = [field.name for field in fields(Costs)]
+WEAK_SOLUTIONS, REPLICATES = 3, 2
+
+
+def world(problems: int, seed: int) -> Evidence:
+    """Half of the problems are hard: there the weak model is mostly wrong, and embedding, text and PRM show it."""
+    rng = np.random.default_rng(seed)
+    hard = np.arange(problems) % 2 == 0
+    embeddings = rng.normal(size=(problems, 6))
+    embeddings[:, 0] += np.where(hard, 3, -3)
+    weak = rng.random((problems, WEAK_SOLUTIONS)) < np.where(hard, 0.1, 0.9)[:, None]
+    steps = np.where(weak[:, :, None], 0.95, 0.4) + 0.05 * rng.random((problems, WEAK_SOLUTIONS, 5))
+    scores = np.array([[summarise(solution) for solution in solutions] for solutions in steps])
+    agreement = np.where(weak[:, :REPLICATES], 1.0, 0.25)
+    strong = rng.random((problems, REPLICATES)) < 0.95
+    texts = [f"{i % 50} {'a*9 b*8' if h else 'a+1 b+2'}?" for i, h in enumerate(hard)]
+    return Evidence(texts, embeddings, weak, strong, scores, agreement)
+
+
+TRAIN, DEV, TEST = (world(size, seed) for seed, size in enumerate((240, 120, 200)))
+
+
+def generations(evidence: Evidence, seed: int = 5) -> np.ndarray:
+    """Embed solutions so that they lie as far from the truth as they are wrong, each in a direction of its own."""
+    rng = np.random.default_rng(seed)
+    problems = len(evidence.texts)
+    wrong = [~evidence.weak_correct[:, :REPLICATES], ~evidence.strong_correct, rng.random((problems, REPLICATES)) < 0.5]
+    directions = rng.normal(size=(3, problems, REPLICATES, 64)) / 8
+    return directions * (0.1 + np.array(wrong)[..., None])
+
+
+def separation(doubts: np.ndarray, evidence: Evidence) -> float:
+    """How likely the doubt about a wrong weak answer is higher than that about a right one."""
+    wrong = ~evidence.weak_correct[:, : evidence.replicates].ravel()
+    ranks = rankdata(doubts[:, :, 0].ravel())
+    return (ranks[wrong].sum() - wrong.sum() * (wrong.sum() + 1) / 2) / (wrong.sum() * (~wrong).sum())
+
+
+@pytest.fixture(scope="module")
+def policies(model_folders: dict[str, Path]) -> list[Policy]:
+    from trim.models.encoder import Encoder
+
+    settings = QueryRouters(samples=2, tuning=EncoderTuning(epochs=3))
+    return fit_policies(TRAIN, DEV, generations(TRAIN), lambda: Encoder(model_folders["weak"]), settings, 8, "seed")
+
+
+def test_every_baseline_learns_an_easy_world(policies: list[Policy]) -> None:
+    assert [(policy.router, policy.variant) for policy in policies] == [
+        *((name, "default") for name in QueryRouters().baselines[:-1]),
+        ("hybrid-llm", "deterministic"),
+        ("best-route", "default"),
+    ]
+    for policy in policies:
+        doubts = policy.fitted.doubts(TEST)
+        assert doubts.shape == (200, REPLICATES, 3 if policy.router == "best-route" else 1)
+        assert separation(doubts, TEST) > 0.75, (policy.router, policy.variant)
+        assert 1 <= len(policy.thresholds) <= 8
+
+
+def test_policies_come_back_from_disk(policies: list[Policy], tmp_path: Path) -> None:
+    space = Space.of(TRAIN.embeddings)
+    save_policies(tmp_path, policies, space, {"seed": 3})
+    loaded, same = load_policies(tmp_path)
+    np.testing.assert_array_equal(same.standardise(TEST.embeddings), space.standardise(TEST.embeddings))
+    for before, after in zip(policies, loaded, strict=True):
+        assert (before.router, before.variant, tuple(before.thresholds)) == (
+            after.router,
+            after.variant,
+            after.thresholds,
+        )
+        np.testing.assert_array_equal(before.fitted.doubts(TEST), after.fitted.doubts(TEST))
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".json", ".safetensors", ".jinja"}
+    (tmp_path / "policies.json").write_text("{}")
+    with pytest.raises(InputError, match="not a folder of query-level routers"):
+        load_policies(tmp_path)
+    with pytest.raises(InputError, match="fit them again"):
+        load_policies(tmp_path / "nowhere")
+
+
+def test_training_again_gives_the_same_policies(model_folders: dict[str, Path], policies: list[Policy]) -> None:
+    from trim.models.encoder import Encoder
+
+    settings = QueryRouters(tuning=EncoderTuning(epochs=3), baselines=("mf", "bert"))
+    again = fit_policies(TRAIN, DEV, generations(TRAIN), lambda: Encoder(model_folders["weak"]), settings, 8, "seed")
+    first = {policy.router: policy for policy in policies}
+    for policy in again:
+        np.testing.assert_array_equal(policy.fitted.doubts(TEST), first[policy.router].fitted.doubts(TEST))
+
+
+# --- each baseline's rule ---------------------------------------------------------------
+
+
+def test_similarity_weighted_ranking_is_the_weighted_bradley_terry_model() -> None:
+    router = fit_sw(TRAIN)
+    one = replace(TEST, embeddings=TEST.embeddings[:1])
+    cosines = TRAIN.embeddings @ one.embeddings[0]
+    cosines /= np.linalg.norm(TRAIN.embeddings, axis=1) * np.linalg.norm(one.embeddings[0])
+    weights = 10 * 10 ** (cosines / cosines.max())
+    strong, tie, weak = TRAIN.outcomes().T
+
+    def loss(rating: np.ndarray) -> float:
+        return float(
+            (
+                weights * ((strong + tie / 2) * np.logaddexp(0, -rating) + (weak + tie / 2) * np.logaddexp(0, rating))
+            ).sum()
+        )
+
+    rating = minimize(loss, np.zeros(1), tol=1e-12).x[0]
+    assert router.doubts(one)[0, 0, 0] == pytest.approx(1 / (1 + np.exp(-rating)), abs=1e-5)
+
+
+def test_smoothie_finds_the_errors_of_independent_generators() -> None:
+    rng = np.random.default_rng(0)
+    noise = np.array([2.0, 0.5, 1.0])[:, None, None, None] * rng.normal(size=(3, 4000, 1, 8))
+    train = replace(TRAIN, embeddings=np.zeros((4000, 1)))
+    router = fit_smoothie(train, rng.normal(size=(1, 4000, 1, 8)) + noise, 4000)
+    doubts = router.doubts(replace(TEST, embeddings=np.zeros((1, 1))))
+    assert doubts[0, 0, 0] == pytest.approx(np.log(2.0**2 / 0.5**2), abs=0.1)
+
+
+def test_smoothie_takes_the_third_solution_from_another_replicate() -> None:
+    solutions = np.zeros((3, 1, 2, 1))
+    solutions[0, 0, 0] = solutions[2, 0, 0] = 1.0  # weak and third share an error in the first replicate
+    router = fit_smoothie(replace(TRAIN, embeddings=np.zeros((1, 1))), solutions, 1)
+    np.testing.assert_array_equal(router.distances, [[0.5, 1.0, 0.5]])
+
+
+@pytest.mark.parametrize("tradeoff", [5.0, 60.0, 150.0, 400.0, 4000.0])
+def test_automix_acts_as_its_pomdp_does(tradeoff: float) -> None:
+    rng = np.random.default_rng(1)
+    needy, good, hopeless = rng.dirichlet(np.ones(3), size=8).T
+    keep = -tradeoff * needy - (tradeoff + 1) * hopeless
+    route = -100 * needy - 100 * good - (tradeoff + 100) * hopeless
+    seen = replace(TEST, agreement=(np.arange(8)[:, None] + 0.5) / 8)
+    doubts = AutoMix("agreement", needy, hopeless).doubts(seen)
+    np.testing.assert_array_equal(choose(doubts, 1 / tradeoff)[:, 0] == 1, route > keep)
+
+
+def test_automix_counts_classes_by_bin() -> None:
+    weak = np.array([[True], [False], [False], [False], [True]])
+    strong = np.array([[True], [True], [True], [False], [False]])  # the last pair has no class
+    evidence = replace(TRAIN, weak_correct=weak, strong_correct=strong, agreement=np.array([[1.0], [0], [0], [0], [0]]))
+    router = fit_automix(evidence, "agreement", 2)
+    np.testing.assert_allclose(router.needy, [(2 + 0.5) / 4, (0 + 0.5) / 2])
+    np.testing.assert_allclose(router.hopeless, [(1 + 0.25) / 4, (0 + 0.25) / 2])
+
+
+def test_labels_of_the_fine_tuned() -> None:
+    weak = np.array([[True, False, False], [False, False, False]])
+    strong = np.array([[True, True], [False, True]])
+    scores = np.zeros((2, 3, 4))
+    scores[0, 0] = 1  # the PRM knows which one is right
+    evidence = replace(TRAIN, weak_correct=weak, strong_correct=strong, scores=scores)
+    np.testing.assert_allclose(evidence.outcomes(), [[2 / 3, 1 / 3, 0], [1 / 2, 1 / 2, 0]])
+    np.testing.assert_allclose(label_matches(evidence)[:, :, 0], [[1 / 3, 1], [1 / 2, 1]])
+    many = replace(
+        evidence,
+        **{
+            name: np.repeat(getattr(evidence, name), 500, axis=0)
+            for name in ("weak_correct", "strong_correct", "scores")
+        },
+    )
+    labels = label_best(many, 3, "seed")
+    np.testing.assert_allclose(labels.sum(axis=2), 1)
+    # Best of n drawn with replacement is right unless the right one was never drawn.
+    np.testing.assert_allclose(labels[:500, :, 0].mean(axis=0), [1 - (2 / 3) ** n for n in (1, 2, 3)], atol=0.02)
+    np.testing.assert_allclose(labels[500:, :, 0], 0.5)
+
+
+def test_the_cheapest_trusted_option_is_taken() -> None:
+    doubts = np.array([[[0.1, 0.0, 0.0]], [[0.5, 0.2, 0.1]], [[0.9, 0.8, 0.7]], [[0.5, 0.6, 0.1]]])
+    assert choose(doubts, 0.5)[:, 0].tolist() == [0, 1, 3, 2]  # a doubt at the threshold is no trust
+    shares = [
+        (choose(every_replicate(TEST.embeddings[:, 0], 1), t) == 1).mean()
+        for t in lay_doubt_thresholds(every_replicate(TEST.embeddings[:, 0], 1), 4)
+    ]
+    assert shares == pytest.approx([0.8, 0.6, 0.4, 0.2], abs=0.01)
+    assert lay_doubt_thresholds(np.full((30, 1, 1), 0.5), 6) == [0.5]
+
+
+# --- nothing to learn -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weak", [False, True])
+@pytest.mark.parametrize("strong", [False, True])
+@pytest.mark.parametrize("problems", [1, 5])
+def test_without_contrast_there_is_no_doubt_but_no_failure(weak: bool, strong: bool, problems: int) -> None:
+    empty = Evidence(
+        ["5 a+1?"] * problems,
+        np.zeros((problems, 6)),
+        np.full((problems, 1), weak),
+        np.full((problems, 1), strong),
+        np.ones((problems, 1, 4)),
+        np.zeros((problems, 1)),
+    )
+    routers: list[Any] = [
+        fit_mf(empty, empty, "seed"),
+        fit_sw(empty),
+        fit_smoothie(empty, np.zeros((3, problems, 1, 4)), 20),
+        fit_automix(empty, "agreement", 8),
+        fit_automix(empty, "product", 8),
+        fit_frugal(empty),
+    ]
+    for router in routers:
+        doubts = router.doubts(empty)
+        assert doubts.shape == (problems, 1, 1)
+        assert np.isfinite(doubts).all()
+        assert len(lay_doubt_thresholds(doubts, 8)) == 1
+
+
+# --- what is paid -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[Grader]:
+    with Grader() as grader:
+        yield grader
+
+
+@pytest.fixture
+def solved(scripted_pair: MakePair, make_problems: MakeProblems, grader: Grader) -> pd.DataFrame:
+    return solve_whole(make_problems(12), scripted_pair(), REPLICATES, 2, 30, grader, exact=True)
+
+
+def alone(pair: ModelPair, problems: list[Problem], router: Any, replicates: int) -> np.ndarray:
+    """Costs of episodes, shape (problems, replicates, kinds of cost)."""
+    episodes = solve_all([Run(p, router, r) for p in problems for r in range(replicates)], pair, 30)
+    costs = [list(asdict(episode.costs).values()) for episode in episodes]
+    return np.array(costs).reshape(len(problems), replicates, len(COSTS))
+
+
+def paid(options: list[pd.DataFrame]) -> list[dict[str, np.ndarray]]:
+    return [{name: rows[name].to_numpy().reshape(-1, REPLICATES) for name in COSTS} for rows in options]
+
+
+def test_every_choice_is_paid_to_the_token(
+    solved: pd.DataFrame, scripted_pair: MakePair, make_problems: MakeProblems
+) -> None:
+    problems, pair = make_problems(12), scripted_pair()
+    options = Options(solved, problems, 2)
+    at = {name: i for i, name in enumerate(COSTS)}
+    weak, read, strong = (
+        alone(pair, problems, WeakOnly(), 3),
+        alone(pair, problems, Threshold(0.0), 3),
+        alone(pair, problems, StrongOnly(), REPLICATES),
+    )
+
+    for i, expected in enumerate((weak[:, :REPLICATES], strong)):
+        for name in COSTS:
+            np.testing.assert_array_equal(paid(options.of("bert"))[i][name], expected[:, :, at[name]])
+
+    tokens, calls = weak[:, :, at["weak_tokens"]], weak[:, :, at["weak_calls"]]
+    kept, routed = paid(options.of("automix"))
+    others = np.stack([tokens[:, [1, 2]].sum(1), tokens[:, [2, 0]].sum(1)], axis=1)
+    for option in (kept, routed):
+        assert (option["prm_tokens"] == 0).all()
+        np.testing.assert_array_equal(option["weak_calls"], np.repeat(calls.sum(1)[:, None], 2, axis=1))
+    np.testing.assert_array_equal(kept["weak_tokens"], tokens[:, :2])
+    np.testing.assert_array_equal(kept["discarded_tokens"], others)
+    np.testing.assert_array_equal(routed["discarded_tokens"], others + tokens[:, :2])
+    assert (kept["strong_tokens"] == 0).all() and (routed["weak_tokens"] == 0).all()
+    np.testing.assert_array_equal(routed["strong_tokens"], strong[:, :, at["strong_tokens"]])
+
+    for router in ("automix-prm", "frugal"):
+        kept, routed = paid(options.of(router))
+        for option in (kept, routed):
+            np.testing.assert_array_equal(option["prm_tokens"], read[:, :2, at["prm_tokens"]])
+            np.testing.assert_array_equal(option["prm_calls"], read[:, :2, at["prm_calls"]])
+            np.testing.assert_array_equal(option["weak_calls"], calls[:, :2])
+        assert (kept["discarded_tokens"] == 0).all()
+        np.testing.assert_array_equal(routed["discarded_tokens"], tokens[:, :2])
+        np.testing.assert_array_equal(routed["strong_calls"], strong[:, :, at["strong_calls"]])
+
+    best = paid(options.of("best-route"))
+    assert len(best) == 4
+    assert (best[0]["prm_tokens"] == 0).all()  # nothing to compare it with
+    for size in (2, 3):
+        competing = [[(r + i) % 3 for i in range(size)] for r in range(REPLICATES)]
+        sums = np.stack([read[:, columns].sum(1) for columns in competing], axis=1)
+        option = best[size - 1]
+        np.testing.assert_array_equal(option["weak_tokens"] + option["discarded_tokens"], sums[:, :, at["weak_tokens"]])
+        for name in ("prm_tokens", "prm_calls", "weak_calls", "strong_tokens"):
+            np.testing.assert_array_equal(option[name], sums[:, :, at[name]])
+
+
+def test_best_of_n_is_what_the_prm_likes_best(solved: pd.DataFrame, make_problems: MakeProblems) -> None:
+    weak = solved[solved["router"] == "weak-only"].set_index(["problem_id", "replicate"])
+    rows = Options(solved, make_problems(12), 2).of("best-route")[2]
+    for row in rows.to_dict("records"):
+        best = max(weak.loc[row["problem_id"]].to_dict("records"), key=lambda solution: solution["product"])
+        assert (row["answer"], row["correct"], row["weak_tokens"]) == (
+            best["answer"],
+            best["correct"],
+            best["weak_tokens"],
+        )
+
+
+def test_agreement_is_the_share_of_samples_with_the_same_answer(
+    solved: pd.DataFrame, make_problems: MakeProblems
+) -> None:
+    weak = solved[solved["router"] == "weak-only"]
+    answers = weak.pivot(index="problem_id", columns="replicate", values="answer")
+    for row in weak[weak["replicate"] < REPLICATES].to_dict("records"):
+        mine = answers.loc[row["problem_id"], row["replicate"]]
+        others = [answers.loc[row["problem_id"], (row["replicate"] + i) % 3] for i in (1, 2)]
+        expected = 0 if pd.isna(mine) else np.mean([other == mine for other in others])
+        assert row["agreement"] == expected
+    assert 0 < weak["agreement"].mean() < 1
+    assert gather_evidence(solved, make_problems(12), np.zeros((12, 1))).agreement.shape == (12, REPLICATES)
+
+
+def test_a_row_an_episode_at_every_operating_point(solved: pd.DataFrame, make_problems: MakeProblems) -> None:
+    class Foreseen:
+        def doubts(self, evidence: Evidence) -> np.ndarray:
+            return every_replicate(np.arange(12) / 12, evidence.replicates)
+
+    problems = make_problems(12)
+    evidence = gather_evidence(solved, problems, np.zeros((12, 1)))
+    table = route_table([Policy("mf", "default", Foreseen(), (0.25, 0.5))], evidence, Options(solved, problems, 2))
+    assert len(table) == 2 * 12 * REPLICATES
+    for threshold, part in table.groupby("operating_point"):
+        routed = part["problem_id"].map({p.id: i / 12 >= threshold for i, p in enumerate(problems)})
+        assert part["authors"].str.fullmatch("s+").tolist() == routed.tolist()
+        models = solved.set_index(["router", "problem_id", "replicate"])["correct"]
+        names = np.where(routed, "strong-only", "weak-only")
+        keys = zip(names, part["problem_id"], part["replicate"], strict=True)
+        assert part["correct"].tolist() == [models[key] for key in keys]
+    assert set(solved) - {"agreement", "minimum", "product", "last", "mean"} == set(table)
+    assert set(table["router"]) == {"mf"}
+
+
+def test_the_oracle_sends_what_the_strong_model_alone_gets_right(solved: pd.DataFrame) -> None:
+    ends = solved[solved["replicate"] < REPLICATES]
+    table = oracle_table(ends)
+    correct = ends.pivot(index=["problem_id", "replicate"], columns="router", values="correct").astype(bool)
+    gained = correct["strong-only"] & ~correct["weak-only"]
+    assert gained.sum() > 2
+    means = table.groupby(["variant", "operating_point"])[["correct", "strong_tokens"]].sum()
+    for variant in ("cheapest-first", "dearest-first"):
+        won = [round(share * gained.sum()) for share in ORACLE_SHARES]
+        assert means.loc[variant]["correct"].tolist() == [correct["weak-only"].sum() + n for n in won]
+    cheap, dear = (means.loc[variant]["strong_tokens"] for variant in ("cheapest-first", "dearest-first"))
+    assert (cheap <= dear).all() and cheap.iloc[-1] == dear.iloc[-1] and cheap.iloc[1] < dear.iloc[1]

@@ -1,0 +1,26 @@
+"""Lay out the test episodes of all query-level baselines that were fitted to a dataset, on every evaluated dataset."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from trim.evaluation.query_level import Options, gather_evidence, route_table
+from trim.files import write_parquet
+from trim.models.encoder import Encoder
+from trim.problems.problem import read_problems
+from trim.routers.query_level.storage import load_policies
+from trim.workflow import job, provenance, use_threads
+
+with job(snakemake):
+    use_threads(snakemake.threads)
+    params, inputs, outputs = snakemake.params, snakemake.input, iter(snakemake.output.episodes)
+    encoder = Encoder(params.encoder or inputs.encoder, revision=params.revision, device=params.device)
+    policies, space = load_policies(Path(inputs.folder), params.device)
+    for problem_file, solution_file in zip(inputs.problems, inputs.solutions, strict=True):
+        problems, solved = read_problems(Path(problem_file)), pd.read_parquet(solution_file)
+        vectors = space.standardise(encoder.embed([problem.text for problem in problems]))
+        options = Options(solved, problems, params.samples)
+        episodes = route_table(policies, gather_evidence(solved, problems, vectors), options)
+        for baseline, path in zip(params.baselines, outputs, strict=False):  # outputs go on with the next dataset
+            part = episodes[episodes["router"] == baseline]
+            write_parquet(part.assign(trained_on=snakemake.wildcards.trained_on), path, provenance(snakemake))

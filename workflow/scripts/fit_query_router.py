@@ -1,0 +1,42 @@
+"""Fit all query-level baselines to a dataset, and keep their episodes on dev."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from trim.config_routers import QueryRouters
+from trim.evaluation.query_level import Options, gather_evidence, route_table
+from trim.files import write_parquet, written_aside
+from trim.models.encoder import Encoder
+from trim.problems.problem import read_problems
+from trim.routers.query_level.storage import Space, load_policies, save_policies
+from trim.training.query_level import embed_solutions, fit_policies
+from trim.workflow import job, provenance, use_threads
+
+with job(snakemake) as log:
+    use_threads(snakemake.threads)
+    params, inputs = snakemake.params, snakemake.input
+    name = params.encoder or inputs.encoder
+    new_encoder = partial(Encoder, name, revision=params.revision, device=params.device)
+    encoder, settings = new_encoder(), QueryRouters.model_validate(params.settings)
+    problems, dev_problems = read_problems(Path(inputs.problems)), read_problems(Path(inputs.dev_problems))
+    vectors, dev_vectors = (encoder.embed([problem.text for problem in part]) for part in (problems, dev_problems))
+    space, dev_solved = Space.of(vectors), pd.read_parquet(inputs.dev_solutions)
+    train = gather_evidence(pd.read_parquet(inputs.solutions), problems, space.standardise(vectors))
+    dev = gather_evidence(dev_solved, dev_problems, space.standardise(dev_vectors))
+    solutions = embed_solutions(pd.read_parquet(inputs.rollouts), problems, encoder)
+    policies = fit_policies(
+        train,
+        dev,
+        solutions,
+        new_encoder,
+        settings,
+        params.operating_points,
+        f"{params.seed}/{snakemake.wildcards.trained_on}",
+    )
+    with written_aside(snakemake.output.folder) as aside:
+        save_policies(aside, policies, space, provenance(snakemake))
+    policies, _ = load_policies(Path(snakemake.output.folder), params.device)
+    episodes = route_table(policies, dev, Options(dev_solved, dev_problems, params.samples))
+    write_parquet(episodes, snakemake.output.dev, provenance(snakemake))
