@@ -48,7 +48,7 @@ def render_results(results: Path) -> str:
     return "\n\n".join(
         [
             _end_points(tables["curves"]),
-            _routers(main[main["trained_on"].isin(["untrained", home])]),
+            _routers(main[main["trained_on"].isin(["untrained", home]) & main["dataset"].eq(home)], home),
             _look_ahead(tables["dev_comparisons"], tables["comparisons"], home),
             _transfer(main[main["trained_on"] != "untrained"]),
             _comparisons(tables["comparisons"], home),
@@ -97,17 +97,17 @@ def _end_points(curves: pd.DataFrame) -> str:
     return _table(["dataset", "problems", "weak alone", "strong alone", "strong tokens per problem"], rows)
 
 
-def _routers(main: pd.DataFrame) -> str:
+def _routers(main: pd.DataFrame, home: str) -> str:
     rows = [
         [
-            row["dataset"],
             _name(row["router"], row["variant"]),
             *(_percent(row, name) for name in ("cpt50", "cpt80", "cpt95")),
             _number(row, "delta_ibc"),
         ]
         for row in main.to_dict("records")
     ]
-    return _table(["dataset", "router", "CPT50", "CPT80", "CPT95", "ΔIBC"], rows)
+    heading = f"All routers on {home}, fitted on its own training split; `main.csv` has the other datasets too."
+    return heading + "\n\n" + _table(["router", "CPT50", "CPT80", "CPT95", "ΔIBC"], rows)
 
 
 def _look_ahead(dev: pd.DataFrame, test: pd.DataFrame, home: str) -> str:

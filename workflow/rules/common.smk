@@ -169,7 +169,7 @@ def evaluated_routers():
         (router, source)
         for router in (*FITTED_ROUTERS, *QUERY.baselines)
         for source in EXPERIMENT.routers.trained_on
-        if fitted_of(router, source)
+        if router in QUERY.baselines or fitted_of(router, source)
     ]
 
 
