@@ -285,7 +285,7 @@ def test_compare_on_dev(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("compare_on_dev", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
     main = pd.read_csv(smoke_copy / targets[0])
-    assert set(main["router"]) == {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "random-query"}
+    assert set(main["router"]) == {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "random-query", *QUERY_BASELINES}
     assert set(main.loc[main["router"] != "random-query", "trained_on"]) == {"arith"} == set(main["dataset"])
 
 
