@@ -122,10 +122,16 @@ def open_job_store(snakemake: Any, part: str) -> Iterator[StepStore]:
 @contextmanager
 def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
     """Open the models of a job behind the step store."""
+    with closing(open_job_servers(snakemake)) as servers, _pair_on(servers, snakemake, part) as pair:
+        yield pair
+
+
+@contextmanager
+def _pair_on(servers: Servers, snakemake: Any, part: str) -> Iterator[ModelPair]:
     use_threads(snakemake.threads)
     params = snakemake.params.pair
     language_model = TypeAdapter(LanguageModel)
-    with open_job_store(snakemake, part) as store, closing(open_job_servers(snakemake)) as servers:
+    with open_job_store(snakemake, part) as store:
         yield open_pair(
             language_model.validate_python(params["weak"]),
             language_model.validate_python(params["strong"]),
@@ -145,11 +151,11 @@ def open_job_forests(snakemake: Any, *splits: str) -> Iterator[list[Forest]]:
     import pandas as pd
 
     params, dataset, forests = snakemake.params, snakemake.wildcards.trained_on, []
-    with Grader() as grader, ExitStack() as stack:
+    with Grader() as grader, closing(open_job_servers(snakemake)) as servers, ExitStack() as stack:
         verdict = judge(grader, exact=params.labelled)
         for split in splits:
             problems = read_problems(Path(snakemake.input[f"{split}_problems"]))
-            pair = stack.enter_context(open_job_pair(snakemake, f"{dataset}.{split}"))
+            pair = stack.enter_context(_pair_on(servers, snakemake, f"{dataset}.{split}"))
             forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
             forests.append(forest.load(pd.read_parquet(snakemake.input[f"{split}_forest"])))
         yield forests

@@ -107,6 +107,7 @@ def test_a_sequence_holds_the_steps_so_far_and_nothing_behind(forest: Forest) ->
         behind = np.arange(MAX_STEPS) > position[:, None]
         assert (steps[behind] == 0).all()
         assert (steps[~behind][:, 1] > 0).all()  # every step has tokens
+        assert (steps[np.arange(32), position, 2] == 0).all()  # nobody has written the draft's place yet
         observations, _, _ = env.step(rng.random(32) < 0.5)
     assert longest >= 3
 

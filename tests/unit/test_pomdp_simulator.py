@@ -38,7 +38,7 @@ def test_lanes_start_apart_and_draw_what_the_model_says() -> None:
     assert counted == pytest.approx(expected, abs=0.006)
     assert first.final.mean() == pytest.approx(transition.hazard[0], abs=0.006)
     assert (first.tokens == 3).mean() == pytest.approx(transition.token_weights[0], abs=0.006)
-    assert set(first.minimum) == {1.0} and not first.position.any()
+    assert not first.position.any()
 
     outcome = world.act(np.ones(100_000, dtype=bool))
     mended = transition.strong_if_right * accuracy + transition.strong_if_wrong * (1 - accuracy)
@@ -54,12 +54,10 @@ def test_lanes_start_apart_and_draw_what_the_model_says() -> None:
     world.start(ended)
     second = world.drafts()
     assert np.array_equal(second.position, 1 - outcome.ended)
-    assert np.array_equal(second.minimum, np.where(outcome.ended, 1, outcome.kept_score))
     kept = world.act(np.zeros(100_000, dtype=bool))
     assert np.array_equal(kept.kept_score, second.score) and not kept.strong_tokens.any()
     third = world.drafts()
     going_on = ~kept.ended
-    assert np.array_equal(third.minimum[going_on], np.minimum(second.minimum, second.score)[going_on])
 
 
 def test_a_seed_fixes_all_draws() -> None:

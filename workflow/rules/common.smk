@@ -48,7 +48,7 @@ STAGE = {
     "scores": 1,
     "forests": 1,
     "thresholds": 2,
-    "learned_routers": 1,
+    "learned_routers": 2,
     "pomdp": 1,
     "solutions": 1,
     "query_routers": 1,
@@ -189,6 +189,15 @@ def forest_params():
         "replicates": SETTINGS["replicates"]["train"],
         "operating_points": EXPERIMENT.routers.operating_points,
     }
+
+
+def learner_settings(wildcards):
+    """What decides the training of one variant of a learned router: not which others there are."""
+    left_out = {"variants"} | (
+        {"kappas"} if wildcards.variant == "conditioned" else set()
+    )
+    settings = SETTINGS["routers"][wildcards.learned.removeprefix("trim-")]
+    return {key: value for key, value in settings.items() if key not in left_out}
 
 
 def fitted_of(router, trained_on):

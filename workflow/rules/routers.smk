@@ -50,9 +50,7 @@ rule train_router:
         runtime=240,
     params:
         **forest_params(),
-        settings=lambda wildcards: SETTINGS["routers"][
-            wildcards.learned.removeprefix("trim-")
-        ],
+        settings=learner_settings,
         kappa=SETTINGS["routers"]["kappa"],
         seed=EXPERIMENT.seed,
         version=STAGE["learned_routers"],
@@ -84,7 +82,11 @@ rule solve_pomdp:
         runtime=60,
     params:
         **forest_params(),
-        settings=SETTINGS["routers"]["pomdp"],
+        settings={
+            key: value
+            for key, value in SETTINGS["routers"]["pomdp"].items()
+            if key != "variants"
+        },
         kappa=SETTINGS["routers"]["kappa"],
         version=STAGE["pomdp"],
     message:

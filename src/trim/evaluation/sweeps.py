@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def lay_thresholds(scores: pd.DataFrame, count: int) -> dict[str, list[float]]:
     """Lay the thresholds of TRIM-Thr and of its per-token control over the weak model's scored steps."""
     drafts = scores[scores["behaviour"] == "weak-only"]
-    doubt = (1 - drafts["score"]) / drafts["tokens"]
+    doubt = (1 - drafts["score"]) / drafts["tokens"].clip(lower=1)
     # A high threshold on the doubt keeps more, so its quantiles are laid from the other end.
     per_token = sorted(-value for value in quantile_thresholds((-doubt).tolist(), count))
     return {"default": quantile_thresholds(drafts["score"].tolist(), count), "per-token": per_token}

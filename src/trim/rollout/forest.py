@@ -20,6 +20,7 @@ from trim.models.protocols import Prefix, Step
 from trim.problems.grading import extract_answer
 from trim.problems.problem import Problem
 from trim.rollout.engine import ModelPair
+from trim.rollout.store import MissingEntries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,6 +135,10 @@ class Forest:
                 self._prefixes[node] = self.prefix(parent).extend(self.text(parent, action))
         return self._prefixes[node]
 
+    def knows(self, nodes: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell where it is known what the actions lead to."""
+        return np.asarray(self._nodes["child"][nodes, actions] != UNKNOWN)
+
     def follow(self, nodes: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the nodes that the actions lead to, ENDS where a solution ends; the models write what is unknown."""
         children: NDArray[np.int64] = self._nodes["child"][nodes, actions].astype(np.int64)
@@ -175,12 +180,14 @@ class Forest:
         """Make known what follows from pairs (node, action), shape (n, 2), none of which is known."""
         unasked = [int(node) for node, action in wishes if action == REGENERATE and self._nodes["tokens"][node, 1] < 0]
         self._ask_strong(unasked)
-        births = []
+        births, twins = [], []
+        wished = set(map(tuple, wishes.tolist()))
         for node, action in wishes.tolist():
+            same = self._texts[node][KEEP] == self._texts[node][REGENERATE]
             if self._nodes["final"][node, action]:
                 self._nodes["child"][node, action] = ENDS
-            elif self._nodes["child"][node, 1 - action] >= 0 and self._texts[node][0] == self._texts[node][1]:
-                self._nodes["child"][node, action] = self._nodes["child"][node, 1 - action]
+            elif same and (self._nodes["child"][node, 1 - action] >= 0 or (action and (node, KEEP) in wished)):
+                twins.append((node, action))  # both models wrote the same: one prefix, one node
             else:
                 births.append((node, action))
         planted = self._plant(
@@ -191,6 +198,8 @@ class Forest:
         )
         for (node, action), child in zip(births, planted, strict=True):
             self._nodes["child"][node, action] = child
+        for node, action in twins:
+            self._nodes["child"][node, action] = self._nodes["child"][node, 1 - action]
 
     def _plant(self, places: Sequence[tuple[int, int, Prefix]]) -> NDArray[np.int64]:
         """Add nodes at (tree, parent, prefix), each with its draft, and return them."""
@@ -302,6 +311,16 @@ def _gather(requests: Iterable[Any]) -> list[Any]:
     """Ask for everything at once, and return the answers in order."""
 
     async def ask() -> list[Any]:
-        return list(await asyncio.gather(*requests))
+        return list(await asyncio.gather(*requests, return_exceptions=True))
 
-    return asyncio.run(ask())
+    answers = asyncio.run(ask())
+    missing = sum(isinstance(answer, MissingEntries) for answer in answers)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, MissingEntries):
+            raise answer
+    if missing:
+        raise StoreError(
+            f"offline: {missing} of {len(answers)} prefixes that routers reach next need steps or scores that the step "
+            "store does not hold; set offline: false and run where the models are, or fetch the complete store"
+        )
+    return answers

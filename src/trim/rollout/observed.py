@@ -90,7 +90,6 @@ class Drafts:
     """The drafts that wait for a decision, one in each lane: all of shape (n,)."""
 
     score: Floats
-    minimum: Floats
     tokens: Integers
     position: Integers
     final: Booleans
@@ -143,6 +142,7 @@ class Histories:
         at = self._lanes, drafts.position
         self._scores[at] = self._draft_scores[at] = drafts.score
         self._tokens[at] = drafts.tokens
+        self._strong[at] = False
         return Observed(self._scores, self._draft_scores, self._tokens, self._strong, drafts.position, drafts.final)
 
     def keep(self, position: Integers, regenerated: Booleans, outcome: Outcome) -> None:

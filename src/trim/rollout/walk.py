@@ -77,7 +77,6 @@ def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) ->
     n = len(nodes)
     lanes = np.arange(n)
     histories = Histories(n, forest.max_steps)
-    minimum = np.ones(n)
     live = np.ones(n, dtype=bool)
     last, action = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     strong = np.zeros((n, forest.max_steps), dtype=bool)
@@ -85,7 +84,7 @@ def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) ->
     while live.any():
         at = forest.nodes[nodes]
         drafts = Drafts(
-            at["score"][:, KEEP], minimum, at["tokens"][:, KEEP], at["position"].astype(np.int64), at["final"][:, KEEP]
+            at["score"][:, KEEP], at["tokens"][:, KEEP], at["position"].astype(np.int64), at["final"][:, KEEP]
         )
         # Lanes that are done stand still and keep: their decisions count for nothing and grow nothing.
         regenerate = decide(nodes, histories.observe(drafts)) & live
@@ -103,7 +102,6 @@ def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) ->
         strong[lanes, drafts.position] |= regenerate
         outcome = Outcome(np.where(regenerate, tokens, 0), score, tokens, children < 0, at["correct"][lanes, actions])
         histories.keep(drafts.position, regenerate, outcome)
-        minimum = np.fmin(minimum, score)
         last[live], action[live] = nodes[live], actions[live]
         live &= ~outcome.ended
         nodes = np.where(live, children, nodes)

@@ -52,7 +52,7 @@ class PerToken:
 
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
         """Compare n drafts."""
-        return np.asarray((1 - observed.score) / observed.draft_tokens > self.threshold)
+        return np.asarray((1 - observed.score) / np.maximum(observed.draft_tokens, 1) > self.threshold)
 
 
 def quantile_thresholds(values: Sequence[float], count: int) -> list[float]:

@@ -67,32 +67,28 @@ class ForestWorld:
         self._forest = forest
         self._rng = rng
         self._node = np.zeros(lanes, dtype=np.int64)
-        self._minimum = np.ones(lanes)
         self.transitions = self.known_transitions = 0
 
     def start(self, which: NDArray[np.int64]) -> None:
         """Begin new episodes in some lanes."""
         self._node[which] = self._rng.choice(self._forest.roots, size=len(which))
-        self._minimum[which] = 1.0
 
     def drafts(self) -> Drafts:
         """Return the drafts at the nodes where the lanes are."""
         at = self._forest.nodes[self._node]
-        return Drafts(at["score"][:, KEEP], self._minimum, at["tokens"][:, KEEP], at["position"], at["final"][:, KEEP])
+        return Drafts(at["score"][:, KEEP], at["tokens"][:, KEEP], at["position"], at["final"][:, KEEP])
 
     def act(self, regenerate: Booleans) -> Outcome:
         """Go where the actions lead; lanes whose episode ended wait for `start`."""
         actions = regenerate.astype(np.int64)
-        size = len(self._forest)
-        children = self._forest.follow(self._node, actions)
         self.transitions += self.lanes
-        self.known_transitions += self.lanes - (len(self._forest) - size)
+        self.known_transitions += int(self._forest.knows(self._node, actions).sum())
+        children = self._forest.follow(self._node, actions)
         at = self._forest.nodes[self._node]
         lanes = np.arange(self.lanes)
         tokens, score = at["tokens"][lanes, actions], at["score"][lanes, actions]
         ended = children < 0
         self._node = np.where(ended, self._node, children)
-        self._minimum = np.fmin(self._minimum, score)
         return Outcome(np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][lanes, actions] & ended)
 
 

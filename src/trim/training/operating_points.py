@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +13,9 @@ from trim.rollout.walk import Always, BatchRouter, outcomes, walk
 
 Floats = NDArray[np.float64]
 
+logger = logging.getLogger(__name__)
+
+LARGEST_GAP = 0.05
 HIGHEST_SHARE = 0.65
 """Strong share up to which a sweep reaches: beyond it, no router has much to gain."""
 
@@ -30,7 +34,12 @@ def lay_kappas(
     """
     alone = outcomes(dev, walk(dev, Always(True)))[1].sum()
     shares = np.array([outcomes(dev, walk(dev, build(kappa)))[1].sum() / alone for kappa in candidates])
-    return [float(candidates[i]) for i in spread_over(shares, count)]
+    picked = spread_over(shares, count)
+    reached = np.concatenate([[0.0], shares[picked]])
+    logger.info("strong shares on dev: %s", reached[1:].round(3).tolist())
+    if np.diff(reached).max() > LARGEST_GAP:
+        logger.warning("the sweep has a gap of %.3f between strong shares: try more kappas", np.diff(reached).max())
+    return [float(candidates[i]) for i in picked]
 
 
 def spread_over(shares: Floats, count: int) -> list[int]:

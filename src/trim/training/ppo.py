@@ -99,7 +99,9 @@ def train(
     algorithm = PPO(
         "MlpPolicy",
         TrimVecEnv(routing),
-        learning_rate=(lambda left: settings.learning_rate * left) if settings.annealed else settings.learning_rate,
+        learning_rate=(lambda left: settings.learning_rate * max(left, 0.0))
+        if settings.annealed
+        else settings.learning_rate,
         n_steps=settings.steps_per_lane,
         batch_size=settings.batch_size,
         n_epochs=settings.epochs,

@@ -41,7 +41,7 @@ class Simulator:
         self._strong_scores = observation.centres if len(observation.strong) > 1 else np.ones(1)
         self._prefix_right, self._draft_right = np.ones((2, lanes), dtype=bool)
         self._position, self._tokens = np.zeros((2, lanes), dtype=np.int64)
-        self._score, self._minimum = np.ones((2, lanes))
+        self._score = np.ones(lanes)
         self._final = np.zeros(lanes, dtype=bool)
         self.start(np.arange(lanes))
 
@@ -49,14 +49,11 @@ class Simulator:
         """Begin new episodes in these lanes."""
         self._prefix_right[which] = True
         self._position[which] = 0
-        self._minimum[which] = 1.0
         self._draft(which)
 
     def drafts(self) -> Drafts:
         """Return the drafts under decision in all lanes."""
-        return Drafts(
-            self._score.copy(), self._minimum.copy(), self._tokens.copy(), self._position.copy(), self._final.copy()
-        )
+        return Drafts(self._score.copy(), self._tokens.copy(), self._position.copy(), self._final.copy())
 
     def act(self, regenerate: Booleans) -> Outcome:
         """Keep or regenerate the draft of every lane, and draft on where the episode goes on."""
@@ -69,7 +66,6 @@ class Simulator:
         tokens = self._tokens.copy()
         self._prefix_right = before & step_right
         self._position = self._position + 1
-        self._minimum = np.minimum(self._minimum, kept_score)
         outcome = Outcome(tokens * regenerate, kept_score, tokens, final, final & self._prefix_right)
         self._draft(np.flatnonzero(~final))
         return outcome
