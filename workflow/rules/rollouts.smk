@@ -150,7 +150,8 @@ rule collect_solutions:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=480,
     params:
         pair=pair_params(),
