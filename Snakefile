@@ -38,9 +38,16 @@ localrules:
     gather_rollouts,
     gather_scores,
     measure_prm,
+    compare_on_dev,
     plot_accuracy_vs_cost,
+    plot_controls,
     plot_strong_calls,
     plot_prm_reliability,
+    plot_learning_curves,
+    plot_decision_map,
+    plot_observation_model,
+    plot_joint_observation,
+    plot_pomdp_policy,
 
 
 rule all:

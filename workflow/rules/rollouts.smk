@@ -120,7 +120,8 @@ rule grow_forest:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=480,
     params:
         pair=pair_params(),

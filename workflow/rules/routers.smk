@@ -42,10 +42,11 @@ rule train_router:
     benchmark:
         f"{RESULTS}/benchmarks/train_router/{{learned}}/{{trained_on}}/{{variant}}.{{run}}.tsv"
     conda:
-        "../../envs/models.yaml"
+        "../../envs/routers.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=240,
     params:
         **forest_params(),
@@ -78,7 +79,8 @@ rule solve_pomdp:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=60,
     params:
         **forest_params(),
