@@ -3,8 +3,8 @@
 Three generators answer the training problems. If they err independently, the distances between
 their embedded solutions give each one's mean squared error: half of d_ij + d_ik - d_jk. The third
 generator is the mixture of weak and strong steps that the rollouts hold: it is there at no
-cost, and stands between the two in accuracy. It is taken from another replicate than the pair, lest
-it share their drafts; what is left of the dependence (their habits) Smoothie cannot see.
+cost, and stands between the two in accuracy. It is taken from another replicate than the pair, if there is
+one, lest it share their drafts; what is left of the dependence (their habits) Smoothie cannot see.
 """
 
 from __future__ import annotations
