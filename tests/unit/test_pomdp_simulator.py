@@ -56,8 +56,6 @@ def test_lanes_start_apart_and_draw_what_the_model_says() -> None:
     assert np.array_equal(second.position, 1 - outcome.ended)
     kept = world.act(np.zeros(100_000, dtype=bool))
     assert np.array_equal(kept.kept_score, second.score) and not kept.strong_tokens.any()
-    third = world.drafts()
-    going_on = ~kept.ended
 
 
 def test_a_seed_fixes_all_draws() -> None:
