@@ -77,7 +77,7 @@ class AggRouter(Section):
         (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description="where `default` and `released` train a policy each"
     )
     hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
-    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(2_000_000, 20), description="training")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(3_000_000, 20), description="training")
 
 
 class SeqRouter(Section):
@@ -157,7 +157,7 @@ class Routers(Section):
 
     trained_on: tuple[str, ...] = Field(("arith", "arith-hard"), description="datasets on which routers are fitted")
     seeds: Count = Field(1, description="training runs of each learned router")
-    operating_points: Count = Field(18, description="operating points of a sweep, laid on the training and dev splits")
+    operating_points: Count = Field(26, description="operating points of a sweep, laid on the training and dev splits")
     variants: tuple[Variant, ...] = Field(("default", "hull", "per-token"), description="variants of TRIM-Thr")
     random_shares: tuple[Share, ...] = Field(
         (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75), description="probabilities of random-step"

@@ -43,6 +43,7 @@ def render_results(results: Path) -> str:
 
     names = ("curves", "main", "comparisons", "dev_comparisons", "prm_quality")
     tables = {name: pd.read_csv(_existing(results / "tables" / f"{name}.csv")) for name in names}
+    tables = {name: _first_run(table) for name, table in tables.items()}
     main = tables["main"][tables["main"]["reading"] == "envelope"]
     home = min(set(main["trained_on"]) - {"untrained"})
     return "\n\n".join(
@@ -51,11 +52,20 @@ def render_results(results: Path) -> str:
             _routers(main[main["trained_on"].isin(["untrained", home]) & main["dataset"].eq(home)], home),
             _look_ahead(tables["dev_comparisons"], tables["comparisons"], home),
             _transfer(main[main["trained_on"] != "untrained"]),
+            _by_share(tables["comparisons"], home),
             _comparisons(tables["comparisons"], home),
             _prm(tables["prm_quality"]),
             _origin(results),
         ]
     )
+
+
+def _first_run(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out further training runs: the README shows one."""
+    for name in ("seed", "other_seed"):
+        if name in table:
+            table = table[table[name] == 0]
+    return table
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
@@ -123,6 +133,19 @@ def _look_ahead(dev: pd.DataFrame, test: pd.DataFrame, home: str) -> str:
         f"ΔIBC of the routers that look ahead minus that of TRIM-Thr, on {home}, paired intervals, p not corrected."
     )
     return heading + "\n\n" + _table(["split", "router", "against", "difference", "p"], rows)
+
+
+def _by_share(test: pd.DataFrame, home: str) -> str:
+    shown = test[(test["trained_on"] == home) & (test["dataset"] == home) & test["quantity"].str.startswith("PGR")]
+    shown = shown[shown["other_router"].eq("trim-thr") & shown["other_variant"].eq("default")]
+    quantities = list(dict.fromkeys(shown["quantity"]))
+    rows = []
+    for (router, variant), part in shown.groupby(["router", "variant"]):
+        by = part.set_index("quantity")
+        cells = [_cell(by.loc[quantity].to_dict(), "difference", "+.2f") for quantity in quantities]
+        rows.append([_name(str(router), str(variant)), *cells])
+    heading = f"PGR minus that of TRIM-Thr at equal strong share, on {home}, test split, paired intervals."
+    return heading + "\n\n" + _table(["router", *(q.removeprefix("PGR at ") for q in quantities)], rows)
 
 
 def _transfer(main: pd.DataFrame) -> str:

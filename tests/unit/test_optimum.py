@@ -152,7 +152,7 @@ def test_labels_by_score_and_what_is_observed_of_solutions(forest: Forest) -> No
 
 def test_a_sweep_reaches_over_the_shares_it_can() -> None:
     shares = np.linspace(0.9, 0.0, 901)
-    picked = spread_over(shares, 18)
+    picked = spread_over(shares, 26)
     reached = shares[picked]
     assert (np.diff(reached) > 0).all() and (np.diff(reached) < 0.051).all()
     assert reached[0] <= 0.02 and reached[-1] == pytest.approx(HIGHEST_SHARE)

@@ -44,7 +44,7 @@ def lay_kappas(
 
 def spread_over(shares: Floats, count: int) -> list[int]:
     """Return the indices of at most `count` shares, rising: those next to targets from 0 to HIGHEST_SHARE."""
-    targets = HIGHEST_SHARE * ((np.arange(count) + 1) / count) ** 1.4
+    targets = HIGHEST_SHARE * ((np.arange(count) + 1) / count) ** 2
     usable = np.flatnonzero(shares > 0)
     if not usable.size:  # whatever kappa, the router keeps everything: one point says so
         return [0]
