@@ -123,6 +123,14 @@ def test_every_rule_has_a_thin_script_and_an_environment(name: str) -> None:
     assert len(script.read_text(encoding="utf-8").splitlines()) < 60
 
 
+@pytest.mark.parametrize("name", WORKING_RULES)
+def test_a_rule_that_opens_the_pair_asks_for_its_gpus(name: str) -> None:
+    rule = WORKING_RULES[name]
+    opens = any("pair_inputs" in entry for entry in rule.get("input", []))
+    asks = any(entry.startswith('gpu=gpus("weak", "strong", "prm")') for entry in rule["resources"])
+    assert asks or not opens
+
+
 def test_the_slurm_profile_knows_every_rule_that_is_sent_to_the_cluster() -> None:
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
     snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
