@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.models.protocols import Step
-from trim.rollout.engine import Author, History
+from trim.rollout.engine import Action, Author, History, Reads
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -83,6 +83,26 @@ class Observed:
     @property
     def _past(self) -> Booleans:
         return np.arange(self.scores.shape[1]) < self.position[:, None]
+
+
+class DecidesOnHistories:
+    """A router that wants every draft, and decides on histories: many at a time, or on that of one episode."""
+
+    __slots__ = ()
+    reads = Reads.HISTORY
+
+    def decide_all(self, observed: Observed) -> Booleans:
+        """Tell of each draft whether the strong model is to write the step, shape (n,)."""
+        raise NotImplementedError
+
+    def wants_draft(self, history: History) -> bool:
+        """Return True."""
+        return True
+
+    def decide(self, history: History, draft: Step, score: float | None) -> Action:
+        """Decide on one draft."""
+        assert score is not None
+        return Action.REGENERATE if self.decide_all(Observed.of(history, draft, score))[0] else Action.KEEP
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.models.protocols import Step
-from trim.rollout.engine import Action, History, Reads
-from trim.rollout.observed import Observed
+from trim.rollout.observed import DecidesOnHistories, Observed
 from trim.routers.features import AggregateEncoder
 
 ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -48,7 +46,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AggPolicy:
+class AggPolicy(DecidesOnHistories):
     """Regenerate where the network prefers it.
 
     Attributes
@@ -67,16 +65,6 @@ class AggPolicy:
     layers: tuple[Layer, ...]
     activation: str
     kappa: float
-    reads = Reads.HISTORY
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
-
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Decide on one draft."""
-        assert score is not None
-        return Action.REGENERATE if self.decide_all(Observed.of(history, draft, score))[0] else Action.KEEP
 
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide on n drafts: True where the strong model is to write the step, shape (n,)."""

@@ -13,9 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from trim.models.protocols import Step
-from trim.rollout.engine import Action, History, Reads
-from trim.rollout.observed import Observed
+from trim.rollout.observed import DecidesOnHistories, Observed
 from trim.routers.features import SequenceEncoder, unpack_sequences
 
 
@@ -58,7 +56,7 @@ class SequenceNetwork(nn.Module):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeqPolicy:
+class SeqPolicy(DecidesOnHistories):
     """Regenerate where the network prefers it.
 
     Attributes
@@ -75,16 +73,6 @@ class SeqPolicy:
     network: SequenceNetwork
     actor: nn.Linear
     kappa: float
-    reads = Reads.HISTORY
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
-
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Decide on one draft."""
-        assert score is not None
-        return Action.REGENERATE if self.decide_all(Observed.of(history, draft, score))[0] else Action.KEEP
 
     @torch.inference_mode()
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:

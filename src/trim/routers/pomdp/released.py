@@ -14,9 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.models.protocols import Step
-from trim.rollout.engine import Action, History, Reads
-from trim.rollout.observed import Observed
+from trim.rollout.observed import DecidesOnHistories, Observed
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel, floored
@@ -75,7 +73,7 @@ def with_late_hazard(model: PomdpModel) -> PomdpModel:
 
 
 @dataclass(frozen=True, eq=False)
-class ReleasedPolicy:
+class ReleasedPolicy(DecidesOnHistories):
     """Decide each draft by itself, under a uniform belief and a mask.
 
     Attributes
@@ -98,17 +96,6 @@ class ReleasedPolicy:
     cost: float
     closeness: float = CLOSENESS
     token_bin: float = 0.0
-    reads = Reads.HISTORY
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
-
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Decide one draft."""
-        assert score is not None
-        regenerate = self.decide_all(Observed.of(history, draft, score))[0]
-        return Action.REGENERATE if regenerate else Action.KEEP
 
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide n drafts: True where the strong model shall write the step again, shape (n,)."""
