@@ -53,7 +53,7 @@ class Ppo(Section):
 
 
 def _quick_ppo(transitions: int, checks: int) -> Ppo:
-    # With the paper's constant rate, three times as many decisions end at a lower return on dev.
+    # The paper's constant rate moves too slowly for a run of a minute or two.
     return Ppo(learning_rate=2e-3, annealed=True, transitions=transitions, check_every=checks)
 
 
