@@ -54,6 +54,7 @@ STAGE = {
     "query_routers": 1,
     "episodes": 2,
     "tables": 2,
+    "claims": 1,
     "figures": 2,
 }
 
