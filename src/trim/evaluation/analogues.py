@@ -315,13 +315,13 @@ def six_fold(world: World) -> Iterator[Case]:
     paper = best / world.paper.best_baseline("aime")
     if hardest == world.home:
         missing = "no harder dataset was evaluated"
-        yield Case("six-fold", "dataset", "One of the TRIM routers", {}, paper=paper, missing=missing)
+        yield Case("six-fold", "dataset", "One TRIM router", {}, paper=paper, missing=missing)
         return
     found, source = world.evidence[hardest], world.fitted_on(hardest)
     baselines = found.baselines(source)
     ours = present((router, found.delta_ibc(router, source)) for router in NAMES)
     numbers = {router: ratio(number, np.max([*baselines.values()], axis=0)) for router, number in ours.items()}
-    yield Case("six-fold", hardest, "One of the TRIM routers", numbers if baselines else {}, any_of=True, paper=paper)
+    yield Case("six-fold", hardest, "One TRIM router", numbers if baselines else {}, any_of=True, paper=paper)
 
 
 def match(world: World) -> Iterator[Case]:
@@ -329,7 +329,7 @@ def match(world: World) -> Iterator[Case]:
     found, source, claim = world.evidence[world.home], world.fitted_on(world.home), "match"
     numbers = present((router, found.pgr(router, source, FEWER_TOKENS)) for router in LOOK_AHEAD)
     papers = {router: world.paper.pgr(router, FEWER_TOKENS) for router in LOOK_AHEAD}
-    method, paper = "One of the routers that look ahead", float(np.nanmax([*papers.values()]))
+    method, paper = "One look-ahead router", float(np.nanmax([*papers.values()]))
     reached = [f"{router} recovers 95% {found.cpt95(router, source)}" for router in numbers]
     if found.runs(ORACLE, source):
         reached.append(f"the first-error oracle {found.cpt95(ORACLE, source)}")
@@ -374,7 +374,7 @@ def _why_no_transfer(world: World) -> str:
 
 def transfer(world: World) -> Iterator[Case]:
     """Routers fitted on one dataset against baselines fitted there, on each other one; the headline: on all of them."""
-    claim, method = "transfer", f"Every router that looks ahead, trained on {world.trained_on[0]},"
+    claim, method = "transfer", f"Every look-ahead router, from {world.trained_on[0]},"
     paper, missing = world.paper.over(world.paper.ahead_of_baselines("trim-agg"), home=False), _why_no_transfer(world)
     transfers = _transfers(world, LOOK_AHEAD)
     everywhere = {f"{label} on {t.dataset}": number for t in transfers for label, number in t.ahead.items()}
@@ -387,7 +387,7 @@ def transfer(world: World) -> Iterator[Case]:
 def transfer_random(world: World) -> Iterator[Case]:
     """Likewise against random mixing, whose delta IBC is 0."""
     paper = min(world.paper.main[name]["trim-agg"] for name in ("olympiadbench", "minerva"))
-    method = f"Every router that looks ahead, trained on {world.trained_on[0]},"
+    method = f"Every look-ahead router, from {world.trained_on[0]},"
     for t in _transfers(world, LOOK_AHEAD):
         yield Case("transfer-random", t.dataset, method, t.alone, paper=paper, missing=_why_no_transfer(world))
 
@@ -395,7 +395,7 @@ def transfer_random(world: World) -> Iterator[Case]:
 def transfer_threshold(world: World) -> Iterator[Case]:
     """TRIM-Thr, its thresholds laid on one dataset, against baselines fitted there."""
     paper = world.paper.over(world.paper.ahead_of_baselines("trim-thr"), home=False)
-    method = f"TRIM-Thr, laid on {world.trained_on[0]},"
+    method = f"TRIM-Thr, from {world.trained_on[0]},"
     for t in _transfers(world, ["trim-thr"]):
         yield Case("transfer-threshold", t.dataset, method, t.ahead, paper=paper, missing=_why_no_transfer(world))
 
@@ -431,7 +431,7 @@ def _learned(world: World, claim: str, variant: str) -> Iterator[Case]:
             router: world.paper.over(world.paper.ahead(router), home) if is_paper else np.nan for router in LOOK_AHEAD
         }
         if home and is_paper:
-            paper, method = float(np.nanmin([*papers.values()])), "Every router that looks ahead"
+            paper, method = float(np.nanmin([*papers.values()])), "Every look-ahead router"
             yield Case(claim, name, method, numbers, paper=paper, headline="learned")
         for router, method in LOOK_AHEAD.items():
             yield Case(claim, name, method, only(numbers, router), paper=papers[router])

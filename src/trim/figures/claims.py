@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trim.evaluation.claims import is_percent
@@ -18,9 +19,9 @@ HEAD_ROWS = 2.3
 """Height of a panel's title and axis, in rows."""
 
 SHORT = {
-    "Every router that looks ahead": "all that look ahead",
-    "One of the routers that look ahead": "the best that looks ahead",
-    "One of the TRIM routers": "the best TRIM router",
+    "Every look-ahead router": "all that look ahead",
+    "One look-ahead router": "the best that looks ahead",
+    "One TRIM router": "the best TRIM router",
 }
 
 
@@ -69,19 +70,24 @@ def in_columns(panels: list[tuple[str, pd.DataFrame]]) -> list[list[tuple[str, p
 
 def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any) -> None:
     scale = 100 if is_percent(rows[0]["measure"]) else 1
-    axes.axvline(scale * rows[0]["bar"], color="0.25", linewidth=0.9, linestyle="--", zorder=1)
+    tested = any(row["verdict"] != "not tested" for row in rows)
+    if tested:
+        axes.axvline(scale * rows[0]["bar"], color="0.25", linewidth=0.9, linestyle="--", zorder=1)
+    else:
+        axes.set_xticks([])
     for line, row in enumerate(rows):
-        if row["paper_value"] == row["paper_value"]:  # not NaN
+        if tested and not isnan(row["paper_value"]):
             axes.plot(scale * row["paper_value"], line, marker="|", color="0.25", markersize=7, zorder=2)
-        if row["verdict"] not in VERDICT_LOOKS or row["ours"] != row["ours"]:
-            place = {"xycoords": axes.get_yaxis_transform(), "va": "center", "fontsize": 6, "color": "0.4"}
-            axes.annotate(row["verdict"], (0.02, line), style="italic", **place)
+        if row["verdict"] == "not tested" or isnan(row["ours"]):
+            text = {"style": "italic", "fontsize": 6, "color": "0.4", "va": "center"}
+            axes.text(0.02, line, row["verdict"], transform=axes.get_yaxis_transform(), **text)
             continue
         look = VERDICT_LOOKS[row["verdict"]]
         colour = palette[look.colour]
         lo, value, hi = (scale * row[name] for name in ("lo", "ours", "hi"))
-        if lo == lo and hi == hi:
-            axes.plot([lo, hi], [line, line], color=colour, linewidth=1.4, zorder=3)
+        # An end that is empty has no end: the line stops at the estimate.
+        ends = [value if isnan(end) else end for end in (lo, hi)]
+        axes.plot(ends, [line, line], color=colour, linewidth=1.4, zorder=3)
         fill = colour if look.filled else "white"
         axes.plot(value, line, marker=look.marker, color=colour, markerfacecolor=fill, markersize=4.5, zorder=4)
     axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), yticklabels=labels(rows))
@@ -89,8 +95,6 @@ def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any
         label.set_fontweight("bold" if row["headline"] else "normal")
     axes.tick_params(axis="y", labelsize=6, length=0, pad=2)
     axes.tick_params(axis="x", labelsize=6, length=2, pad=1)
-    if all(row["verdict"] == "not tested" for row in rows):
-        axes.set_xticks([])
     title = title.replace("delta IBC", "ΔIBC")
     axes.set_title(title[0].upper() + title[1:], fontsize=6.8, loc="right", pad=2)  # long ones run over the labels
     axes.grid(False, axis="y")
