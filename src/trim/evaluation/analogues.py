@@ -320,8 +320,11 @@ def six_fold(world: World) -> Iterator[Case]:
     found, source = world.evidence[hardest], world.fitted_on(hardest)
     baselines = found.baselines(source)
     ours = present((router, found.delta_ibc(router, source)) for router in NAMES)
-    numbers = {router: ratio(number, np.max([*baselines.values()], axis=0)) for router, number in ours.items()}
-    yield Case("six-fold", hardest, "One TRIM router", numbers if baselines else {}, any_of=True, paper=paper)
+    numbers = {}
+    if baselines:
+        best_baseline = np.max([*baselines.values()], axis=0)
+        numbers = {router: ratio(number, best_baseline) for router, number in ours.items()}
+    yield Case("six-fold", hardest, "One TRIM router", numbers, any_of=True, paper=paper)
 
 
 def match(world: World) -> Iterator[Case]:

@@ -50,7 +50,7 @@ def draw(claims: pd.DataFrame) -> Figure:
     columns = in_columns(panels)
     tallest = max(sum(HEAD_ROWS + len(part) for _, part in column) for column in columns)
     figure = plt.figure(figsize=(PAGE_INCHES, ROW_INCHES * (tallest + 3)))
-    for sub, column in zip(figure.subfigures(1, len(columns)), columns, strict=True):
+    for sub, column in zip(figure.subfigures(1, len(columns), squeeze=False)[0], columns, strict=True):
         used = [HEAD_ROWS + len(part) for _, part in column]
         left = tallest - sum(used)
         grid = sub.add_gridspec(len(used) + (left > 0), 1, height_ratios=used + [left] * (left > 0))
@@ -79,7 +79,7 @@ def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any
         if tested and not isnan(row["paper_value"]):
             axes.plot(scale * row["paper_value"], line, marker="|", color="0.25", markersize=7, zorder=2)
         if row["verdict"] == "not tested" or isnan(row["ours"]):
-            text = {"style": "italic", "fontsize": 6, "color": "0.4", "va": "center"}
+            text: dict[str, Any] = {"style": "italic", "fontsize": 6, "color": "0.4", "va": "center"}
             axes.text(0.02, line, row["verdict"], transform=axes.get_yaxis_transform(), **text)
             continue
         look = VERDICT_LOOKS[row["verdict"]]
