@@ -299,7 +299,9 @@ def test_no_gap_leaves_all_undecided() -> None:
         )
     )
     assert set(rows["verdict"]) == {"undecided", "not tested"}
-    assert rows.loc[rows["verdict"] == "undecided", "ours"].isna().all()
+    undecided = rows[rows["verdict"] == "undecided"]
+    assert undecided["ours"].isna().all()
+    assert set(undecided["why"]) == {"Undecided: strong is no better than weak in most resamples."}
 
 
 # --- the same pair and dataset ----------------------------------------------------------------

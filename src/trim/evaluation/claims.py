@@ -91,8 +91,7 @@ def _analogue_row(described: Mapping[str, Any], case: Case, level: float) -> dic
         return row | {"verdict": "not tested", "why": f"Not tested: {case.missing}."}
     found = (greatest if case.any_of else smallest)(case.numbers, level)
     ours = dict(zip(("ours", "lo", "hi"), (_finite(value) for value in found), strict=True))
-    why = _why(case, found, bar, measure, level)
-    return row | ours | {"verdict": judge(found, bar), "why": f"{why} {case.note}".strip()}
+    return row | ours | {"verdict": judge(found, bar), "why": _why(case, found, bar, measure, level)}
 
 
 def _why(case: Case, found: Bounds, bar: float, measure: str, level: float) -> str:
@@ -106,11 +105,13 @@ def _why(case: Case, found: Bounds, bar: float, measure: str, level: float) -> s
         f"{name} {formatted(bounds(case.numbers[name], level), measure)}" for name in ordered[:NAMED_NUMBERS]
     )
     if len(ordered) == 1:
-        return f"The {level:.0%} interval {where} {there}: {named}."
-    which = "greatest" if case.any_of else "least"
-    of = f"the {which} of {len(ordered)}" if len(ordered) > NAMED_NUMBERS else f"from the {which}"
-    joint = formatted(found, measure)
-    return f"The joint {level:.0%} interval of the {which}, {joint}, {where} {there}; {of}: {named}."
+        why = f"The {level:.0%} interval {where} {there}: {named}."
+    else:
+        which = "greatest" if case.any_of else "least"
+        of = f"the {which} of {len(ordered)}" if len(ordered) > NAMED_NUMBERS else f"from the {which}"
+        joint = formatted(found, measure)
+        why = f"The joint {level:.0%} interval of the {which}, {joint}, {where} {there}; {of}: {named}."
+    return f"{why} {case.note}".strip()
 
 
 def is_percent(measure: str) -> bool:
