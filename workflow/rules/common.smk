@@ -54,7 +54,7 @@ STAGE = {
     "query_routers": 1,
     "episodes": 2,
     "tables": 2,
-    "figures": 2,
+    "figures": 3,
 }
 
 
@@ -232,18 +232,13 @@ def get_labelled_solutions(wildcards):
     )
 
 
-def get_learned(wildcards):
-    """Every training run of the learned routers."""
+def fitted_for(router):
+    """What was fitted for a router on any dataset."""
     return [
-        folder
-        for router in LEARNED_ROUTERS
-        for folder in fitted_of(router, wildcards.trained_on)
+        fitted
+        for trained_on in EXPERIMENT.routers.trained_on
+        for fitted in fitted_of(router, trained_on)
     ]
-
-
-def get_mapped_policy(wildcards):
-    """The training run of TRIM-Agg whose decisions are drawn."""
-    return fitted_of("trim-agg", wildcards.trained_on)[0]
 
 
 def dev_episodes():
@@ -288,21 +283,64 @@ def get_labelled_scores():
     }
 
 
-def fitted_figures():
-    """Figures of what was fitted on a dataset, as far as the config has it fitted."""
+def figure_parts():
+    """What each kind of figure is drawn for: one drawing a dataset, or a single one; none where there is nothing to
+    show."""
     routers = EXPERIMENT.routers
-    wanted = {
+    evaluated, trained = list(EXPERIMENT.evaluated_on), list(routers.trained_on)
+    single = [None]
+    transferred = single if len({*evaluated, *trained}) > 1 else []
+    fitted = {
         "learning_curves": routers.agg.variants or routers.seq.variants,
         "decision_map": routers.agg.variants,
         "observation_model": "default" in routers.pomdp.variants,
         "pomdp_policy": "default" in routers.pomdp.variants,
         "joint_observation": "released" in routers.pomdp.variants,
     }
-    return [
-        f"{name}_{trained_on}"
-        for trained_on in routers.trained_on
-        for name in wanted
-        if wanted[name]
+    return {
+        "accuracy_vs_cost": evaluated,
+        "controls": evaluated,
+        "strong_calls": evaluated,
+        "stepwise_vs_query": evaluated if QUERY.baselines else [],
+        "oracle_region": single,
+        "transfer_curves": transferred,
+        "prm_reliability": single if get_labelled_scores() else [],
+        **{kind: trained if wanted else [] for kind, wanted in fitted.items()},
+        **dict.fromkeys(TABLE_OF_FIGURE, single),
+    }
+
+
+def figure_files(kind, suffix):
+    """Files of one kind of figure, in the order of its parts."""
+    names = [f"{kind}_{part}" if part else kind for part in FIGURE_PARTS[kind]]
+    return [f"{RESULTS}/figures/{name}.{suffix}" for name in names]
+
+
+def reported_file(path, kind, category, labels):
+    """A figure that the report shows."""
+    caption = f"../report/{kind}.rst"
+    return report(path, caption=caption, category=category, labels=labels)
+
+
+def reported_files(kind, category, what):
+    """One kind of figure as PNG, with what the report says of it."""
+    parts = zip(figure_files(kind, "png"), FIGURE_PARTS[kind], strict=True)
+    labels = {path: {"figure": what, "dataset": part or "all"} for path, part in parts}
+    return [reported_file(path, kind, category, labels[path]) for path in labels]
+
+
+def get_figures():
+    """All figures, once it is known which tables there are."""
+    drawn = [
+        kind
+        for kind in FIGURE_PARTS
+        if f"{RESULTS}/tables/{TABLE_OF_FIGURE.get(kind, 'curves.csv')}" in TABLES
+    ]
+    return FIGURES + [
+        path
+        for kind in drawn
+        for suffix in ("pdf", "png")
+        for path in figure_files(kind, suffix)
     ]
 
 
@@ -335,24 +373,23 @@ PUBLISHED = {
         "data/published/log_math500_pomdp.csv",
     ],
 }.get(EXPERIMENT.pair.published, [])
-FIGURES = [
-    f"{RESULTS}/figures/{name}.{kind}"
-    for name in (
-        *(f"accuracy_vs_cost_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        *(f"controls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        *(f"strong_calls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        *(["prm_reliability"] if MEASURED else []),
-        *fitted_figures(),
-    )
-    for kind in ("pdf", "png")
-]
+# Figures of a single table, drawn where the experiment has it.
+TABLE_OF_FIGURE = {
+    "generalization_matrix": "generalization.csv",
+    "prm_quality_routing": "prm_routing.csv",
+    "ablations": "ablations.csv",
+    "budgeted": "budgeted.csv",
+    "interventions": "interventions.csv",
+}
+FIGURE_PARTS = figure_parts()
+FIGURES = []
 
 
 def get_final_output():
     """All that the default target asks for."""
     return [
         *TABLES,
-        *FIGURES,
+        *get_figures(),
         *(
             f"{RESULTS}/problems/{dataset}/manifest.json"
             for dataset in EXPERIMENT.datasets
