@@ -477,6 +477,14 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
         ("plot_observation_model", "observation_model_arith", {"routers"}),
         ("plot_joint_observation", "joint_observation_arith", {"routers"}),
         ("plot_pomdp_policy", "pomdp_policy_arith", {"routers"}),
+        ("plot_stepwise_vs_query", "stepwise_vs_query_arith-words", {"tables"}),
+        ("plot_oracle_region", "oracle_region", {"tables"}),
+        ("plot_transfer_curves", "transfer_curves", {"tables"}),
+        ("plot_generalization_matrix", "generalization_matrix", {"tables"}),
+        ("plot_prm_quality_routing", "prm_quality_routing", {"tables"}),
+        ("plot_ablations", "ablations", {"tables"}),
+        ("plot_budgeted", "budgeted", {"tables"}),
+        ("plot_interventions", "interventions", {"tables"}),
     ],
 )
 def test_figures(rule: str, figure: str, needed: set[str], smoke_copy: Path, smoke_run: Path) -> None:

@@ -18,6 +18,9 @@ FIGURES = (
     "accuracy_vs_cost_arith",
     "accuracy_vs_cost_arith-words",
     "controls_arith",
+    "stepwise_vs_query_arith",
+    "oracle_region",
+    "transfer_curves",
     "strong_calls_arith",
     "prm_reliability",
     "learning_curves_arith",
@@ -155,7 +158,14 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-DRAWN = {"plot_accuracy_vs_cost": 2, "plot_controls": 2, "plot_strong_calls": 2}
+DRAWN = {
+    "plot_accuracy_vs_cost": 1,
+    "plot_controls": 1,
+    "plot_strong_calls": 1,
+    "plot_stepwise_vs_query": 1,
+    "plot_oracle_region": 1,
+    "plot_transfer_curves": 1,
+}
 FITTED = {
     "fit_thresholds": 1,
     "train_router": 2,

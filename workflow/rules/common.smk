@@ -318,7 +318,7 @@ def figure_files(kind, suffix):
 
 def reported_file(path, kind, category, labels):
     """A figure that the report shows."""
-    caption = f"../report/{kind}.rst"
+    caption = f"../report/figures/{kind}.rst"
     return report(path, caption=caption, category=category, labels=labels)
 
 

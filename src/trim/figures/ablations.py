@@ -15,6 +15,7 @@ SPREAD = 0.5
 """Share of a row's height over which its datasets are spread."""
 
 ROW_INCHES = 0.165
+LABELS = {"trained_on": "trained on", "prm": "PRM"}
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -24,8 +25,9 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     palette = begin()
     from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
 
-    table = table[table["measure"] == "delta_ibc"].dropna(subset=["difference"])
+    table = first_runs(table[table["measure"] == "delta_ibc"].dropna(subset=["difference"]))
     table = table.assign(contrast=contrast_names(table))
     looks = dataset_looks(dict.fromkeys(table["dataset"]))
     order = {dataset: place for place, dataset in enumerate(looks)}
@@ -53,23 +55,26 @@ def draw(table: pd.DataFrame) -> Figure:
     axes.set_yticks([*ticks], [*ticks.values()], fontsize=SMALL)
     axes.set(ylim=(place - 0.4, -0.6), xlabel="difference in ΔIBC (first minus second), with its 95 % interval")
     axes.set_title("What each choice is worth; filled: corrected p < 0.05")
-    handles = [plt.Line2D([], [], **{**look.drawn(palette), "linestyle": "-"}) for look in looks.values()]
+    handles = [Line2D([], [], **{**look.drawn(palette), "linestyle": "-"}) for look in looks.values()]
     figure.legend(handles, [f"on {name}" for name in looks], loc="outside lower center", ncols=max(len(looks), 1))
     return figure
 
 
+def first_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first training run of every contrast."""
+    contrast = ["ablation", "router", "variant", "other_router", "other_variant"]
+    first = table.groupby(contrast)[["seed", "other_seed"]].transform("min")
+    return table[(table[["seed", "other_seed"]] == first).all(axis=1)]
+
+
 def contrast_names(table: pd.DataFrame) -> list[str]:
     """Return what is compared in each row: both routers, and whatever else differs within its ablation."""
-    several = {
-        name: table.groupby("ablation")[name].transform("nunique").gt(1)
-        for name in ("trained_on", "prm")
-        if name in table
-    }
+    several = {name: table.groupby("ablation")[name].transform("nunique").gt(1) for name in LABELS}
     names = []
     for at, row in table.iterrows():
         one, other = (look_of(row[f"{who}router"], row[f"{who}variant"]).label for who in ("", "other_"))
-        if one == other:
-            one, other = f"{one}, run {row['seed'] + 1}", f"run {row['other_seed'] + 1}"
-        extra = [f"{name.replace('_', ' ')} {row[name]}" for name, varies in several.items() if varies[at]]
+        if one == other:  # what differs is the PRM
+            other = "with the PRM that routes"
+        extra = [f"{LABELS[name]} {row[name]}" for name, varies in several.items() if varies[at]]
         names.append(f"{one} \N{MINUS SIGN} {other}" + f" ({', '.join(extra)})" * bool(extra))
     return names

@@ -33,12 +33,12 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
     for axes, dataset in zip(grid, datasets, strict=True):
         rows = rows_of(table, dataset, trained_on)
         rows = rows[rows["seed"] == rows.groupby(["router", "variant"])["seed"].transform("min")]
-        budgets = np.unique(rows["budget"])
+        budgets = np.unique(rows["strong_share"])
         places = np.arange(len(budgets))
         for key, shift in zip(keys, np.linspace(-SPREAD, SPREAD, len(keys)), strict=True):
             look = LOOKS[key]
             points = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])]
-            x = places[np.searchsorted(budgets, points["budget"])] + shift
+            x = places[np.searchsorted(budgets, points["strong_share"])] + shift
             axes.plot(x, 100 * points["pgr"], label=look.label, **{**look.drawn(palette), "linestyle": "none"})
             axes.vlines(x, 100 * points["pgr_lo"], 100 * points["pgr_hi"], color=palette[look.colour], linewidth=0.9)
         axes.hlines(100 * budgets, places - 0.45, places + 0.45, color="0.45", linestyle=":", label="random query")

@@ -20,6 +20,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     begin()
     from matplotlib import pyplot as plt
+    from matplotlib.patches import Rectangle
 
     table = table[table["seed"] == table.groupby(["router", "variant"])["seed"].transform("min")]
     keys, datasets = in_order(table), list(dict.fromkeys(table["dataset"]))
@@ -42,9 +43,7 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=SMALL, color=colour)
         if source in datasets:
             place = (datasets.index(source), 0)
-            axes.add_patch(
-                plt.Rectangle(place, 1, len(keys), fill=False, edgecolor="black", linewidth=1.5, clip_on=False)
-            )
+            axes.add_patch(Rectangle(place, 1, len(keys), fill=False, edgecolor="black", linewidth=1.5, clip_on=False))
         axes.set(title=f"trained on {source}", xlabel="evaluated on")
         axes.set_xticks(np.arange(len(datasets)) + 0.5, datasets)
         axes.grid(False)

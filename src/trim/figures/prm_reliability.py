@@ -15,6 +15,7 @@ def draw(quality: pd.DataFrame, reliability: pd.DataFrame, histogram: pd.DataFra
     """Draw a column a PRM: reliability by dataset above, score distributions of all datasets below."""
     palette = begin()
     from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
 
     prms = list(dict.fromkeys(reliability["prm"]))
     looks = dataset_looks(dict.fromkeys(reliability["dataset"]))
@@ -41,6 +42,6 @@ def draw(quality: pd.DataFrame, reliability: pd.DataFrame, histogram: pd.DataFra
     grid[0, 0].set_ylabel("share of steps that are right")
     grid[1, 0].set_ylabel("steps")
     handles, names = below.get_legend_handles_labels()
-    handles += [plt.Line2D([], [], **look.drawn(palette)) for look in looks.values()]
+    handles += [Line2D([], [], **look.drawn(palette)) for look in looks.values()]
     figure.legend(handles, [*names, *looks], loc="outside lower center", ncols=len(handles))
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
 
@@ -25,6 +25,7 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
     """
     palette = begin()
     from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
 
     keys = leading_variants(curves)
     figure, grid = plt.subplots(
@@ -35,7 +36,7 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
         sharex=True,
         sharey="row",
     )
-    lines = dict(zip(trained_on, TRANSFERRED * len(trained_on), strict=False))
+    lines: dict[str, Any] = dict(zip(trained_on, TRANSFERRED * len(trained_on), strict=False))
     for row, dataset in zip(grid, datasets, strict=True):
         for axes, (router, variant) in zip(row, keys, strict=True):
             look = LOOKS[router, variant]
@@ -61,8 +62,8 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
     for axes in grid[-1]:
         axes.set_xlabel("strong share (%)")
     figure.suptitle("Routers trained on the dataset itself, and on others", fontsize=8)
-    handles = [plt.Line2D([], [], color="0.4", marker="o", linestyle="-", markeredgewidth=0)]
-    handles += [plt.Line2D([], [], color="0.15", linestyle=line, linewidth=1) for line in lines.values()]
+    handles = [Line2D([], [], color="0.4", marker="o", linestyle="-", markeredgewidth=0)]
+    handles += [Line2D([], [], color="0.15", linestyle=line, linewidth=1) for line in lines.values()]
     names = ["trained on the dataset itself", *(f"transferred from {source}" for source in lines)]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     return figure
