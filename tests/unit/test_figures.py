@@ -196,6 +196,7 @@ def prm_routing_table() -> pd.DataFrame:
         for prm, auc, gain in (("good", 0.99, 3.0), ("usual", 0.9, 2.0), ("bad", 0.7, 1.0))
     ]
     rows.append({"prm": "good", "auc": 0.99, "router": "weak-only", "variant": "default", "seed": 0})
+    rows.append({"prm": "usual", "auc": 0.9, "router": "trim-seq", "variant": "default", "seed": 0, "delta_ibc": 1.0})
     return with_bounds(rows, "delta_ibc", "cpt80")
 
 
@@ -576,7 +577,7 @@ def test_prm_quality_is_laid_in_logits() -> None:
     assert gain.get_xscale() == price.get_xscale() == "logit"
     assert (gain.get_ylabel(), price.get_ylabel()) == ("ΔIBC", "CPT80 (strong share, %)")
     assert [label.get_text() for label in gain.get_xticklabels()] == ["bad, 0.700", "usual, 0.900", "good, 0.990"]
-    assert legend(gain) == ["TRIM-Thr", "TRIM-POMDP"]  # no weak model
+    assert legend(gain) == ["TRIM-Thr", "TRIM-POMDP"]  # no weak model, and nothing that was fitted with one PRM alone
     threshold, pomdp = gain.get_lines()
     np.testing.assert_allclose(threshold.get_ydata(), [1, 2, 3])
     np.testing.assert_allclose(pomdp.get_ydata(), [1.5, 2.5, 3.5])

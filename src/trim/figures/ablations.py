@@ -26,6 +26,7 @@ def draw(table: pd.DataFrame) -> Figure:
     palette = begin()
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
+    from matplotlib.transforms import blended_transform_factory
 
     table = first_runs(table[table["measure"] == "delta_ibc"].dropna(subset=["difference"]))
     table = table.assign(contrast=contrast_names(table))
@@ -47,10 +48,13 @@ def draw(table: pd.DataFrame) -> Figure:
         face = colour if row["p_corrected"] < SIGNIFICANT else "white"
         axes.hlines(y, row["difference_lo"], row["difference_hi"], color=colour, linewidth=0.9)
         axes.plot(row["difference"], y, marker=look.marker, color=colour, markerfacecolor=face, markeredgewidth=0.8)
+    axes.spines[["left", "top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    across = blended_transform_factory(figure.transFigure, axes.transData)
     for y, question in headings.items():
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-        at = axes.get_yaxis_transform()
-        axes.text(0.01, y, question, transform=at, va="center", fontsize=SMALL, fontweight="bold", bbox=box)
+        heading = axes.text(0.01, y, question, transform=across, va="center", fontsize=SMALL, bbox=box)
+        heading.set(fontweight="bold", in_layout=False)
     axes.axvline(0, color="0.45", linewidth=0.7)
     axes.set_yticks([*ticks], [*ticks.values()], fontsize=SMALL)
     axes.set(ylim=(place - 0.4, -0.6), xlabel="difference in ΔIBC (first minus second), with its 95 % interval")

@@ -20,6 +20,10 @@ SPREAD = 0.06
 """How far apart, in logits, the routers of one PRM lie, so that their intervals do not hide each other."""
 
 
+LIMITS = 0.001, 0.9999
+"""AUCs that a logit can show."""
+
+
 def draw(table: pd.DataFrame, dataset: str) -> Figure:
     """Draw a line a router, from the rows of `prm_routing.csv`; a level that a sweep does not reach is left out.
 
@@ -30,6 +34,9 @@ def draw(table: pd.DataFrame, dataset: str) -> Figure:
 
     table = table.dropna(subset=["auc", "delta_ibc"])
     table = table[table["seed"] == table["seed"].min()]
+    table = table.assign(auc=table["auc"].clip(*LIMITS))
+    fitted = table.groupby(["router", "variant"])["prm"].transform("nunique")
+    table = table[fitted == fitted.max()]  # not what was fitted with the PRM of the main experiment alone
     keys, prms = in_order(table), table.drop_duplicates("prm").sort_values("auc")
     figure, grid = plt.subplots(1, len(PANELS), figsize=(PAGE_INCHES, 0.48 * PAGE_INCHES), sharex=True)
     for axes, (measure, scale, label, title) in zip(grid, PANELS, strict=True):
@@ -47,5 +54,5 @@ def draw(table: pd.DataFrame, dataset: str) -> Figure:
         names = [f"{prm}, {auc:.3f}" for prm, auc in zip(prms["prm"], prms["auc"], strict=True)]
         axes.set_xticks(prms["auc"], names, rotation=25, ha="right", rotation_mode="anchor")
         axes.minorticks_off()
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=max(len(keys), 1))
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
