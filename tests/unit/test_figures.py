@@ -319,6 +319,14 @@ def test_points_of_others_are_hollow_and_named() -> None:
     assert {"TRIM-Thr, published", "TRIM-POMDP, published"} <= set(legend(axes))
     assert lines["TRIM-POMDP, published"].get_fillstyle() == "none"
     np.testing.assert_allclose(lines["TRIM-POMDP, published"].get_xydata(), [[20, 0.6]])
+    ours, theirs = lines["TRIM-Thr"], lines["TRIM-Thr, published"]
+    assert (ours.get_color(), ours.get_marker()) == (theirs.get_color(), theirs.get_marker())
+
+
+def test_ticks_are_not_rounded() -> None:
+    whole = accuracy_vs_cost.draw(curve_table(), "arith", "arith").axes[0]
+    label = whole.yaxis.get_major_formatter()
+    assert [label(value, 0) for value in (0.7, 0.725, 0.75)] == ["70%", "72.5%", "75%"]
 
 
 def test_the_share_axis_is_that_of_the_strong_model_alone() -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PUBLISHED = {"trim-thr": ("TRIM-Thr", "o"), "trim-agg": ("TRIM-Agg", "^"), "trim-pomdp": ("TRIM-POMDP", "s")}
 RANDOM_QUERY = ("random-query", "default")
 REFERENCES = (
     ("trim-thr", "hull"),
@@ -31,7 +30,7 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
     """Draw the TRIM routers trained on one dataset, and what bounds them, from the rows of `curves.csv`.
 
     The second panel shows low budgets alone, where the routers differ. `published` holds points of others
-    (router, strong_tokens, accuracy): hollow and grey, with nothing between them.
+    (router, strong_tokens, accuracy): hollow, with nothing between them.
     """
     palette = begin()
     from matplotlib import pyplot as plt
@@ -42,9 +41,9 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
     for axes in (whole, low):
         draw_curves(axes, rows, palette, [*leading, *REFERENCES], banded=leading)
         for router, part in published.groupby("router") if published is not None else ():
-            label, marker = PUBLISHED[str(router)]
-            x, y = part["strong_tokens"], part["accuracy"]
-            axes.plot(x, y, marker, color="0.45", fillstyle="none", label=f"{label}, published")
+            look = next(LOOKS[key] for key in [*leading, *LOOKS] if key[0] == router)
+            x, y, colour = part["strong_tokens"], part["accuracy"], palette[look.colour]
+            axes.plot(x, y, look.marker, color=colour, fillstyle="none", label=f"{look.label}, published")
     whole.set(title=f"{dataset}: accuracy against cost", ylabel="accuracy")
     low.set(title=f"{dataset}: low budgets", xlim=(0, LOW_BUDGET * whole.get_xlim()[1]))
     figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=5, columnspacing=1.2)
@@ -64,6 +63,8 @@ def draw_curves(
     banded: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Draw both models alone and the curves of some routers, a line a training run; `banded` ones with intervals."""
+    from matplotlib.patheffects import withStroke
+
     ends = {name: rows[rows["router"] == name].iloc[0] for name in ("weak-only", "strong-only")}
     full = float(ends["strong-only"]["strong_tokens"])
     for name, row in ends.items():
@@ -79,6 +80,8 @@ def draw_curves(
             va="bottom" if above else "top",
             fontsize=SMALL,
             color="0.3",
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+            zorder=1.5,  # before bands, behind points
         )
     for key in keys:
         look = LOOKS[key]
@@ -102,7 +105,7 @@ def draw_curves(
     share = axes.secondary_xaxis("top", functions=(_scale(100 / full), _scale(full / 100)))
     share.set_xlabel("strong share (%)", fontsize=7)
     share.tick_params(labelsize=SMALL)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 
 
 def _scale(factor: float) -> Callable[[Any], Any]:

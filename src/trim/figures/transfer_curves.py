@@ -56,7 +56,7 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
                     axes.fill_between(x, *band, color=palette[look.colour], alpha=0.15, linewidth=0)
             axes.set_xlim(0, 100 * HIGHEST_SHARE)
         row[0].set_ylabel(f"on {dataset}\naccuracy")
-        row[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        row[0].yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     for axes, key in zip(grid[0], keys, strict=True):
         axes.set_title(LOOKS[key].label)
     for axes in grid[-1]:
