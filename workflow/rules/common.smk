@@ -24,15 +24,7 @@ SOLVED = [
     for name, dataset in EXPERIMENT.datasets.items()
     if getattr(dataset, "layout", None) == "processbench"
 ]
-UNTRAINED_ROUTERS = (
-    "weak-only",
-    "strong-only",
-    "random-step",
-    "first-error-oracle",
-    "perfect-information",
-    "oracle-query",
-    "rsd",
-)
+UNTRAINED_ROUTERS = ("weak-only", "strong-only", "random-step", "oracle-query", "rsd")
 ORACLES = ("first-error-oracle", "perfect-information")  # they need exact labels
 FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
 LEARNED_ROUTERS = ("trim-agg", "trim-seq")
@@ -52,7 +44,7 @@ STAGE = {
     "pomdp": 1,
     "solutions": 1,
     "query_routers": 1,
-    "episodes": 2,
+    "episodes": 3,
     "tables": 2,
     "figures": 2,
 }
@@ -64,9 +56,8 @@ wildcard_constraints:
     split="|".join(SPLITS),
     role="weak|strong",
     prm="|".join(EXPERIMENT.prms),
-    router="|".join([*UNTRAINED_ROUTERS, *FITTED_ROUTERS]),
     learned="|".join(LEARNED_ROUTERS),
-    variant="default|conditioned|released",
+    variant="default|conditioned|released|memoryless|transferred",
     run="[0-9]+",
 
 
@@ -163,14 +154,20 @@ def get_source(wildcards):
     return dataset.path if is_file else []
 
 
-def evaluated_routers():
-    """(router, trained_on) of every evaluation."""
-    return [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
-        (router, source)
-        for router in (*FITTED_ROUTERS, *QUERY.baselines)
-        for source in EXPERIMENT.routers.trained_on
-        if router in QUERY.baselines or fitted_of(router, source)
-    ]
+def episodes_of(routers):
+    """Files with the test episodes of (router, trained_on), by "router/trained_on"."""
+    return {
+        f"{router}/{source}": f"{RESULTS}/episodes/{router}/{source}/{{dataset}}.parquet"
+        for router, source in routers
+    }
+
+
+def fitted_inputs():
+    """What was fitted for the routers that walk, by "router/trained_on"."""
+    return {
+        f"{router}/{source}": fitted_of(router, source)
+        for router, source in WALKING_ROUTERS
+    }
 
 
 def forest_inputs(split):
@@ -213,13 +210,19 @@ def fitted_of(router, trained_on):
                 f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)
             ]
         case "trim-pomdp":
-            return [f"{folder}/{variant}.npz" for variant in routers.pomdp.variants]
+            at_home = trained_on == HOME  # there, nothing is transferred
+            return [
+                f"{folder}/{variant}.npz"
+                for variant in routers.pomdp.variants
+                if not (variant == "transferred" and at_home)
+            ]
     return []
 
 
-def get_fitted(wildcards):
-    """Fitted parameters of a router, for those that have any."""
-    return fitted_of(wildcards.router, wildcards.trained_on)
+def get_transferred(wildcards):
+    """The solved POMDP of the home dataset, for the variant that takes its observation model."""
+    home = f"{RESULTS}/routers/trim-pomdp/{HOME}/default.npz"
+    return home if wildcards.variant == "transferred" else []
 
 
 def get_labelled_solutions(wildcards):
@@ -306,11 +309,26 @@ def fitted_figures():
     ]
 
 
+# (router, trained_on) of the routers that decide step by step, and of those that decide once a problem.
+WALKING_ROUTERS = [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
+    (router, source)
+    for router in FITTED_ROUTERS
+    for source in EXPERIMENT.routers.trained_on
+    if fitted_of(router, source)
+]
+QUERY_ROUTERS = [
+    (router, source)
+    for router in QUERY.baselines
+    for source in EXPERIMENT.routers.trained_on
+]
 EPISODES = [
-    f"{RESULTS}/episodes/{router}/{trained_on}/{dataset}.parquet"
-    for router, trained_on in evaluated_routers()
+    path.format(dataset=dataset)
     for dataset in EXPERIMENT.evaluated_on
-    if router not in ORACLES or has_labels(dataset)
+    for path in episodes_of(
+        WALKING_ROUTERS
+        + [(router, "untrained") for router in ORACLES if has_labels(dataset)]
+        + QUERY_ROUTERS
+    ).values()
 ]
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(get_labelled_scores())

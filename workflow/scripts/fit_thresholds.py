@@ -5,7 +5,7 @@ import pandas as pd
 from trim.evaluation.episodes import BatchPoint, walk_points
 from trim.evaluation.sweeps import fit_hull, lay_thresholds, threshold_points
 from trim.files import write_json, write_parquet
-from trim.rollout.walk import Always
+from trim.routers.controls import StrongOnly, WeakOnly
 from trim.workflow import job, open_job_forests, provenance
 
 with job(snakemake) as log, open_job_forests(snakemake, "dev") as (dev,):
@@ -17,8 +17,8 @@ with job(snakemake) as log, open_job_forests(snakemake, "dev") as (dev,):
     kept = {variant: thresholds[variant] for variant in params.variants}
     log.info("thresholds: %s", {variant: len(values) for variant, values in kept.items()})
     ends = [
-        BatchPoint("weak-only", "default", 0.0, Always(False)),
-        BatchPoint("strong-only", "default", 1.0, Always(True)),
+        BatchPoint("weak-only", "default", 0.0, WeakOnly()),
+        BatchPoint("strong-only", "default", 1.0, StrongOnly()),
     ]
     episodes = walk_points([*ends, *threshold_points(kept)], dev)
     write_parquet(episodes, snakemake.output.dev, provenance(snakemake))

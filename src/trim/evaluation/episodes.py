@@ -143,13 +143,14 @@ def walk_points(points: Sequence[BatchPoint], forest: Forest, on_progress: Progr
 
     tables = []
     for done, point in enumerate(points, start=1):
-        tables.append(walk_table(point, forest, walk(forest, point.policy)))
+        walked = walk(forest, point.policy)
+        tables.append(walk_table(forest, walked, point.router, point.variant, point.setting, point.seed))
         if on_progress is not None:
             on_progress(done, len(points))
     return pd.concat(tables, ignore_index=True)
 
 
-def walk_table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
+def walk_table(forest: Forest, walked: Walk, router: str, variant: str, setting: float, seed: int = 0) -> pd.DataFrame:
     """Lay the episodes of one operating point out as `episode_table` does."""
     import pandas as pd
 
@@ -159,10 +160,10 @@ def walk_table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "dataset": [forest.problem(tree).dataset for tree in trees],
-            "router": point.router,
-            "variant": point.variant,
-            "seed": point.seed,
-            "operating_point": point.setting,
+            "router": router,
+            "variant": variant,
+            "seed": seed,
+            "operating_point": setting,
             "problem_id": [forest.problem(tree).id for tree in trees],
             "replicate": [forest.replicate(tree) for tree in trees],
             "correct": forest.nodes["correct"][walked.last, walked.action],
@@ -171,8 +172,6 @@ def walk_table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
             "steps": walked.steps,
             "authors": ["".join(row[:steps]) for row, steps in zip(letters, walked.steps.tolist(), strict=True)],
             **{name: getattr(walked, name) for name in COSTS},
-            "weak_calls": walked.steps,
-            "prm_calls": walked.steps,
         }
     )
 

@@ -1,9 +1,9 @@
-"""The optimum with perfect information: what a router could gain that saw every step's future.
+"""Routers that know the truth, as bounds: the first-error oracle, and the optimum with perfect information.
 
-Dynamic programming over the trees of solutions, with exact labels. One thing is left out: after
-a wrong step was kept, no strong token is spent. Errors in a chain of arithmetic stay, but for rare
-coincidences modulo 100, so that paying there cannot be worth it, while exploring all of it would
-cost most of the trees.
+The optimum sees every step's future: dynamic programming over the trees of solutions, with exact
+labels. One thing is left out: after a wrong step was kept, no strong token is spent. Errors in a
+chain of arithmetic stay, but for rare coincidences modulo 100, so that paying there cannot be worth
+it, while exploring all of it would cost most of the trees.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.evaluation.episodes import BatchPoint, walk_table
+from trim.evaluation.episodes import walk_table
 from trim.problems.arithmetic import step_is_valid
+from trim.rollout.engine import Reads
 from trim.rollout.forest import KEEP, REGENERATE, UNKNOWN, Forest
 from trim.rollout.observed import Booleans, Integers, Observed
-from trim.rollout.walk import Always, outcomes, walk, walk_by
+from trim.rollout.walk import outcomes, walk, walk_by
+from trim.routers.controls import StrongOnly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +42,34 @@ def grow_where_right(forest: Forest) -> None:
         grown = children >= 0
         frontier, first = np.unique(children[grown], return_index=True)
         right = still_right[grown][first]
+
+
+def first_error_table(forest: Forest) -> pd.DataFrame:
+    """Lay out the episodes of the oracle that regenerates the first wrong draft of a solution that is right so far.
+
+    Once a wrong step was kept (the strong model can err too) nothing helps, and every draft is kept.
+    """
+    right = np.ones(len(forest.roots), dtype=bool)  # so far, in each lane
+
+    def decide(nodes: Integers, observed: Observed) -> Booleans:
+        at = nodes[right]
+        right[right] &= _so_far(forest, at)
+        wrong = np.zeros(len(nodes), dtype=bool)
+        wrong[right] = ~_valid(forest, nodes[right], KEEP)
+        return wrong
+
+    return walk_table(forest, walk_by(forest, decide, reads=Reads.NOTHING), "first-error-oracle", "default", 1.0)
+
+
+def _so_far(forest: Forest, nodes: Integers) -> Booleans:
+    """Tell of nodes after whose parents all was right whether the step that led to them is right too."""
+    parents = forest.nodes["parent"][nodes]
+    written = forest.nodes["child"][parents, KEEP] != nodes
+    valid = np.ones(len(nodes), dtype=bool)
+    for action in (KEEP, REGENERATE):
+        led = (parents != UNKNOWN) & (written == bool(action))
+        valid[led] = _valid(forest, parents[led], action)
+    return valid
 
 
 def _valid(forest: Forest, nodes: Integers, action: int) -> Booleans:
@@ -78,12 +108,12 @@ def optimum_table(forest: Forest, kappas: Sequence[float] = KAPPAS) -> pd.DataFr
     import pandas as pd
 
     grow_where_right(forest)
-    price = outcomes(forest, walk(forest, Always(True)))[1].mean()
+    price = outcomes(forest, walk(forest, StrongOnly()))[1].mean()
     tables = []
     for kappa in kappas:
         regenerate = best_actions(forest, kappa / price)
-        point = BatchPoint("perfect-information", "default", kappa, Always(False))
-        tables.append(walk_table(point, forest, walk_by(forest, partial(_look_up, regenerate))))
+        walked = walk_by(forest, partial(_look_up, regenerate), reads=Reads.NOTHING)
+        tables.append(walk_table(forest, walked, "perfect-information", "default", kappa))
     return pd.concat(tables, ignore_index=True)
 
 

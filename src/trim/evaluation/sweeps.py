@@ -1,15 +1,22 @@
-"""The operating points of every router: which settings make up its curve."""
+"""The sweep of every router: which settings make up its curve, and the episodes that come of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trim.evaluation.episodes import BatchPoint, OperatingPoint
+import numpy as np
+
+from trim.evaluation.episodes import BatchPoint, walk_points, walk_table
+from trim.evaluation.optimum import first_error_table, optimum_table
+from trim.evaluation.query_level import oracle_table
 from trim.files import read_json
-from trim.rollout.engine import Router
-from trim.routers.controls import FirstErrorOracle, OneStepTakeover, RandomStep, StrongOnly, WeakOnly
+from trim.rollout.forest import Forest
+from trim.rollout.observed import Booleans, Integers, Observed
+from trim.rollout.walk import walk_by
+from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold, concave_hull, quantile_thresholds
 
 if TYPE_CHECKING:
@@ -66,39 +73,64 @@ def pomdp_points(file: Path) -> list[BatchPoint]:
 RSD_THRESHOLD = 0.7
 """PRM score from which RSD accepts a step of the weak model (arXiv 2501.19324)."""
 
-WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "rsd")
-"""Routers that want a draft at every step and look at nothing but scores and tokens: they can walk a forest."""
 
-
-def walked_points(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
-    """Operating points of a router that walks, from the files or folders that were fitted."""
-    match router:
-        case "trim-thr":
-            return threshold_points(read_json(fitted[0])["thresholds"])
-        case "rsd":
-            return [BatchPoint("rsd", "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))]
-        case "trim-pomdp":
-            return [point for file in fitted for point in pomdp_points(file)]
-        case _:
-            return [point for folder in fitted for point in learned_points(router, folder)]
-
-
-def control_points(router: str, fitted: Sequence[Path], random_shares: Sequence[float]) -> list[OperatingPoint]:
-    """Operating points of a router that does not want a draft at every step, or looks at more than scores."""
-
-    def points(settings: Sequence[float], policies: Sequence[Router]) -> list[OperatingPoint]:
-        return [OperatingPoint(router, "default", s, p) for s, p in zip(settings, policies, strict=True)]
-
+def operating_points(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
+    """Operating points of a router that looks at nothing but scores and tokens, from the files that were fitted."""
     match router:
         case "weak-only":
-            return points([0.0], [WeakOnly()])
+            return [BatchPoint(router, "default", 0.0, WeakOnly())]
         case "strong-only":
-            return points([1.0], [StrongOnly()])
-        case "random-step":
-            return points(random_shares, [RandomStep(share) for share in random_shares])
-        case "first-error-oracle":
-            return points([1.0], [FirstErrorOracle()])
+            return [BatchPoint(router, "default", 1.0, StrongOnly())]
+        case "rsd":
+            return [BatchPoint(router, "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))]
         case "one-step-takeover":
             thresholds = read_json(fitted[0])["thresholds"]["default"]
-            return points(thresholds, [OneStepTakeover(value) for value in thresholds])
-    raise ValueError(f"no router is called {router!r}")
+            return [BatchPoint(router, "default", value, OneStepTakeover(value)) for value in thresholds]
+        case "trim-thr":
+            return threshold_points(read_json(fitted[0])["thresholds"])
+        case "trim-agg" | "trim-seq":
+            return [point for folder in fitted for point in learned_points(router, folder)]
+        case "trim-pomdp":
+            return [point for file in fitted for point in pomdp_points(file)]
+    raise ValueError(f"no operating points are laid for {router!r}")
+
+
+def evaluate(router: str, fitted: Sequence[Path], forest: Forest, random_shares: Sequence[float]) -> pd.DataFrame:
+    """Solve the problems of a forest at every operating point of a router: a row an episode.
+
+    Parameters
+    ----------
+    fitted
+        Files or folders that were fitted for the router, if any.
+    random_shares
+        Probabilities of `random-step`.
+    """
+    import pandas as pd
+
+    match router:
+        case "random-step":
+            return random_table(forest, random_shares)
+        case "oracle-query":
+            return oracle_table(pd.concat([evaluate(name, [], forest, []) for name in ("weak-only", "strong-only")]))
+        case "first-error-oracle":
+            return first_error_table(forest)
+        case "perfect-information":
+            return optimum_table(forest)
+    return walk_points(operating_points(router, fitted), forest)
+
+
+def random_table(forest: Forest, shares: Sequence[float]) -> pd.DataFrame:
+    """Lay out the episodes of `random-step`, whose draws look at the prefix alone."""
+    import pandas as pd
+
+    def decide(router: RandomStep, nodes: Integers, observed: Observed) -> Booleans:
+        trees = forest.nodes["root"][nodes].tolist()
+        places = zip(nodes.tolist(), trees, strict=True)
+        return np.array([router.draws(forest.prefix(node).digest, forest.replicate(tree)) for node, tree in places])
+
+    tables = []
+    for share in shares:
+        router = RandomStep(share)
+        walked = walk_by(forest, partial(decide, router), router.wants_drafts, router.reads)
+        tables.append(walk_table(forest, walked, "random-step", "default", share))
+    return pd.concat(tables, ignore_index=True)

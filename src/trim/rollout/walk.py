@@ -1,7 +1,6 @@
 """Solve problems by walking a forest: the engine's loop, for all episodes at once.
 
-What comes out is what `solve` gives, token for token, for routers that want a draft at every
-step; a test holds the two together.
+What comes out is what `solve` gives, token for token; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from trim.rollout.engine import Costs, Reads
 from trim.rollout.forest import KEEP, REGENERATE, Forest
 from trim.rollout.observed import Booleans, Drafts, Floats, Histories, Integers, Observed, Outcome
 
@@ -19,20 +19,24 @@ from trim.rollout.observed import Booleans, Drafts, Floats, Histories, Integers,
 class BatchRouter(Protocol):
     """A router that decides on many drafts at once."""
 
+    @property
+    def reads(self) -> Reads:
+        """Which scores it looks at."""
+        ...
+
+    def wants_drafts(self, after_strong: Booleans) -> Booleans:
+        """Tell of each episode whether the weak model shall draft the next step, shape (n,).
+
+        Parameters
+        ----------
+        after_strong
+            Shape (n,); whether the strong model wrote the step before.
+        """
+        ...
+
     def decide_all(self, observed: Observed) -> Booleans:
         """Tell of each draft whether the strong model is to write the step, shape (n,)."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Always:
-    """The same decision for every draft."""
-
-    regenerate: bool
-
-    def decide_all(self, observed: Observed) -> Booleans:
-        """Decide."""
-        return np.full(len(observed.position), self.regenerate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,9 @@ class Walk:
         Number of kept steps.
     strong
         Shape (trees, max_steps); who wrote each step.
-    strong_tokens, weak_tokens, discarded_tokens, prm_tokens, strong_prefill_tokens, strong_calls
+    strong_tokens, weak_tokens, discarded_tokens, prm_tokens, strong_prefill_tokens
+        As in `Costs`.
+    strong_calls, weak_calls, prm_calls
         As in `Costs`.
     """
 
@@ -61,18 +67,28 @@ class Walk:
     prm_tokens: Integers
     strong_prefill_tokens: Integers
     strong_calls: Integers
+    weak_calls: Integers
+    prm_calls: Integers
 
 
-COSTS = ("strong_tokens", "weak_tokens", "discarded_tokens", "prm_tokens", "strong_prefill_tokens", "strong_calls")
+COSTS = tuple(Costs.__dataclass_fields__)
 
 
 def walk(forest: Forest, router: BatchRouter) -> Walk:
     """Solve every problem of a forest under one router."""
-    return walk_by(forest, lambda nodes, observed: router.decide_all(observed))
+    return walk_by(forest, lambda nodes, observed: router.decide_all(observed), router.wants_drafts, router.reads)
 
 
-def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) -> Walk:
-    """Solve every problem of a forest; `decide` sees the nodes, which no router does, and the histories."""
+def walk_by(
+    forest: Forest,
+    decide: Callable[[Integers, Observed], Booleans],
+    wants_drafts: Callable[[Booleans], Booleans] = np.ones_like,
+    reads: Reads = Reads.HISTORY,
+) -> Walk:
+    """Solve every problem of a forest; `decide` sees the nodes, which no router does, and the histories.
+
+    Where no draft is wanted the strong model writes the step, whatever `decide` says.
+    """
     nodes = forest.roots.copy()
     n = len(nodes)
     lanes = np.arange(n)
@@ -82,14 +98,15 @@ def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) ->
     strong = np.zeros((n, forest.max_steps), dtype=bool)
     spent = {name: np.zeros(n, dtype=np.int64) for name in COSTS}
     while live.any():
+        position = forest.nodes["position"][nodes].astype(np.int64)
+        drafted = live & wants_drafts((position > 0) & strong[lanes, position - 1])
+        forest.draft(nodes[drafted])
         at = forest.nodes[nodes]
-        drafts = Drafts(
-            at["score"][:, KEEP], at["tokens"][:, KEEP], at["position"].astype(np.int64), at["final"][:, KEEP]
-        )
+        drafts = Drafts(at["score"][:, KEEP], at["tokens"][:, KEEP], position, at["final"][:, KEEP])
         # Lanes that are done stand still and keep: their decisions count for nothing and grow nothing.
-        regenerate = decide(nodes, histories.observe(drafts)) & live
+        regenerate = (decide(nodes, histories.observe(drafts)) | ~drafted) & live
         actions = np.where(live, regenerate, action).astype(np.int64)
-        children = forest.follow(nodes, actions)
+        children = forest.follow(nodes, actions, drafted=False)
         at = forest.nodes[nodes]
         tokens, score = at["tokens"][lanes, actions], at["score"][lanes, actions]
         kept = live & ~regenerate
@@ -97,8 +114,11 @@ def walk_by(forest: Forest, decide: Callable[[Integers, Observed], Booleans]) ->
         spent["strong_prefill_tokens"] += np.where(regenerate, at["prompt_tokens"][:, REGENERATE], 0)
         spent["strong_calls"] += regenerate
         spent["weak_tokens"] += np.where(kept, tokens, 0)
-        spent["discarded_tokens"] += np.where(regenerate, drafts.tokens, 0)
-        spent["prm_tokens"] += np.where(live, at["prm_tokens"], 0)
+        spent["discarded_tokens"] += np.where(regenerate & drafted, drafts.tokens, 0)
+        spent["weak_calls"] += drafted
+        if reads is not Reads.NOTHING:
+            spent["prm_tokens"] += np.where(drafted, at["prm_tokens"], 0)
+            spent["prm_calls"] += drafted
         strong[lanes, drafts.position] |= regenerate
         outcome = Outcome(np.where(regenerate, tokens, 0), score, tokens, children < 0, at["correct"][lanes, actions])
         histories.keep(drafts.position, regenerate, outcome)
