@@ -5,19 +5,19 @@ from pathlib import Path
 import pandas as pd
 
 from trim.evaluation.episodes import judge
-from trim.evaluation.sweeps import evaluate
+from trim.evaluation.optimum import first_error_table, optimum_table
 from trim.files import write_parquet
 from trim.problems.grading import Grader
 from trim.problems.problem import read_problems
 from trim.rollout.forest import Forest
 from trim.workflow import job, open_job_pair, provenance
 
-with job(snakemake) as log, Grader() as grader:
-    params, verdict = snakemake.params, judge(grader, exact=True)
+with job(snakemake), Grader() as grader:
+    params, output = snakemake.params, snakemake.output
     problems = read_problems(Path(snakemake.input.problems))
     with open_job_pair(snakemake, f"{snakemake.wildcards.dataset}.test") as pair:
-        forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
+        forest = Forest(problems, params.replicates, params.pair["max_steps"], judge(grader, exact=True), pair)
         forest.load(pd.read_parquet(snakemake.input.forest))
-        for router, path in snakemake.output.items():
-            table = evaluate(router, [], forest, [])
-            write_parquet(table.assign(trained_on="untrained"), path, provenance(snakemake))
+        tables = {"first-error-oracle": first_error_table(forest), "perfect-information": optimum_table(forest)}
+    for router, table in tables.items():
+        write_parquet(table.assign(trained_on="untrained"), output[router], provenance(snakemake))

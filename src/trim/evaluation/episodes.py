@@ -16,7 +16,7 @@ from trim.problems.problem import Problem
 from trim.problems.solutions import Solution
 from trim.rollout.engine import Episode, ModelPair, Router, Run, solve_all
 from trim.rollout.forest import Forest, Judge
-from trim.rollout.walk import COSTS, BatchRouter, Walk, walk
+from trim.rollout.walk import COSTS, BatchRouter, ByHistory, Walk, Walker, walk_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ class BatchPoint:
     router: str
     variant: str
     setting: float
-    policy: BatchRouter
+    policy: BatchRouter | Walker
     seed: int = 0
 
 
@@ -137,17 +137,21 @@ def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Gra
     return pd.DataFrame(rows)
 
 
-def walk_points(points: Sequence[BatchPoint], forest: Forest, on_progress: Progress | None = None) -> pd.DataFrame:
+def walk_points(points: Sequence[BatchPoint], forest: Forest) -> pd.DataFrame:
     """Walk a forest at every operating point, and lay the episodes out as `episode_table` does."""
     import pandas as pd
 
-    tables = []
-    for done, point in enumerate(points, start=1):
-        walked = walk(forest, point.policy)
-        tables.append(walk_table(forest, walked, point.router, point.variant, point.setting, point.seed))
-        if on_progress is not None:
-            on_progress(done, len(points))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(walk_tables(points, forest), ignore_index=True)
+
+
+def walk_tables(points: Sequence[BatchPoint], forest: Forest) -> list[pd.DataFrame]:
+    """Do as `walk_points`, with a table for each operating point."""
+    policies = [point.policy for point in points]
+    walks = walk_all(forest, [policy if isinstance(policy, Walker) else ByHistory(policy) for policy in policies])
+    return [
+        walk_table(forest, walked, point.router, point.variant, point.setting, point.seed)
+        for point, walked in zip(points, walks, strict=True)
+    ]
 
 
 def walk_table(forest: Forest, walked: Walk, router: str, variant: str, setting: float, seed: int = 0) -> pd.DataFrame:

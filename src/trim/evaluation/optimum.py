@@ -9,7 +9,7 @@ it, while exploring all of it would cost most of the trees.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +18,8 @@ from trim.evaluation.episodes import walk_table
 from trim.problems.arithmetic import step_is_valid
 from trim.rollout.engine import Reads
 from trim.rollout.forest import KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.observed import Booleans, Integers, Observed
-from trim.rollout.walk import outcomes, walk, walk_by
+from trim.rollout.observed import Booleans, Integers, Observed, WantsEveryDraft
+from trim.rollout.walk import outcomes, walk, walk_all
 from trim.routers.controls import StrongOnly
 
 if TYPE_CHECKING:
@@ -49,27 +49,42 @@ def first_error_table(forest: Forest) -> pd.DataFrame:
 
     Once a wrong step was kept (the strong model can err too) nothing helps, and every draft is kept.
     """
-    right = np.ones(len(forest.roots), dtype=bool)  # so far, in each lane
+    (walked,) = walk_all(forest, [_FirstError(forest)])
+    return walk_table(forest, walked, "first-error-oracle", "default", 1.0)
 
-    def decide(nodes: Integers, observed: Observed) -> Booleans:
-        at = nodes[right]
-        right[right] &= _so_far(forest, at)
+
+class _FirstError(WantsEveryDraft):
+    reads = Reads.NOTHING
+
+    def __init__(self, forest: Forest) -> None:
+        self._forest = forest
+        self._right: dict[int, bool] = {UNKNOWN: True}  # of every step before a node, where an episode came by
+
+    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
+        right = np.array([self._right_so_far(node) for node in nodes.tolist()])
         wrong = np.zeros(len(nodes), dtype=bool)
-        wrong[right] = ~_valid(forest, nodes[right], KEEP)
+        wrong[right] = ~_valid(self._forest, nodes[right], KEEP)
         return wrong
 
-    return walk_table(forest, walk_by(forest, decide, reads=Reads.NOTHING), "first-error-oracle", "default", 1.0)
+    def _right_so_far(self, node: int) -> bool:
+        if node not in self._right:
+            parent = int(self._forest.nodes["parent"][node])
+            led = KEEP if parent == UNKNOWN or self._forest.nodes["child"][parent, KEEP] == node else REGENERATE
+            self._right[node] = self._right[parent] and (
+                parent == UNKNOWN or bool(_valid(self._forest, np.array([parent]), led)[0])
+            )
+        return self._right[node]
 
 
-def _so_far(forest: Forest, nodes: Integers) -> Booleans:
-    """Tell of nodes after whose parents all was right whether the step that led to them is right too."""
-    parents = forest.nodes["parent"][nodes]
-    written = forest.nodes["child"][parents, KEEP] != nodes
-    valid = np.ones(len(nodes), dtype=bool)
-    for action in (KEEP, REGENERATE):
-        led = (parents != UNKNOWN) & (written == bool(action))
-        valid[led] = _valid(forest, parents[led], action)
-    return valid
+@dataclass(frozen=True, slots=True, eq=False)
+class _LookUp(WantsEveryDraft):
+    """Regenerate at the nodes where `regenerate` says so, shape (nodes,)."""
+
+    regenerate: Booleans
+    reads = Reads.NOTHING
+
+    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
+        return np.asarray(self.regenerate[nodes])
 
 
 def _valid(forest: Forest, nodes: Integers, action: int) -> Booleans:
@@ -109,13 +124,9 @@ def optimum_table(forest: Forest, kappas: Sequence[float] = KAPPAS) -> pd.DataFr
 
     grow_where_right(forest)
     price = outcomes(forest, walk(forest, StrongOnly()))[1].mean()
-    tables = []
-    for kappa in kappas:
-        regenerate = best_actions(forest, kappa / price)
-        walked = walk_by(forest, partial(_look_up, regenerate), reads=Reads.NOTHING)
-        tables.append(walk_table(forest, walked, "perfect-information", "default", kappa))
+    walks = walk_all(forest, [_LookUp(best_actions(forest, kappa / price)) for kappa in kappas])
+    tables = [
+        walk_table(forest, walked, "perfect-information", "default", kappa)
+        for kappa, walked in zip(kappas, walks, strict=True)
+    ]
     return pd.concat(tables, ignore_index=True)
-
-
-def _look_up(regenerate: Booleans, nodes: Integers, observed: Observed) -> Booleans:
-    return regenerate[nodes]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.evaluation.episodes import BatchPoint, walk_points, walk_table
-from trim.evaluation.optimum import first_error_table, optimum_table
-from trim.evaluation.query_level import oracle_table
+from trim.evaluation.episodes import BatchPoint, walk_tables
 from trim.files import read_json
+from trim.rollout.engine import Reads
 from trim.rollout.forest import Forest
-from trim.rollout.observed import Booleans, Integers, Observed
-from trim.rollout.walk import walk_by
+from trim.rollout.observed import Booleans, Integers, Observed, WantsEveryDraft
 from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold, concave_hull, quantile_thresholds
 
@@ -74,13 +72,46 @@ RSD_THRESHOLD = 0.7
 """PRM score from which RSD accepts a step of the weak model (arXiv 2501.19324)."""
 
 
-def operating_points(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
-    """Operating points of a router that looks at nothing but scores and tokens, from the files that were fitted."""
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomWalk(WantsEveryDraft):
+    """`RandomStep` on a walk: it draws by the prefix of a node."""
+
+    forest: Forest
+    router: RandomStep
+    reads = Reads.NOTHING
+
+    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
+        """Draw."""
+        trees = self.forest.nodes["root"][nodes].tolist()
+        return np.array(
+            [
+                self.router.draws(self.forest.prefix(node).digest, self.forest.replicate(tree))
+                for node, tree in zip(nodes.tolist(), trees, strict=True)
+            ]
+        )
+
+
+def operating_points(
+    router: str, fitted: Sequence[Path], forest: Forest, random_shares: Sequence[float]
+) -> list[BatchPoint]:
+    """Lay the operating points of a router.
+
+    Parameters
+    ----------
+    fitted
+        Files or folders that were fitted for it, if any.
+    forest
+        Where `random-step` will walk.
+    random_shares
+        Its probabilities.
+    """
     match router:
         case "weak-only":
             return [BatchPoint(router, "default", 0.0, WeakOnly())]
         case "strong-only":
             return [BatchPoint(router, "default", 1.0, StrongOnly())]
+        case "random-step":
+            return [BatchPoint(router, "default", p, RandomWalk(forest, RandomStep(p))) for p in random_shares]
         case "rsd":
             return [BatchPoint(router, "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))]
         case "one-step-takeover":
@@ -95,42 +126,9 @@ def operating_points(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
     raise ValueError(f"no operating points are laid for {router!r}")
 
 
-def evaluate(router: str, fitted: Sequence[Path], forest: Forest, random_shares: Sequence[float]) -> pd.DataFrame:
-    """Solve the problems of a forest at every operating point of a router: a row an episode.
-
-    Parameters
-    ----------
-    fitted
-        Files or folders that were fitted for the router, if any.
-    random_shares
-        Probabilities of `random-step`.
-    """
+def evaluate(sweeps: Mapping[str, Sequence[BatchPoint]], forest: Forest) -> dict[str, pd.DataFrame]:
+    """Solve the problems of a forest at all operating points of many sweeps: of each, a table with a row an episode."""
     import pandas as pd
 
-    match router:
-        case "random-step":
-            return random_table(forest, random_shares)
-        case "oracle-query":
-            return oracle_table(pd.concat([evaluate(name, [], forest, []) for name in ("weak-only", "strong-only")]))
-        case "first-error-oracle":
-            return first_error_table(forest)
-        case "perfect-information":
-            return optimum_table(forest)
-    return walk_points(operating_points(router, fitted), forest)
-
-
-def random_table(forest: Forest, shares: Sequence[float]) -> pd.DataFrame:
-    """Lay out the episodes of `random-step`, whose draws look at the prefix alone."""
-    import pandas as pd
-
-    def decide(router: RandomStep, nodes: Integers, observed: Observed) -> Booleans:
-        trees = forest.nodes["root"][nodes].tolist()
-        places = zip(nodes.tolist(), trees, strict=True)
-        return np.array([router.draws(forest.prefix(node).digest, forest.replicate(tree)) for node, tree in places])
-
-    tables = []
-    for share in shares:
-        router = RandomStep(share)
-        walked = walk_by(forest, partial(decide, router), router.wants_drafts, router.reads)
-        tables.append(walk_table(forest, walked, "random-step", "default", share))
-    return pd.concat(tables, ignore_index=True)
+    tables = iter(walk_tables([point for points in sweeps.values() for point in points], forest))
+    return {name: pd.concat([next(tables) for _ in points], ignore_index=True) for name, points in sweeps.items()}

@@ -60,6 +60,18 @@ class Observed:
             np.array([history.is_last(draft)]),
         )
 
+    def of_lanes(self, lanes: Integers) -> Observed:
+        """Return the histories of some episodes, up to the longest of them."""
+        length = int(self.position[lanes].max(initial=0)) + 1
+        return Observed(
+            self.scores[lanes, :length],
+            self.draft_scores[lanes, :length],
+            self.tokens[lanes, :length],
+            self.strong[lanes, :length],
+            self.position[lanes],
+            self.final[lanes],
+        )
+
     @property
     def score(self) -> Floats:
         """PRM score of the draft, shape (n,)."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.rollout.forest import Forest
-from trim.rollout.walk import BatchRouter, outcomes, walk
+from trim.rollout.walk import BatchRouter, ByHistory, outcomes, walk, walk_all
 from trim.routers.controls import StrongOnly
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,8 @@ def lay_kappas(
     Targets stand closer at the low end, where one more strong token changes the curve most.
     """
     alone = outcomes(dev, walk(dev, StrongOnly()))[1].sum()
-    shares = np.array([outcomes(dev, walk(dev, build(kappa)))[1].sum() / alone for kappa in candidates])
+    walks = walk_all(dev, [ByHistory(build(kappa)) for kappa in candidates])
+    shares = np.array([outcomes(dev, walked)[1].sum() / alone for walked in walks])
     picked = spread_over(shares, count)
     reached = np.concatenate([[0.0], shares[picked]])
     logger.info("strong shares on dev: %s", reached[1:].round(3).tolist())
