@@ -67,7 +67,7 @@ def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
     forest.grow_fully(100_000)
     assert forest.complete().all()
     for price in (0.0, 0.01, 0.05, 0.12):
-        best = best_actions(forest, price)
+        best = best_actions(forest, price, np.ones(len(forest), dtype=bool))
         (walked,) = walk_all(forest, [_LookUp(best)])
         correct = forest.nodes["correct"][walked.last, walked.action]
         reached = correct - price * walked.strong_tokens
@@ -88,13 +88,13 @@ def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
 
 def test_exploring_where_it_is_right_loses_nothing_here(forest: Forest) -> None:
     small = Forest(forest.problems, 2, 30, forest._judge, forest.pair)
-    grow_where_right(small)
+    right = grow_where_right(small)
     forest.grow_fully(100_000)
     assert len(small) < len(forest)
     for price in (0.01, 0.05):
         returns = []
-        for trees in (small, forest):
-            best = best_actions(trees, price)
+        for trees, allowed in ((small, right), (forest, np.ones(len(forest), dtype=bool))):
+            best = best_actions(trees, price, allowed)
             (walked,) = walk_all(trees, [_LookUp(best)])
             returns.append(trees.nodes["correct"][walked.last, walked.action] - price * walked.strong_tokens)
         assert returns[0].mean() == pytest.approx(returns[1].mean(), abs=0.01)  # but for answers that merge
@@ -102,6 +102,8 @@ def test_exploring_where_it_is_right_loses_nothing_here(forest: Forest) -> None:
 
 def test_the_table_of_the_optimum(forest: Forest) -> None:
     table = optimum_table(forest, [0.5, 4.0])
+    fresh = Forest(forest.problems, 2, 30, forest._judge, forest.pair)
+    assert optimum_table(fresh, [0.5, 4.0]).equals(table)  # whatever was explored before
     assert set(table["router"]) == {"perfect-information"}
     means = table.groupby("operating_point")[["correct", "strong_tokens"]].mean()
     weak = outcomes(forest, walk(forest, WeakOnly()))[0].mean()

@@ -40,7 +40,7 @@ STAGE = {
     "scores": 1,
     "forests": 1,
     "thresholds": 2,
-    "learned_routers": 2,
+    "learned_routers": 3,
     "pomdp": 1,
     "solutions": 1,
     "query_routers": 1,

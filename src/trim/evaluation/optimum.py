@@ -29,10 +29,17 @@ KAPPAS = tuple(float(kappa) for kappa in np.geomspace(0.5, 16, 18))
 """Operating points: a right answer is bought wherever it costs less than 1 / kappa of a strong solution."""
 
 
-def grow_where_right(forest: Forest) -> None:
-    """Explore both actions wherever all steps before are right, and what follows of the drafts elsewhere."""
+def grow_where_right(forest: Forest) -> Booleans:
+    """Explore both actions wherever all steps before are right, and what follows of the drafts elsewhere.
+
+    Returns
+    -------
+    Of every node, whether all steps before are right; False where it did not come by.
+    """
     frontier, right = forest.roots, np.ones(len(forest.roots), dtype=bool)
+    nodes = []
     while frontier.size:
+        nodes.append(frontier[right])
         kept = forest.follow(frontier, np.full(frontier.shape, KEEP))
         written = forest.follow(frontier[right], np.full(right.sum(), REGENERATE))
         children = np.concatenate([kept, written])
@@ -42,6 +49,7 @@ def grow_where_right(forest: Forest) -> None:
         grown = children >= 0
         frontier, first = np.unique(children[grown], return_index=True)
         right = still_right[grown][first]
+    return np.isin(np.arange(len(forest)), np.concatenate(nodes))
 
 
 def first_error_table(forest: Forest) -> pd.DataFrame:
@@ -97,13 +105,15 @@ def _valid(forest: Forest, nodes: Integers, action: int) -> Booleans:
     )
 
 
-def best_actions(forest: Forest, price: float) -> Booleans:
+def best_actions(forest: Forest, price: float, allowed: Booleans) -> Booleans:
     """Return of every node whether regenerating has the higher value; on a tie the draft is kept.
 
     Parameters
     ----------
     price
         Of a strong token, in right answers.
+    allowed
+        Shape (nodes,); where the strong model may be asked. What may be done must be explored.
     """
     nodes = forest.nodes
     values, regenerate = np.zeros(len(nodes)), np.zeros(len(nodes), dtype=bool)
@@ -112,8 +122,8 @@ def best_actions(forest: Forest, price: float) -> Booleans:
         level = nodes[at]
         ahead = np.where(level["final"], level["correct"], values[np.maximum(level["child"], 0)])
         ahead[:, REGENERATE] -= price * level["tokens"][:, REGENERATE]
-        unexplored = (level["child"] == UNKNOWN) | (level["tokens"] == UNKNOWN)
-        ahead[unexplored] = -np.inf
+        ahead[(level["child"] == UNKNOWN) | (level["tokens"] == UNKNOWN)] = -np.inf
+        ahead[~allowed[at], REGENERATE] = -np.inf
         values[at], regenerate[at] = ahead.max(axis=1), ahead[:, REGENERATE] > ahead[:, KEEP]
     return regenerate
 
@@ -122,9 +132,9 @@ def optimum_table(forest: Forest, kappas: Sequence[float] = KAPPAS) -> pd.DataFr
     """Explore a forest, and lay out the episodes of the optimum as `episode_table` does."""
     import pandas as pd
 
-    grow_where_right(forest)
     price = outcomes(forest, walk(forest, StrongOnly()))[1].mean()
-    walks = walk_all(forest, [_LookUp(best_actions(forest, kappa / price)) for kappa in kappas])
+    right = grow_where_right(forest)
+    walks = walk_all(forest, [_LookUp(best_actions(forest, kappa / price, right)) for kappa in kappas])
     tables = [
         walk_table(forest, walked, "perfect-information", "default", kappa)
         for kappa, walked in zip(kappas, walks, strict=True)
