@@ -45,6 +45,7 @@ STAGE = {
     "solutions": 1,
     "query_routers": 1,
     "episodes": 3,
+    "by_prm": 1,
     "tables": 2,
     "figures": 2,
 }
@@ -80,12 +81,10 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
 
 
 def prm_folder(prm):
-    """Folder of a PRM that the pipeline trains; none for a served one."""
-    return (
-        []
-        if SETTINGS["prms"][prm]["kind"] == "served"
-        else f"{RESULTS}/models/prm-{prm}"
-    )
+    """Folder of a PRM that the pipeline trains, or of what is under a noisy one; none for a served one."""
+    base = SETTINGS["prms"][prm].get("of", prm)
+    is_served = SETTINGS["prms"][base]["kind"] == "served"
+    return [] if is_served else f"{RESULTS}/models/prm-{base}"
 
 
 def families():
@@ -110,8 +109,15 @@ def pair_params(prm=EXPERIMENT.pair.prm):
 def scorer_params(prm):
     """What decides the scores of a PRM, beside its folder."""
     params = {key: SETTINGS["pair"][key] for key in ("device", "batch_size")}
-    served = prm is not None and SETTINGS["prms"][prm]["kind"] == "served"
-    return params | {"prm": SETTINGS["prms"][prm]} if served else params
+    if prm is None:
+        return params
+    settings = SETTINGS["prms"][prm]
+    if settings["kind"] == "noisy":
+        params, settings = (
+            params | {"noise": settings["deviation"]},
+            SETTINGS["prms"][settings["of"]],
+        )
+    return params | {"prm": settings} if settings["kind"] == "served" else params
 
 
 def gpus(*roles):
@@ -133,7 +139,7 @@ def replicates(wildcards):
 
 def is_labelled(wildcards):
     """Whether steps of a dataset have exact labels."""
-    return has_labels(getattr(wildcards, "dataset", None) or wildcards.trained_on)
+    return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or HOME)
 
 
 def has_labels(dataset):
@@ -170,11 +176,11 @@ def fitted_inputs():
     }
 
 
-def forest_inputs(split):
+def forest_inputs(split, dataset="{trained_on}"):
     """Explored trees of a split, and the problems they are of."""
     return {
-        f"{split}_problems": f"{RESULTS}/problems/{{trained_on}}/{split}.jsonl",
-        f"{split}_forest": f"{RESULTS}/forests/{{trained_on}}.{split}.parquet",
+        f"{split}_problems": f"{RESULTS}/problems/{dataset}/{split}.jsonl",
+        f"{split}_forest": f"{RESULTS}/forests/{dataset}.{split}.parquet",
     }
 
 
@@ -183,7 +189,7 @@ def forest_params():
     return {
         "pair": pair_params(),
         "labelled": is_labelled,
-        "replicates": SETTINGS["replicates"]["train"],
+        "replicates": SETTINGS["replicates"],
         "operating_points": EXPERIMENT.routers.operating_points,
     }
 
@@ -195,6 +201,12 @@ def learner_settings(wildcards):
     )
     settings = SETTINGS["routers"][wildcards.learned.removeprefix("trim-")]
     return {key: value for key, value in settings.items() if key not in left_out}
+
+
+def by_prm_settings():
+    """What decides the routers that are fitted with another PRM."""
+    keys = ("operating_points", "kappa", "agg", "seq", "pomdp")
+    return {key: SETTINGS["routers"][key] for key in keys}
 
 
 def fitted_of(router, trained_on):
@@ -329,6 +341,12 @@ EPISODES = [
         + [(router, "untrained") for router in ORACLES if has_labels(dataset)]
         + QUERY_ROUTERS
     ).values()
+]
+# Test episodes of the routers that were fitted at home with further PRMs: labels of steps are needed for that.
+BY_PRM_EPISODES = [
+    f"{RESULTS}/episodes/by_prm/{prm}.parquet"
+    for prm in EXPERIMENT.reported_prms
+    if has_labels(HOME) and HOME in EXPERIMENT.routers.trained_on
 ]
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(get_labelled_scores())

@@ -65,6 +65,41 @@ rule evaluate_oracles:
         "../scripts/evaluate_oracles.py"
 
 
+rule route_by_prm:
+    input:
+        **forest_inputs("router_train", HOME),
+        **forest_inputs("dev", HOME),
+        **forest_inputs("test", HOME),
+        weak=model_folder("weak"),
+        strong=model_folder("strong"),
+        prm=lambda wildcards: prm_folder(wildcards.prm),
+    output:
+        episodes=f"{RESULTS}/episodes/by_prm/{{prm}}.parquet",
+    log:
+        f"{RESULTS}/logs/route_by_prm/{{prm}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/route_by_prm/{{prm}}.tsv"
+    conda:
+        "../../envs/routers.yaml"
+    threads: 1
+    resources:
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
+        runtime=480,
+    params:
+        pair=lambda wildcards: pair_params(wildcards.prm),
+        labelled=is_labelled,
+        replicates=SETTINGS["replicates"],
+        routers=by_prm_settings(),
+        home=HOME,
+        seed=EXPERIMENT.seed,
+        version=STAGE["by_prm"],
+    message:
+        "Fitting and evaluating the routers at home with PRM {wildcards.prm}"
+    script:
+        "../scripts/route_by_prm.py"
+
+
 rule evaluate_query_routers:
     input:
         encoder=encoder_folder(),

@@ -68,6 +68,9 @@ def pomdp_points(file: Path) -> list[BatchPoint]:
     return [BatchPoint("trim-pomdp", variant, k, pomdp_policy(solved, variant, k, closeness)) for k in laid]
 
 
+ALONE = [BatchPoint("weak-only", "default", 0.0, WeakOnly()), BatchPoint("strong-only", "default", 1.0, StrongOnly())]
+"""The two models by themselves."""
+
 RSD_THRESHOLD = 0.7
 """PRM score from which RSD accepts a step of the weak model (arXiv 2501.19324)."""
 
@@ -106,10 +109,8 @@ def operating_points(
         Its probabilities.
     """
     match router:
-        case "weak-only":
-            return [BatchPoint(router, "default", 0.0, WeakOnly())]
-        case "strong-only":
-            return [BatchPoint(router, "default", 1.0, StrongOnly())]
+        case "weak-only" | "strong-only":
+            return [point for point in ALONE if point.router == router]
         case "random-step":
             return [BatchPoint(router, "default", p, RandomWalk(forest, RandomStep(p))) for p in random_shares]
         case "rsd":

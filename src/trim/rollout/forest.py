@@ -192,6 +192,19 @@ class Forest:
             if on_progress is not None:
                 on_progress(min(start + TREES_AT_A_TIME, trees), trees)
 
+    def rescore(self) -> None:
+        """Have the PRM score all steps again, as after a change of the PRM; a few trees at a time."""
+        asked = (self.nodes["tokens"] != UNKNOWN) & ~np.isnan(self.nodes["score"])
+        places = np.argwhere(asked)
+        order = np.lexsort((self.nodes["position"][places[:, 0]], self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME))
+        places = places[order]
+        parts = np.flatnonzero(np.diff(self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME)) + 1
+        prm = self._models().prm
+        assert prm is not None
+        for part in np.split(places, parts):
+            scores = _gather(prm.score(self.prefix(node), self.text(node, action)) for node, action in part.tolist())
+            self.nodes["score"][part[:, 0], part[:, 1]] = [score.value for score in scores]
+
     def complete(self) -> NDArray[np.bool_]:
         """Tell of each tree whether every path in it is known, shape (trees,)."""
         whole = np.ones(len(self._roots), dtype=bool)
