@@ -189,3 +189,21 @@ def test_outcomes_are_means_over_replicates(make_problems, scripted_pair):
     right = np.array([episode.answer == episode.problem.answer for episode in episodes]).reshape(5, 2).mean(1)
     assert tokens.tolist() == spent.tolist()
     assert correct.tolist() == right.tolist()
+
+
+def test_rescoring_asks_the_prm_of_every_scored_step(make_problems, scripted_pair):
+    pair = scripted_pair()
+    forest = plant(make_problems, pair)
+    forest.grow_fully(10_000)
+    before = forest.nodes["score"].copy()
+
+    class Half:
+        identity = "half"
+
+        async def score(self, prefix, step):
+            score = await pair.prm.score(prefix, step)
+            return type(score)(score.value / 2, score.prompt_tokens)
+
+    forest.pair = type(pair)(pair.weak, pair.strong, Half())
+    forest.rescore()
+    np.testing.assert_array_equal(forest.nodes["score"], before / 2)
