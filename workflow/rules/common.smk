@@ -24,8 +24,8 @@ SOLVED = [
     for name, dataset in EXPERIMENT.datasets.items()
     if getattr(dataset, "layout", None) == "processbench"
 ]
+ORACLE_ROUTERS = ("first-error-oracle", "perfect-information")
 UNTRAINED_ROUTERS = ("weak-only", "strong-only", "random-step", "oracle-query", "rsd")
-ORACLES = ("first-error-oracle", "perfect-information")  # they need exact labels
 FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
 LEARNED_ROUTERS = ("trim-agg", "trim-seq")
 QUERY = EXPERIMENT.routers.query
@@ -359,7 +359,8 @@ def get_figures():
     ]
 
 
-# (router, trained_on) of the routers that decide step by step, and of those that decide once a problem.
+# (router, trained_on) of the routers that need exact labels, that decide step by step, and once a problem.
+ORACLES = [(router, "untrained") for router in ORACLE_ROUTERS]
 WALKING_ROUTERS = [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
     (router, source)
     for router in FITTED_ROUTERS
@@ -375,9 +376,7 @@ EPISODES = [
     path.format(dataset=dataset)
     for dataset in EXPERIMENT.evaluated_on
     for path in episodes_of(
-        WALKING_ROUTERS
-        + [(router, "untrained") for router in ORACLES if has_labels(dataset)]
-        + QUERY_ROUTERS
+        WALKING_ROUTERS + (ORACLES if has_labels(dataset) else []) + QUERY_ROUTERS
     ).values()
 ]
 # Test episodes of the routers that were fitted at home with further PRMs: labels of steps are needed for that.

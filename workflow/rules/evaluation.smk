@@ -19,7 +19,7 @@ rule evaluate_routers:
     resources:
         gpu=gpus("weak", "strong", "prm"),
         mem_mb=memory_mb("weak", "strong", "prm"),
-        runtime=1440,
+        runtime=960,
     params:
         pair=pair_params(),
         labelled=is_labelled,
@@ -38,10 +38,7 @@ rule evaluate_oracles:
         problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
         forest=f"{RESULTS}/forests/{{dataset}}.test.parquet",
     output:
-        **{
-            router: f"{RESULTS}/episodes/{router}/untrained/{{dataset}}.parquet"
-            for router in ORACLES
-        },
+        **episodes_of(ORACLES),
     log:
         f"{RESULTS}/logs/evaluate_oracles/{{dataset}}.log",
     benchmark:

@@ -13,11 +13,12 @@ from trim.rollout.forest import Forest
 from trim.workflow import job, open_job_pair, provenance
 
 with job(snakemake), Grader() as grader:
-    params, output = snakemake.params, snakemake.output
+    params = snakemake.params
     problems = read_problems(Path(snakemake.input.problems))
     with open_job_pair(snakemake, f"{snakemake.wildcards.dataset}.test") as pair:
         forest = Forest(problems, params.replicates, params.pair["max_steps"], judge(grader, exact=True), pair)
         forest.load(pd.read_parquet(snakemake.input.forest))
         tables = {"first-error-oracle": first_error_table(forest), "perfect-information": optimum_table(forest)}
-    for router, table in tables.items():
-        write_parquet(table.assign(trained_on="untrained"), output[router], provenance(snakemake))
+    for name, path in snakemake.output.items():
+        router, trained_on = name.split("/")
+        write_parquet(tables[router].assign(trained_on=trained_on), path, provenance(snakemake))
