@@ -1,21 +1,12 @@
 # The claims ledger: what the paper says, beside what this experiment found.
 
 CLAIMED = "data/published"
-# Episodes of routers fitted to other PRMs, where a rule makes them.
-BY_PRM = []
-
-
-def model_names():
-    """Names of the three models, as far as they have one."""
-    models = {role: SETTINGS["pair"][role] for role in ("weak", "strong")}
-    models["prm"] = SETTINGS["prms"][EXPERIMENT.pair.prm]
-    return {role: model.get("name", "one of our own") for role, model in models.items()}
 
 
 rule check_claims:
     input:
         episodes=EPISODES,
-        by_prm=BY_PRM,
+        by_prm=BY_PRM_EPISODES,
         main=f"{RESULTS}/tables/main.csv",
         quality=f"{RESULTS}/tables/prm_quality.csv" if MEASURED else [],
         claims=f"{CLAIMED}/claims.csv",
@@ -72,7 +63,7 @@ rule plot_claims:
         pdf=f"{RESULTS}/figures/claims.pdf",
         png=report(
             f"{RESULTS}/figures/claims.png",
-            caption="../report/claims_figure.rst",
+            caption="../report/figures/claims.rst",
             category="Main results",
             labels={"figure": "claims", "dataset": "all"},
         ),

@@ -7,14 +7,14 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trim.evaluation.claims import is_percent
-from trim.figures.style import PAGE_INCHES, begin
+from trim.figures.style import PAGE_INCHES, SMALL, begin
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW_INCHES = 0.145
+ROW_INCHES = 0.155
 HEAD_ROWS = 2.3
 """Height of a panel's title and axis, in rows."""
 
@@ -79,7 +79,7 @@ def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any
         if tested and not isnan(row["paper_value"]):
             axes.plot(scale * row["paper_value"], line, marker="|", color="0.25", markersize=7, zorder=2)
         if row["verdict"] == "not tested" or isnan(row["ours"]):
-            text: dict[str, Any] = {"style": "italic", "fontsize": 6, "color": "0.4", "va": "center"}
+            text: dict[str, Any] = {"style": "italic", "fontsize": SMALL, "color": "0.4", "va": "center"}
             axes.text(0.02, line, row["verdict"], transform=axes.get_yaxis_transform(), **text)
             continue
         look = VERDICT_LOOKS[row["verdict"]]
@@ -93,10 +93,10 @@ def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any
     axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), yticklabels=labels(rows))
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row["headline"] else "normal")
-    axes.tick_params(axis="y", labelsize=6, length=0, pad=2)
-    axes.tick_params(axis="x", labelsize=6, length=2, pad=1)
+    axes.tick_params(axis="y", labelsize=SMALL, length=0, pad=2)
+    axes.tick_params(axis="x", labelsize=SMALL, length=2, pad=1)
     title = title.replace("delta IBC", "ΔIBC")
-    axes.set_title(title[0].upper() + title[1:], fontsize=6.8, loc="right", pad=2)  # long ones run over the labels
+    axes.set_title(title[0].upper() + title[1:], fontsize=7, loc="right", pad=2)  # long ones run over the labels
     axes.grid(False, axis="y")
     axes.spines[["top", "right", "left"]].set_visible(False)
 
