@@ -219,6 +219,8 @@ def fitted_of(router, trained_on):
             return [f"{RESULTS}/routers/trim-thr/{trained_on}/thresholds.json"]
         case "trim-agg" | "trim-seq":
             variants = getattr(routers, router.removeprefix("trim-")).variants
+            if trained_on != HOME:
+                variants = variants[:1]  # the others are ablations
             return [
                 f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)
             ]

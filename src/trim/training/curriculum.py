@@ -131,8 +131,10 @@ def train_each(
     """Train one policy for each kappa, by rising kappa, each begun from the one before.
 
     A policy begun from nothing collapses at a high kappa to weak-only: while it knows little,
-    every strong token it tries is wasted.
+    every strong token it tries is wasted. All together learn from as many decisions as one policy
+    that serves all kappas, so that the two ways can be compared.
     """
+    settings = settings.model_copy(update={"transitions": -(-settings.transitions // len(kappas))})
     rng = np.random.default_rng(seed)
     world = ForestWorld(forest, settings.lanes, rng)
     price = tokens_per_solution(forest)
