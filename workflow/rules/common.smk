@@ -53,7 +53,8 @@ STAGE = {
     "solutions": 1,
     "query_routers": 1,
     "episodes": 2,
-    "tables": 2,
+    "tables": 3,
+    "analysis": 1,
     "figures": 2,
 }
 
