@@ -87,7 +87,7 @@ def transfer(main: Mapping[str, Study], dev: pd.DataFrame, level: float) -> pd.D
     rows = []
     for dataset, data in main.items():
         for sweep in data.exact.rows():
-            if sweep.trained_on == "untrained" or sweep.key not in chosen:
+            if sweep.key not in chosen:
                 continue
             setting, dev_share = chosen[sweep.key]
             row = {**sweep.head, "operating_point": setting, "wanted_share": TRANSFERRED_SHARE}
@@ -109,7 +109,7 @@ def chosen_on_dev(dev: pd.DataFrame, share: float) -> dict[tuple[str, str, str, 
         for sweep in data.rows():
             shares = data.curve(sweep)[0][0]
             at = nearest(shares, share)
-            if at is not None:
+            if at is not None and sweep.trained_on != "untrained":
                 chosen[sweep.key] = sweep.settings[at], float(shares[at])
     return chosen
 
