@@ -103,9 +103,15 @@ class SeqRouter(Section):
 
 
 class PomdpRouter(Section):
-    """TRIM-POMDP: `default`, filtered and solved exactly; `released`, memoryless as the official code."""
+    """TRIM-POMDP: `default`, filtered and solved exactly; `released`, memoryless as the official code.
 
-    variants: tuple[Literal["default", "released"], ...] = Field(("default", "released"), description="variants")
+    And two ablations of `default`: `memoryless`, which forgets all scores but the draft's; `transferred`, whose
+    observation model is that of the home dataset.
+    """
+
+    variants: tuple[Literal["default", "released", "memoryless", "transferred"], ...] = Field(
+        ("default", "released", "memoryless", "transferred"), description="variants"
+    )
     bins: Count = Field(25, description="bins of a PRM score")
     observed_on: str | None = Field(
         None, description="dataset of labelled solutions that observations are fitted to, where steps have no labels"

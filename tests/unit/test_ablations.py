@@ -143,11 +143,23 @@ def test_every_question_is_asked_of_two_different_routers() -> None:
 def test_routing_by_prm_is_in_order_of_the_auc() -> None:
     fewer = {key: value for key, value in ROUTERS.items() if key[1] in ("trim-thr", "trim-pomdp")}
     prms = {"sharp": by_prm(fewer), "unmeasured": by_prm(fewer)}
-    table = prm_routing(made()["arith"], prms, "arith", "main", QUALITY, LEVEL)
+    table = prm_routing(made(), prms, "arith", "main", QUALITY, LEVEL)
     assert table["prm"].drop_duplicates().tolist() == ["main", "sharp", "unmeasured"]
     assert table["auc"].drop_duplicates().tolist()[:2] == [0.9, 0.99]
     assert np.isnan(table["auc"].iloc[-1])
     assert set(table.loc[table["prm"] == "main", "router"]) == {"trim-thr", "trim-pomdp"}  # those that others have
     assert table.groupby("prm").size().nunique() == 1
-    alone = prm_routing(made()["arith"], {}, "arith", "main", QUALITY, LEVEL)
+    alone = prm_routing(made(), {}, "arith", "main", QUALITY, LEVEL)
     assert set(alone["router"]) == {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp"}
+
+
+def test_a_home_that_is_not_evaluated_has_nothing_to_show() -> None:
+    away = made(dataset="elsewhere")
+    table = prm_routing(away, {}, "arith", "main", QUALITY, LEVEL)
+    assert table.empty
+    assert "delta_ibc_lo" in table
+    prms = {"noisy": by_prm()}
+    assert set(prm_routing(away, prms, "arith", "main", QUALITY, LEVEL)["prm"]) == {"noisy"}
+    of_prms = ablations(away, prms, "arith", "main", LEVEL).query("ablation == 'noisy PRM'")
+    assert set(of_prms["other_router"]) == {"trim-thr"}
+    assert "trim-thr" not in set(of_prms["router"])

@@ -1,5 +1,3 @@
-# Episodes at home with routers that another PRM than `pair.prm` guides: a file a PRM.
-BY_PRM_EPISODES = []
 ANALYSES = (
     "ablations.csv",
     "sampling.csv",
@@ -65,6 +63,7 @@ rule compute_ablations:
     params:
         prm=EXPERIMENT.pair.prm,
         home=HOME,
+        trained_on=EXPERIMENT.routers.trained_on[0],
         bootstrap=SETTINGS["bootstrap"],
         seed=EXPERIMENT.seed,
         version=STAGE["analysis"],
@@ -145,7 +144,9 @@ rule compute_budgets:
         mem_mb=3000,
         runtime=30,
     params:
-        home=HOME,
+        # What the tables for the paper show.
+        dataset=EXPERIMENT.evaluated_on[0],
+        trained_on=EXPERIMENT.routers.trained_on[0],
         bootstrap=SETTINGS["bootstrap"],
         seed=EXPERIMENT.seed,
         version=STAGE["analysis"],

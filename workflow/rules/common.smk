@@ -24,15 +24,7 @@ SOLVED = [
     for name, dataset in EXPERIMENT.datasets.items()
     if getattr(dataset, "layout", None) == "processbench"
 ]
-UNTRAINED_ROUTERS = (
-    "weak-only",
-    "strong-only",
-    "random-step",
-    "first-error-oracle",
-    "perfect-information",
-    "oracle-query",
-    "rsd",
-)
+UNTRAINED_ROUTERS = ("weak-only", "strong-only", "random-step", "oracle-query", "rsd")
 ORACLES = ("first-error-oracle", "perfect-information")  # they need exact labels
 FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
 LEARNED_ROUTERS = ("trim-agg", "trim-seq")
@@ -48,11 +40,12 @@ STAGE = {
     "scores": 1,
     "forests": 1,
     "thresholds": 2,
-    "learned_routers": 2,
+    "learned_routers": 3,
     "pomdp": 1,
     "solutions": 1,
     "query_routers": 1,
-    "episodes": 2,
+    "episodes": 3,
+    "by_prm": 1,
     "tables": 3,
     "analysis": 1,
     "figures": 2,
@@ -65,9 +58,8 @@ wildcard_constraints:
     split="|".join(SPLITS),
     role="weak|strong",
     prm="|".join(EXPERIMENT.prms),
-    router="|".join([*UNTRAINED_ROUTERS, *FITTED_ROUTERS]),
     learned="|".join(LEARNED_ROUTERS),
-    variant="default|conditioned|released",
+    variant="default|conditioned|released|memoryless|transferred",
     run="[0-9]+",
 
 
@@ -90,12 +82,10 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
 
 
 def prm_folder(prm):
-    """Folder of a PRM that the pipeline trains; none for a served one."""
-    return (
-        []
-        if SETTINGS["prms"][prm]["kind"] == "served"
-        else f"{RESULTS}/models/prm-{prm}"
-    )
+    """Folder of a PRM that the pipeline trains, or of what is under a noisy one; none for a served one."""
+    base = SETTINGS["prms"][prm].get("of", prm)
+    is_served = SETTINGS["prms"][base]["kind"] == "served"
+    return [] if is_served else f"{RESULTS}/models/prm-{base}"
 
 
 def families():
@@ -120,8 +110,15 @@ def pair_params(prm=EXPERIMENT.pair.prm):
 def scorer_params(prm):
     """What decides the scores of a PRM, beside its folder."""
     params = {key: SETTINGS["pair"][key] for key in ("device", "batch_size")}
-    served = prm is not None and SETTINGS["prms"][prm]["kind"] == "served"
-    return params | {"prm": SETTINGS["prms"][prm]} if served else params
+    if prm is None:
+        return params
+    settings = SETTINGS["prms"][prm]
+    if settings["kind"] == "noisy":
+        params, settings = (
+            params | {"noise": settings["deviation"]},
+            SETTINGS["prms"][settings["of"]],
+        )
+    return params | {"prm": settings} if settings["kind"] == "served" else params
 
 
 def gpus(*roles):
@@ -143,7 +140,7 @@ def replicates(wildcards):
 
 def is_labelled(wildcards):
     """Whether steps of a dataset have exact labels."""
-    return has_labels(getattr(wildcards, "dataset", None) or wildcards.trained_on)
+    return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or HOME)
 
 
 def has_labels(dataset):
@@ -164,21 +161,27 @@ def get_source(wildcards):
     return dataset.path if is_file else []
 
 
-def evaluated_routers():
-    """(router, trained_on) of every evaluation."""
-    return [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
-        (router, source)
-        for router in (*FITTED_ROUTERS, *QUERY.baselines)
-        for source in EXPERIMENT.routers.trained_on
-        if router in QUERY.baselines or fitted_of(router, source)
-    ]
+def episodes_of(routers):
+    """Files with the test episodes of (router, trained_on), by "router/trained_on"."""
+    return {
+        f"{router}/{source}": f"{RESULTS}/episodes/{router}/{source}/{{dataset}}.parquet"
+        for router, source in routers
+    }
 
 
-def forest_inputs(split):
+def fitted_inputs():
+    """What was fitted for the routers that walk, by "router/trained_on"."""
+    return {
+        f"{router}/{source}": fitted_of(router, source)
+        for router, source in WALKING_ROUTERS
+    }
+
+
+def forest_inputs(split, dataset="{trained_on}"):
     """Explored trees of a split, and the problems they are of."""
     return {
-        f"{split}_problems": f"{RESULTS}/problems/{{trained_on}}/{split}.jsonl",
-        f"{split}_forest": f"{RESULTS}/forests/{{trained_on}}.{split}.parquet",
+        f"{split}_problems": f"{RESULTS}/problems/{dataset}/{split}.jsonl",
+        f"{split}_forest": f"{RESULTS}/forests/{dataset}.{split}.parquet",
     }
 
 
@@ -187,7 +190,7 @@ def forest_params():
     return {
         "pair": pair_params(),
         "labelled": is_labelled,
-        "replicates": SETTINGS["replicates"]["train"],
+        "replicates": SETTINGS["replicates"],
         "operating_points": EXPERIMENT.routers.operating_points,
     }
 
@@ -199,6 +202,12 @@ def learner_settings(wildcards):
     )
     settings = SETTINGS["routers"][wildcards.learned.removeprefix("trim-")]
     return {key: value for key, value in settings.items() if key not in left_out}
+
+
+def by_prm_settings():
+    """What decides the routers that are fitted with another PRM."""
+    keys = ("operating_points", "kappa", "agg", "seq", "pomdp")
+    return {key: SETTINGS["routers"][key] for key in keys}
 
 
 def fitted_of(router, trained_on):
@@ -214,13 +223,19 @@ def fitted_of(router, trained_on):
                 f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)
             ]
         case "trim-pomdp":
-            return [f"{folder}/{variant}.npz" for variant in routers.pomdp.variants]
+            at_home = trained_on == HOME  # there, nothing is transferred
+            return [
+                f"{folder}/{variant}.npz"
+                for variant in routers.pomdp.variants
+                if not (variant == "transferred" and at_home)
+            ]
     return []
 
 
-def get_fitted(wildcards):
-    """Fitted parameters of a router, for those that have any."""
-    return fitted_of(wildcards.router, wildcards.trained_on)
+def get_transferred(wildcards):
+    """The solved POMDP of the home dataset, for the variant that takes its observation model."""
+    home = f"{RESULTS}/routers/trim-pomdp/{HOME}/default.npz"
+    return home if wildcards.variant == "transferred" else []
 
 
 def get_labelled_solutions(wildcards):
@@ -307,11 +322,32 @@ def fitted_figures():
     ]
 
 
+# (router, trained_on) of the routers that decide step by step, and of those that decide once a problem.
+WALKING_ROUTERS = [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
+    (router, source)
+    for router in FITTED_ROUTERS
+    for source in EXPERIMENT.routers.trained_on
+    if fitted_of(router, source)
+]
+QUERY_ROUTERS = [
+    (router, source)
+    for router in QUERY.baselines
+    for source in EXPERIMENT.routers.trained_on
+]
 EPISODES = [
-    f"{RESULTS}/episodes/{router}/{trained_on}/{dataset}.parquet"
-    for router, trained_on in evaluated_routers()
+    path.format(dataset=dataset)
     for dataset in EXPERIMENT.evaluated_on
-    if router not in ORACLES or has_labels(dataset)
+    for path in episodes_of(
+        WALKING_ROUTERS
+        + [(router, "untrained") for router in ORACLES if has_labels(dataset)]
+        + QUERY_ROUTERS
+    ).values()
+]
+# Test episodes of the routers that were fitted at home with further PRMs: labels of steps are needed for that.
+BY_PRM_EPISODES = [
+    f"{RESULTS}/episodes/by_prm/{prm}.parquet"
+    for prm in EXPERIMENT.reported_prms
+    if has_labels(HOME) and HOME in EXPERIMENT.routers.trained_on
 ]
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(get_labelled_scores())

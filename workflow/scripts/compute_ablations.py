@@ -27,8 +27,8 @@ with job(snakemake):
     quality = pd.read_csv(inputs.quality) if inputs.quality else NO_QUALITY
     where, level = (params.home, params.prm), bootstrap.level
     write_csv(ablations(main, by_prm, *where, level), output.ablations)
-    write_csv(prm_routing(main[params.home], by_prm, *where, quality, level), output.prm_routing)
-    write_csv(power_note(main, params.home), output.power)
+    write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)
+    write_csv(power_note(main, params.trained_on), output.power)
     dev = read_dev_episodes(inputs.dev, ON_DEV)
     settings = ["operating_point", "other_operating_point"]
     write_csv(sampling(dev, bootstrap, params.seed), output.sampling, exact=settings)

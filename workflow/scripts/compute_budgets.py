@@ -16,9 +16,10 @@ with job(snakemake):
     calls = interventions(episodes, main, bootstrap.level)
     write_csv(at_budgets, output.budgeted)
     write_csv(calls, output.interventions, exact=["operating_point"])
+    shown = (params.dataset, params.trained_on)
     for text, path in (
-        (latex_budgeted(at_budgets, params.home), output.budgeted_tex),
-        (latex_interventions(calls, params.home), output.interventions_tex),
+        (latex_budgeted(at_budgets, *shown), output.budgeted_tex),
+        (latex_interventions(calls, *shown), output.interventions_tex),
     ):
         with written_aside(path) as aside:
             aside.write_text(text, encoding="utf-8")

@@ -203,23 +203,22 @@ def ablations(
     for name, data in sorted(by_prm.items()):
         head = {"dataset": home, "prm": name}
         rows += contrast_rows(WITHIN_PRM, data, data, level, head)
-        rows += contrast_rows(ACROSS_PRMS, data, main[home], level, head)
+        if home in main:
+            rows += contrast_rows(ACROSS_PRMS, data, main[home], level, head)
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=COLUMNS[:-1]), FAMILY)
     return table.sort_values(["ablation", "dataset", "trained_on", "prm"], kind="stable", ignore_index=True)
 
 
 def prm_routing(
-    main: Study, by_prm: Mapping[str, Study], home: str, prm: str, quality: pd.DataFrame, level: float
+    main: Mapping[str, Study], by_prm: Mapping[str, Study], home: str, prm: str, quality: pd.DataFrame, level: float
 ) -> pd.DataFrame:
     """Show what a better PRM buys every router: the metrics of routers fitted at home, by PRM in order of its AUC.
 
     Parameters
     ----------
-    main
-        Study of the home dataset with the PRM of the experiment, of whose routers those count that `by_prm` has;
-        without `by_prm`, all TRIM routers.
-    by_prm, home, prm
-        As of `ablations`.
+    main, by_prm, home, prm
+        As of `ablations`. Of the routers in `main` those count that `by_prm` has; without `by_prm`, all of TRIM.
+        Where the home dataset is not evaluated, the PRM of `main` has no rows.
     quality
         Columns prm, dataset, measure and value; a PRM that is not in it has an empty AUC.
     """
@@ -227,12 +226,12 @@ def prm_routing(
 
     measured = quality[(quality["dataset"] == home) & (quality["measure"] == "step AUC up to the first error")]
     aucs = dict(zip(measured["prm"], measured["value"], strict=True))
-    data = {**by_prm, prm: main}
+    data = dict(by_prm) | ({prm: main[home]} if home in main else {})
     fitted = {
         name: [sweep for sweep in part.exact.rows() if sweep.router in COMPARED and sweep.trained_on == home]
         for name, part in data.items()
     }
-    wanted = {sweep.key for name in by_prm for sweep in fitted[name]} or {sweep.key for sweep in fitted[prm]}
+    wanted = {sweep.key for name in by_prm or data for sweep in fitted[name]}
     rows = []
     for name in sorted(data, key=lambda name: (aucs.get(name, np.inf), name)):
         for sweep in fitted[name]:

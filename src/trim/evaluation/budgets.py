@@ -104,9 +104,9 @@ def _shares(counts: np.ndarray[Any, np.dtype[np.float64]], data: Study) -> list[
     return [Reading(float(estimates[0, i]), samples[:, i]) for i in range(len(counts))]
 
 
-def latex_budgeted(table: pd.DataFrame, home: str) -> str:
-    """Return the accuracies (%) at the paper's budgets on the home dataset, of routers that were fitted there."""
-    rows = table[(table["dataset"] == home) & table["trained_on"].isin(["untrained", home])]
+def latex_budgeted(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
+    """Return the accuracies (%) at the paper's budgets on a dataset, of routers that were fitted on one."""
+    rows = table[(table["dataset"] == dataset) & table["trained_on"].isin(["untrained", trained_on])]
     body = [
         [named(str(router), str(variant), int(seed)), *(percent(row, "accuracy") for row in part.to_dict("records"))]
         for (router, variant, seed), part in rows.groupby(SWEEP[1:], sort=True)
@@ -114,9 +114,9 @@ def latex_budgeted(table: pd.DataFrame, home: str) -> str:
     return tabular("lrrrrr", ["Router", *(rf"{share:.0%}".replace("%", r"\%") for share in BUDGETS)], body)
 
 
-def latex_interventions(table: pd.DataFrame, home: str) -> str:
-    """Return, for the home dataset, the shares (%) of solved problems by number of strong steps."""
-    rows = table[(table["dataset"] == home) & table["trained_on"].isin(["untrained", home])]
+def latex_interventions(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
+    """Return the shares (%) of solved problems by number of strong steps; routers and dataset as above."""
+    rows = table[(table["dataset"] == dataset) & table["trained_on"].isin(["untrained", trained_on])]
     body = []
     for key, part in rows.groupby([*SWEEP[1:], "wanted_share"], sort=True):
         router, variant, seed, wanted = key

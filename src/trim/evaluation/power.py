@@ -67,7 +67,7 @@ def smallest_difference(problems: int, standard_error: float, measured_on: int) 
     return separation() * standard_error * math.sqrt(measured_on / problems)
 
 
-def power_note(main: Mapping[str, Study], home: str) -> pd.DataFrame:
+def power_note(main: Mapping[str, Study], trained_on: str) -> pd.DataFrame:
     """Say how many problems differences of given sizes need, and what sets of given sizes can show.
 
     Standard errors of paired differences are measured here by the bootstrap; all else is an extrapolation
@@ -78,7 +78,7 @@ def power_note(main: Mapping[str, Study], home: str) -> pd.DataFrame:
     ----------
     main
         Studies by dataset.
-    home
+    trained_on
         Routers fitted on this dataset are compared.
 
     Returns
@@ -93,7 +93,7 @@ def power_note(main: Mapping[str, Study], home: str) -> pd.DataFrame:
     for dataset, data in main.items():
         for sides in PAIRS:
             for sweep, other in pairs(*(data.find(*side) for side in sides)):
-                if sweep.trained_on == home:
+                if sweep.trained_on == trained_on:
                     head = {"dataset": dataset, **sweep.head, **other.as_other}
                     rows += ({**head, **row} for row in _rows(data, sweep, other))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -56,7 +56,7 @@ def train_router(
     dev: Forest,
     kappas: KappaRange,
     seed: int,
-    log_folder: Path,
+    log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> tuple[Learner, Trained]:
     """Train one variant of TRIM-Agg or TRIM-Seq on a forest, with early stopping on another."""
@@ -92,7 +92,7 @@ def train_conditioned(
     kappas: KappaRange,
     settings: Ppo,
     seed: int,
-    log_folder: Path,
+    log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> Trained:
     """Train one policy that takes kappa as an input; each episode draws its own, evenly in its logarithm."""
@@ -125,7 +125,7 @@ def train_each(
     kappas: Sequence[float],
     settings: Ppo,
     seed: int,
-    log_folder: Path,
+    log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> Trained:
     """Train one policy for each kappa, by rising kappa, each begun from the one before.
@@ -144,7 +144,7 @@ def train_each(
             learner.policy_kwargs(),
             _mean_return(learner, dev, [kappa], price),
             seed,
-            log_folder / f"kappa-{kappa:g}",
+            log_folder and log_folder / f"kappa-{kappa:g}",
             start=state,
         )
         state = policy.state_dict()
