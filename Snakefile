@@ -26,6 +26,7 @@ include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/routers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/analysis.smk"
 include: "workflow/rules/claims.smk"
 
 

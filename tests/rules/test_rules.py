@@ -479,6 +479,42 @@ def test_compute_metrics(smoke_copy: Path, smoke_run: Path) -> None:
     assert main.loc[undefined, "reason"].notna().all()
 
 
+def test_compute_ablations(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / f"tables/{name}.csv" for name in ("ablations", "sampling", "power", "prm_routing")]
+    run_rule("compute_ablations", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    ablations, sampling, power, routing = (pd.read_csv(smoke_copy / target) for target in targets)
+    assert {"takeover", "look-ahead", "filter", "memory", "budget"} <= set(ablations["ablation"])
+    assert set(ablations["dataset"]) == {"arith", "arith-words"}
+    assert {"p_value", "p_corrected"} <= set(ablations)
+    assert set(sampling["dataset"]) <= {"arith"}
+    assert set(power["trained_on"]) <= {"arith"}
+    assert {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp"} <= set(routing["router"])
+    assert "verifier" in set(routing["prm"])
+
+
+def test_compute_generalization(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables" / name for name in ("generalization.csv", "generalization.tex", "transfer.csv")]
+    run_rule("compute_generalization", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    matrix, moved = (pd.read_csv(smoke_copy / targets[i]) for i in (0, 2))
+    assert set(matrix["router"]) == {router for router, trained_on in ROUTERS.items() if trained_on == "arith"}
+    assert set(matrix["dataset"]) == {"arith", "arith-words"}
+    assert matrix["difference"].isna().all()  # fitted on one dataset only
+    assert ((moved["dev_strong_share"] - moved["wanted_share"]).abs() <= 0.05).all()
+
+
+def test_compute_budgets(smoke_copy: Path, smoke_run: Path) -> None:
+    names = ("budgeted.csv", "budgeted.tex", "interventions.csv", "interventions.tex")
+    targets = [RESULTS / "tables" / name for name in names]
+    run_rule("compute_budgets", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    budgets, rescues = (pd.read_csv(smoke_copy / targets[i]) for i in (0, 2))
+    assert set(budgets["strong_share"]) == {0.1, 0.15, 0.2, 0.25, 0.3}
+    assert set(budgets["router"]) == {*ROUTERS, "random-query"} - {"weak-only", "strong-only"}
+    assert set(rescues["strong_calls"]) <= {"1", "2", "3", ">3"}
+
+
 def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / f"tables/prm_{name}.csv" for name in ("quality", "reliability", "histogram")]
     run_rule("measure_prm", smoke_copy, *targets)

@@ -158,6 +158,7 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
+ANALYSED = {"compute_ablations": 1, "compute_generalization": 1, "compute_budgets": 1}
 DRAWN = {
     "plot_accuracy_vs_cost": 1,
     "plot_controls": 1,
@@ -177,11 +178,14 @@ EVALUATED = {"evaluate_routers": 2, "evaluate_oracles": 2}
 LEARNED_DRAWN = {"plot_learning_curves": 1, "plot_decision_map": 1}
 POMDP_DRAWN = {"plot_observation_model": 1, "plot_joint_observation": 1, "plot_pomdp_policy": 1}
 CHANGES = {
-    "bootstrap": ({"bootstrap": {"resamples": 50}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
+    "bootstrap": (
+        {"bootstrap": {"resamples": 50}},
+        {"compare_on_dev": 1, "compute_metrics": 1, **ANALYSED, **DRAWN},
+    ),
     "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
     "random_shares": (
         {"routers": {"random_shares": [0.5]}},
-        {**EVALUATED, "compute_metrics": 1, **DRAWN},
+        {**EVALUATED, "compute_metrics": 1, **ANALYSED, **DRAWN},
     ),
     "operating_points": (
         {"routers": {"operating_points": 5}},
@@ -190,6 +194,7 @@ CHANGES = {
             **EVALUATED,
             "compare_on_dev": 1,
             "compute_metrics": 1,
+            **ANALYSED,
             **DRAWN,
             **LEARNED_DRAWN,
             **POMDP_DRAWN,
@@ -202,6 +207,7 @@ CHANGES = {
             **EVALUATED,
             "compare_on_dev": 1,
             "compute_metrics": 1,
+            **ANALYSED,
             **DRAWN,
             **LEARNED_DRAWN,
         },
@@ -222,6 +228,7 @@ CHANGES = {
             "collect_solutions": 1,
             "evaluate_query_routers": 1,
             "compute_metrics": 1,
+            **ANALYSED,
             **DRAWN,
         },
     ),

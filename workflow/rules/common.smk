@@ -46,7 +46,8 @@ STAGE = {
     "query_routers": 1,
     "episodes": 3,
     "by_prm": 1,
-    "tables": 2,
+    "tables": 3,
+    "analysis": 1,
     "claims": 1,
     "figures": 3,
 }
