@@ -26,6 +26,7 @@ include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/routers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/explorer.smk"
 
 
 # Seconds of work: on a cluster, waiting for a node would take longer than the job.
@@ -48,6 +49,7 @@ localrules:
     plot_observation_model,
     plot_joint_observation,
     plot_pomdp_policy,
+    build_explorer,
 
 
 rule all:

@@ -55,6 +55,7 @@ STAGE = {
     "episodes": 2,
     "tables": 2,
     "figures": 2,
+    "explorer": 1,
 }
 
 
@@ -353,6 +354,7 @@ def get_final_output():
     return [
         *TABLES,
         *FIGURES,
+        *EXPLORER,
         *(
             f"{RESULTS}/problems/{dataset}/manifest.json"
             for dataset in EXPERIMENT.datasets
