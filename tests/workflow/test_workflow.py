@@ -155,7 +155,7 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-DRAWN = {"plot_accuracy_vs_cost": 2, "plot_controls": 2, "plot_strong_calls": 2}
+DRAWN = {"plot_accuracy_vs_cost": 2, "plot_controls": 2, "plot_strong_calls": 2, "build_explorer": 1}
 FITTED = {
     "fit_thresholds": 1,
     "train_router": 2,

@@ -19,7 +19,6 @@ from trim.figures.style import LOOKS, STATE_LOOKS, leading_variants
 from trim.problems.arithmetic import step_is_valid
 from trim.problems.problem import Problem
 from trim.rollout.forest import ENDS, KEEP, REGENERATE, Forest
-from trim.rollout.walk import Always
 from trim.routers.pomdp.policy import PomdpPolicy
 
 if TYPE_CHECKING:
@@ -119,13 +118,12 @@ def explore_dataset(
     policies = [point.policy for router in routers for point in router.points]
     filters = [policy for policy in policies if isinstance(policy, PomdpPolicy)]
     believe = filters[0].believe if filters else None  # the belief is the same at all operating points
-    everyone = [*policies, Always(False), Always(True)]
     first = np.arange(0, len(forest.roots), forest.replicates)
-    traces = trace(forest, first, everyone)
+    traces = trace(forest, first, policies)
     kinds = outcome_kinds(traces.correct[:, :-2], *traces.correct[:, -2:].T)
-    decisions = traces.decisions[:, :-2].reshape(len(traces.node), -1, len(SHARES))
-    chosen = choose(kinds, disagreements(decisions, traces.owner, len(first)), count)
-    traces = trace(forest, first[chosen], everyone, believe)
+    decisions = traces.decisions.reshape(len(traces.node), -1, len(SHARES))[traces.drafted]
+    chosen = choose(kinds, disagreements(decisions, traces.owner[traces.drafted], len(first)), count)
+    traces = trace(forest, first[chosen], policies, believe)
     alone = curves[curves["router"].isin(["weak-only", "strong-only"])].set_index("router")["accuracy"]
     return {
         "name": forest.problems[0].dataset,
@@ -173,7 +171,7 @@ def _problem(forest: Forest, traces: Traces, index: int, kind: str, *, labelled:
             {
                 "steps": _steps(forest, problem, int(traces.node[state]), labelled=labelled),
                 "belief": None if np.isnan(traces.belief[state]).any() else [_rounded(p) for p in traces.belief[state]],
-                "decisions": "".join("01"[int(d)] for d in traces.decisions[state, :-2]),
+                "decisions": "".join("01"[int(d)] for d in traces.decisions[state]) if traces.drafted[state] else None,
                 "next": [number.get(child, child) for child in traces.child[state].tolist()],
             }
             for state in states
