@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from trim.explorer.page import SHARES, explore_dataset, known_forest, render, sc
 from trim.explorer.traces import trace
 from trim.files import write_json
 from trim.problems.problem import Problem
+from trim.rollout.engine import Reads
 from trim.rollout.forest import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.walk import walk, walk_by
+from trim.rollout.walk import walk
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import solve
 from trim.routers.pomdp.storage import load_solved, save_solved
@@ -126,29 +127,38 @@ def test_paths_are_those_of_a_walk(forest, fitted, points) -> None:
     assert len({path for problem in data["problems"] for path in [follow(problem, 2)["authors"]]}) > 3
 
 
-def test_every_router_is_asked_at_every_point_of_every_path(forest, fitted, points) -> None:
-    data = explored(forest, fitted)
-    place = {problem["id"]: i for i, problem in enumerate(data["problems"])}
-    filtered = next(point.policy for point in points if isinstance(point.policy, PomdpPolicy))
+@dataclass
+class Follows:
+    """Decides as one router does, and writes down what all of them would do and what is believed."""
+
+    leader: PomdpPolicy | Threshold
+    policies: list
+    filtered: PomdpPolicy
+    seen: list = field(default_factory=list)
+    reads = Reads.HISTORY
+
+    def wants_drafts(self, after_strong):
+        return np.ones_like(after_strong)
+
+    def decide_all(self, observed):
+        decisions = "".join("01"[int(policy.decide_all(observed)[0])] for policy in self.policies)
+        self.seen.append((decisions, [float(p[0]) for p in self.filtered.believe(observed)]))
+        return self.leader.decide_all(observed)
+
+
+def test_every_router_is_asked_at_every_point_of_every_path(
+    forest, fitted, points, make_problems, scripted_pair
+) -> None:
+    problems = {problem["id"]: problem for problem in explored(forest, fitted)["problems"]}
+    in_order = [point.policy for point in sorted(points, key=column_of)]
     for leader in (points[2], points[3]):
-        asked: list[tuple] = []
-
-        def decide(nodes, observed, leader=leader, asked=asked):
-            decisions = {column_of(point): point.policy.decide_all(observed) for point in points}
-            text = ["".join("01"[int(decisions[c][i])] for c in sorted(decisions)) for i in range(len(nodes))]
-            asked.append((observed.position.copy(), text, np.stack(filtered.believe(observed), 1)))
-            return leader.policy.decide_all(observed)
-
-        walked = walk_by(forest, decide)
-        for tree in range(0, len(forest.roots), 2):
-            problem = data["problems"][place[forest.problem(tree).id]]
-            states = follow(problem, column_of(leader))["states"]
-            assert len(states) == walked.steps[tree]
-            for depth, state in enumerate(states):
-                position, text, belief = asked[depth]
-                assert position[tree] == depth
-                assert state["decisions"] == text[tree]
-                np.testing.assert_allclose(state["belief"], belief[tree], atol=6e-5)
+        for problem in make_problems(24):
+            follower = Follows(leader.policy, in_order, in_order[-1])
+            walk(Forest([problem], 1, MAX_STEPS, judge, scripted_pair()), follower)
+            states = follow(problems[problem.id], column_of(leader))["states"]
+            assert [state["decisions"] for state in states] == [decisions for decisions, _ in follower.seen]
+            beliefs = [belief for _, belief in follower.seen]
+            np.testing.assert_allclose([state["belief"] for state in states], beliefs, atol=6e-5)
 
 
 def test_a_path_stops_where_nothing_is_known(forest, points) -> None:
@@ -166,20 +176,19 @@ def test_a_path_stops_where_nothing_is_known(forest, points) -> None:
 
 
 def test_the_strong_model_alone_needs_no_drafts(forest, fitted, points) -> None:
-    tree = 0
-    whole = trace(forest, np.array([tree]), [point.policy for point in points])
-    spent = walk(forest, Threshold(1.1)).strong_tokens[tree]
-    forest.nodes["tokens"][whole.node[whole.owner == 0], KEEP] = UNKNOWN  # as if nobody had asked for any
-    for texts in forest._texts:
-        texts[KEEP] = texts[KEEP] or ""
-    bare = trace(forest, np.array([tree]), [point.policy for point in points])
-    assert not bare.drafted.any()
+    policies = [point.policy for point in points]
+    tree = np.array([0])
+    spent = walk(forest, Threshold(1.1)).strong_tokens[0]
+    whole = trace(forest, tree, policies)
+    forest.nodes["tokens"][whole.node[1:], KEEP] = UNKNOWN  # as if nobody had asked for any behind the first
+    bare = trace(forest, tree, policies)
+    assert bare.drafted.tolist() == [True] + [False] * (len(bare.node) - 1)
     assert np.isnan(bare.correct[0, :-1]).all() and bare.correct[0, -1] == whole.correct[0, -1]
-    data = explored(forest, fitted)
-    problem = next(problem for problem in data["problems"] if problem["id"] == forest.problem(tree).id)
-    assert {state["decisions"] for state in problem["states"]} == {None} == {s["belief"] for s in problem["states"]}
-    path = follow(problem, None)
-    assert (path["end"], path["strong"], path["discarded"]) == (ENDS, spent, 0)
+    problems = explored(forest, fitted)["problems"]
+    first, *others = next(p for p in problems if p["id"] == forest.problem(0).id)["states"]
+    assert first["decisions"] and {(s["decisions"], s["belief"], s["steps"][KEEP]) for s in others} == {(None,) * 3}
+    path = follow({"states": [first, *others]}, None)
+    assert (path["end"], path["strong"]) == (ENDS, spent)
 
 
 def test_problems_of_every_kind_are_chosen_from_most_split_to_least() -> None:
