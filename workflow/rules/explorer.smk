@@ -7,24 +7,26 @@ EXPLORED = {
     )
     for dataset in EXPERIMENT.evaluated_on
 }
+
+
+def explorer_inputs():
+    """Problems and forest of each dataset, by "dataset/kind", and what was fitted, by "trained_on/router"."""
+    inputs = {}
+    for dataset in EXPLORED:
+        inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
+        inputs[f"{dataset}/forest"] = f"{RESULTS}/forests/{dataset}.test.parquet"
+    for trained_on in sorted(set(EXPLORED.values())):
+        for router in ("trim-thr", *LEARNED_ROUTERS, "trim-pomdp"):
+            inputs[f"{trained_on}/{router}"] = fitted_of(router, trained_on)
+    return inputs
+
+
 EXPLORER = [f"{RESULTS}/explorer.html"]
 
 
 rule build_explorer:
     input:
-        **{
-            f"{dataset}/problems": f"{RESULTS}/problems/{dataset}/test.jsonl"
-            for dataset in EXPLORED
-        },
-        **{
-            f"{dataset}/forest": f"{RESULTS}/forests/{dataset}.test.parquet"
-            for dataset in EXPLORED
-        },
-        **{
-            f"{trained_on}/{router}": fitted_of(router, trained_on)
-            for trained_on in sorted(set(EXPLORED.values()))
-            for router in ("trim-thr", *LEARNED_ROUTERS, "trim-pomdp")
-        },
+        **explorer_inputs(),
         curves=f"{RESULTS}/tables/curves.csv",
     output:
         page=report(
