@@ -49,6 +49,14 @@ localrules:
     plot_observation_model,
     plot_joint_observation,
     plot_pomdp_policy,
+    plot_stepwise_vs_query,
+    plot_oracle_region,
+    plot_transfer_curves,
+    plot_generalization_matrix,
+    plot_prm_quality_routing,
+    plot_ablations,
+    plot_budgeted,
+    plot_interventions,
     build_explorer,
 
 
@@ -65,4 +73,4 @@ rule tables:
 
 rule figures:
     input:
-        FIGURES,
+        get_figures(),
