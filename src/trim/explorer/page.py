@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.episodes import BatchPoint
-from trim.evaluation.sweeps import learned_points, pomdp_points, threshold_points
+from trim.evaluation.sweeps import operating_points
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
 from trim.explorer.traces import Traces, trace
 from trim.figures.style import LOOKS, STATE_LOOKS, leading_variants
-from trim.files import read_json
 from trim.problems.arithmetic import step_is_valid
 from trim.problems.problem import Problem
 from trim.rollout.forest import ENDS, KEEP, REGENERATE, Forest
@@ -70,7 +69,7 @@ class ShownRouter:
         }
 
 
-def shown_routers(curves: pd.DataFrame, fitted: Mapping[str, Sequence[Path]]) -> list[ShownRouter]:
+def shown_routers(forest: Forest, curves: pd.DataFrame, fitted: Mapping[str, Sequence[Path]]) -> list[ShownRouter]:
     """Return each fitted TRIM router in its leading variant.
 
     Parameters
@@ -86,7 +85,7 @@ def shown_routers(curves: pd.DataFrame, fitted: Mapping[str, Sequence[Path]]) ->
         rows = rows[rows["seed"] == rows["seed"].min()]
         rows = rows.iloc[[(rows["strong_share"] - share).abs().argmin() for share in SHARES]]
         run = variant, rows["seed"].iloc[0]
-        points = [point for point in _laid(router, fitted[router]) if (point.variant, point.seed) == run]
+        points = [p for p in operating_points(router, fitted[router], forest, []) if (p.variant, p.seed) == run]
         settings = np.array([point.setting for point in points])
         nearest = [points[np.abs(settings - setting).argmin()] for setting in rows["operating_point"]]
         shown.append(ShownRouter(nearest, rows["strong_share"].tolist(), rows["accuracy"].tolist()))
@@ -115,7 +114,7 @@ def explore_dataset(
     labelled
         Whether steps have exact labels.
     """
-    routers = shown_routers(curves[curves["trained_on"] == trained_on], fitted)
+    routers = shown_routers(forest, curves[curves["trained_on"] == trained_on], fitted)
     policies: list[Any] = [point.policy for router in routers for point in router.points]
     filters = [policy for policy in policies if isinstance(policy, PomdpPolicy)]
     believe = filters[0].believe if filters else None  # the belief is the same at all operating points
@@ -157,17 +156,6 @@ def script_safe(data: Any) -> str:
     """Return JSON that may stand inside a script element: no text in it can end the element or open a comment."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
-
-
-def _laid(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
-    """Return all operating points that were laid for a TRIM router."""
-    match router:
-        case "trim-thr":
-            return threshold_points(read_json(fitted[0])["thresholds"])
-        case "trim-pomdp":
-            return [point for file in fitted for point in pomdp_points(file)]
-        case _:
-            return [point for folder in fitted for point in learned_points(router, folder)]
 
 
 def _problem(forest: Forest, traces: Traces, index: int, kind: str, *, labelled: bool) -> dict[str, Any]:
