@@ -26,6 +26,7 @@ include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/routers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/explorer.smk"
 
 
@@ -49,6 +50,7 @@ localrules:
     plot_observation_model,
     plot_joint_observation,
     plot_pomdp_policy,
+    plot_claims,
     plot_stepwise_vs_query,
     plot_oracle_region,
     plot_transfer_curves,

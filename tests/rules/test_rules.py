@@ -494,6 +494,24 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     assert mine["wrong"].sum() == (~steps["valid"].astype(bool)).sum()
 
 
+def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("models", "rollouts", "scores", "forests", "routers"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / "tables" / name for name in ("claims.csv", "claims.tex", "metric_check.csv")]
+    run_rule("check_claims", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    claims, _, check = (pd.read_csv(smoke_copy / target) if target.suffix == ".csv" else None for target in targets)
+    needed = ["claim", "scope", "source", "paper_value", "ours", "lo", "hi", "verdict", "why"]
+    assert set(needed) <= set(claims)
+    described = pd.read_csv(smoke_copy / "data/published/claims.csv")
+    statements = claims[claims["scope"] == "analogue"]
+    assert list(statements["key"].unique()) == described["key"].tolist()
+    assert statements["headline"].dropna().tolist() == ["efficiency", "tokens", "generalization", "takeover", "learned"]
+    assert set(claims.loc[claims["scope"] == "same", "verdict"]) == {"not tested"}  # models of our own
+    assert claims[["claim", "verdict", "why"]].notna().all(axis=None)
+    assert set(check["source"]) == {"Figure 6", "released log"}
+
+
 @pytest.mark.parametrize(
     ("rule", "figure", "needed"),
     [
@@ -501,6 +519,7 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
         ("plot_controls", "controls_arith", {"tables"}),
         ("plot_strong_calls", "strong_calls_arith", {"tables"}),
         ("plot_prm_reliability", "prm_reliability", {"tables"}),
+        ("plot_claims", "claims", {"tables"}),
         ("plot_learning_curves", "learning_curves_arith", {"routers"}),
         ("plot_decision_map", "decision_map_arith", {"routers", "scores"}),
         ("plot_observation_model", "observation_model_arith", {"routers"}),

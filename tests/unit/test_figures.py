@@ -16,6 +16,7 @@ from trim.figures import (
     ablations,
     accuracy_vs_cost,
     budgeted,
+    claims,
     controls,
     decision_map,
     generalization_matrix,
@@ -74,6 +75,33 @@ def call_table() -> pd.DataFrame:
             calls = 10 * point["strong_share"] * (position + 1) + point["seed"]
             rows.append({**row, "strong": calls if point["dataset"] == "arith" else 0})
     return pd.DataFrame(rows)
+
+
+def claims_table() -> pd.DataFrame:
+    """Rows of three claims: one judged on two datasets, one in percent, one not tested; and a number of the paper."""
+    nan = np.nan
+    rows = [
+        ("a", "takeover (delta IBC)", "TRIM-Thr", "arith", "delta IBC", 0, 3.5, 2, 1, 3, "holds", "takeover"),
+        ("a", "takeover (delta IBC)", "TRIM-Thr", "arith-hard", "delta IBC", 0, nan, 0.2, -1, nan, "undecided", nan),
+        (
+            "b",
+            "gap",
+            "Every look-ahead router, from arith,",
+            "arith",
+            "PGR at 20%",
+            0.95,
+            1,
+            0.7,
+            0.6,
+            0.8,
+            "fails",
+            nan,
+        ),
+        ("c", "noise", "TRIM-Agg", "one than on two", "delta IBC", 0, 0.8, nan, nan, nan, "not tested", nan),
+    ]
+    columns = ["key", "title", "method", "dataset", "measure", "bar", "paper_value", "ours", "lo", "hi", "verdict"]
+    table = pd.DataFrame(rows, columns=[*columns, "headline"]).assign(scope="analogue")
+    return pd.concat([table, table.head(1).assign(scope="same")], ignore_index=True)
 
 
 def prm_tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -252,6 +280,7 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "accuracy_vs_cost": lambda: accuracy_vs_cost.draw(curve_table(), "arith", "arith"),
     "controls": lambda: controls.draw(curve_table(), "arith", "arith"),
     "strong_calls": lambda: strong_calls.draw(call_table(), curve_table(), "arith", "arith"),
+    "claims": lambda: claims.draw(claims_table()),
     "prm_reliability": lambda: prm_reliability.draw(*prm_tables()),
     "observation_model": lambda: observation_model.draw(solved_pomdp().model.observation, "arith"),
     "joint_observation": lambda: joint_observation.draw(joint_observation_model(), "arith"),
@@ -653,6 +682,38 @@ def test_print_is_large_enough_to_read(name: str) -> None:
     assert figure.get_figwidth() <= PAGE_INCHES
     texts = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible() and artist.get_text())
     assert min(text.get_fontsize() for text in texts) >= SMALL
+
+
+def test_claims_have_a_panel_each_and_a_line_a_statement() -> None:
+    figure = claims.draw(claims_table())
+    panels = {axes.get_title(loc="right"): axes for axes in figure.axes}
+    assert list(panels) == ["Takeover (ΔIBC)", "Gap", "Noise"]
+    takeover, gap, noise = panels.values()
+    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in panels.values()]
+    assert names == [
+        ["TRIM-Thr: arith", "TRIM-Thr: arith-hard"],
+        ["all that look ahead: arith"],
+        ["TRIM-Agg: one minus two"],
+    ]
+    assert [label.get_fontweight() for label in takeover.get_yticklabels()] == ["bold", "normal"]
+    assert takeover.get_ylim()[0] > takeover.get_ylim()[1]  # the first statement on top
+    bar, *drawn = takeover.get_lines()
+    assert list(bar.get_xdata()) == [0, 0]
+    assert [list(line.get_xdata()) for line in drawn] == [[3.5], [1, 3], [2], [-1, 0.2], [0.2]]  # no end, no line
+    assert [line.get_marker() for line in gap.get_lines()] == ["None", "|", "None", "X"]
+    assert [list(line.get_xdata()) for line in gap.get_lines()] == [[95, 95], [100], [60, 80], [70]]
+    assert not noise.get_lines()
+    assert [text.get_text() for text in noise.texts] == ["not tested"]
+
+
+def test_verdicts_survive_greyscale() -> None:
+    assert len({look.marker for look in claims.VERDICT_LOOKS.values()}) == len(claims.VERDICT_LOOKS)
+
+
+def test_panels_of_claims_stand_in_two_even_columns() -> None:
+    panels = [(str(i), claims_table().head(rows)) for i, rows in enumerate((4, 1, 1, 2))]
+    assert [[title for title, _ in column] for column in claims.in_columns(panels)] == [["0", "1"], ["2", "3"]]
+    assert claims.in_columns(panels[:1]) == [panels[:1]]
 
 
 @pytest.mark.parametrize("name", DRAWINGS)

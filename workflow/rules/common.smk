@@ -47,6 +47,7 @@ STAGE = {
     "episodes": 3,
     "by_prm": 1,
     "tables": 2,
+    "claims": 1,
     "figures": 3,
     "explorer": 1,
 }
@@ -326,6 +327,13 @@ def figure_parts():
         **{kind: trained if wanted else [] for kind, wanted in fitted.items()},
         **dict.fromkeys(TABLE_OF_FIGURE, single),
     }
+
+
+def model_names():
+    """Names of the three models, as far as they have one."""
+    models = {role: SETTINGS["pair"][role] for role in ("weak", "strong")}
+    models["prm"] = SETTINGS["prms"][EXPERIMENT.pair.prm]
+    return {role: model.get("name", "one of our own") for role, model in models.items()}
 
 
 def figure_files(kind, suffix):
