@@ -28,6 +28,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/explorer.smk"
 
 
 # Seconds of work: on a cluster, waiting for a node would take longer than the job.
@@ -59,6 +60,7 @@ localrules:
     plot_ablations,
     plot_budgeted,
     plot_interventions,
+    build_explorer,
 
 
 rule all:
