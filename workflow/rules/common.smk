@@ -6,6 +6,8 @@ from snakemake.exceptions import WorkflowError
 
 from trim.config import parse_config
 from trim.errors import TrimError
+from trim.paper.manuscript import included
+from trim.paper.numbers import READ
 from trim.resources import job_gpus, job_memory_mb
 
 try:
@@ -55,6 +57,7 @@ STAGE = {
     "episodes": 2,
     "tables": 2,
     "figures": 2,
+    "paper": 1,
 }
 
 
