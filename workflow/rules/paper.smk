@@ -17,7 +17,7 @@ def get_included(kind, suffix):
     def paths(wildcards):
         named = included(Path(MANUSCRIPT).read_text(encoding="utf-8"))[kind]
         wanted = {f"{RESULTS}/{kind}s/{name}.{suffix}" for name in named}
-        return sorted(wanted.intersection([*TABLES, *FIGURES]))
+        return sorted(wanted.intersection(get_final_output()))
 
     return paths
 

@@ -6,9 +6,10 @@ from trim.paper.manuscript import build, included
 from trim.workflow import job
 
 with job(snakemake) as logger:
-    sources, figures, tables = ([Path(path) for path in files] for files in (
-        snakemake.input.sources, snakemake.input.figures, snakemake.input.tables
-    ))
+    sources, figures, tables = (
+        [Path(path) for path in files]
+        for files in (snakemake.input.sources, snakemake.input.figures, snakemake.input.tables)
+    )
     there = {path.stem for path in (*figures, *tables)}
     for kind, names in included(sources[0].read_text(encoding="utf-8")).items():
         for name in sorted(set(names) - there):

@@ -113,6 +113,8 @@ def _flaws(lines: Sequence[str]) -> Iterator[str]:
             yield f"{lost[1].lower()} {lost[2]} leads nowhere"
         elif twice := re.search(r"Warning: Label [`'](\S+)' multiply defined", line):
             yield f"label {twice[1]} is there twice"
+        elif high := re.search(r"Warning: Float too large for page by ([\d.]+)pt", line):
+            yield f"a float is {high[1]} points too high for its page"
         elif wide := re.match(r"Overfull \\hbox \(([\d.]+)pt too wide\) (.+)", line):
             if float(wide[1]) > WIDEST_OVERHANG:
                 yield f"{wide[1]} points stick out of a column {wide[2]}"

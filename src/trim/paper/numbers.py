@@ -132,12 +132,15 @@ class Source:
     measure
         Column that says what the one value of a row is of: it decides how that is written, and the value's own column
         is not part of the name.
+    only
+        A column, and the value that it has in the rows to read.
     """
 
     prefix: str
     keys: tuple[str, ...]
     values: tuple[str, ...]
     measure: str = ""
+    only: tuple[str, str] | None = None
 
 
 METRICS = ("cpt50", "cpt80", "cpt95", "delta_ibc", "apgr")
@@ -153,7 +156,8 @@ SOURCES: Mapping[str, Source] = {
     ),
     "ablations": Source("Ablation", ("ablation", "prm", *AGAINST, "measure"), ("difference",), "measure"),
     "prm_routing": Source("Routing", ("prm", "router", "variant"), ("auc", "delta_ibc", "cpt50", "cpt80", "cpt95")),
-    "claims": Source("Claim", ("claim", "scope"), ("paper_value", "ours", "verdict", "why")),
+    "power": Source("Power", (*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
+    "sampling": Source("Sampling", (*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
     "table1": Source("Paper", ("dataset", "router"), PUBLISHED),
     "table2": Source("PaperTransfer", ("dataset", "router"), PUBLISHED),
     "anchors": Source(
@@ -164,7 +168,7 @@ SOURCES: Mapping[str, Source] = {
 
 VERDICTS = {
     "same": ("reproduced", "partly", "not", "not tested"),
-    "analogue": ("holds", "fails", "undecided"),
+    "analogue": ("holds", "fails", "undecided", "not tested"),
 }
 
 
@@ -173,6 +177,8 @@ def macros_of(source: Source, table: pd.DataFrame) -> Iterator[tuple[str, str]]:
     for name in ("seed", "other_seed"):
         if name in table:
             table = table[table[name] == 0]
+    if source.only:
+        table = table[table[source.only[0]] == source.only[1]]
     keys = [name for name in source.keys if name in table]
     for row in table.to_dict("records"):
         name = source.prefix + macro_name(*(row[key] for key in keys if row[key] not in SILENT and row[key] == row[key]))
@@ -189,7 +195,7 @@ def _value_macros(name: str, row: Mapping[str, Any], column: str, measure: str) 
         return
     form = form_of(str(row[measure]) if measure else column)
     ends = _ends(row, column)
-    if column == "difference":
+    if column == "difference" and ends:
         unit = POINTS.unit if form == PERCENT else form.unit
         form = Form(form.scale, form.digits, unit, signed=True)
         yield f"{head}Verdict", direction(*ends)
@@ -228,16 +234,24 @@ def tallies(comparisons: pd.DataFrame) -> Iterator[tuple[str, str]]:
         yield f"{name}All", str(len(part))
 
 
-def verdict_counts(claims: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Count the claims of each verdict."""
-    for scope, verdicts in VERDICTS.items():
+def verdicts(claims: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield what the ledger says of the headline claims, and count the claims of each verdict."""
+    for row in claims[claims["headline"].notna()].to_dict("records"):
+        name = "Headline" + macro_name(row["headline"])
+        yield f"{name}Verdict", escape(row["verdict"])
+        yield from ((f"{name}{macro_name(column)}", _claimed(row, column)) for column in ("paper_value", "ours"))
+    for scope, possible in VERDICTS.items():
         given = claims.loc[claims["scope"] == scope, "verdict"]
         yield macro_name("claims", scope), str(len(given))
-        for verdict in verdicts:
+        for verdict in possible:
             yield macro_name("claims", scope, verdict), str(int((given == verdict).sum()))
 
 
-DERIVED = {"curves": end_points, "comparisons": tallies, "claims": verdict_counts}
+def _claimed(row: Mapping[str, Any], column: str) -> str:
+    return form_of(str(row["measure"])).estimate(row[column], _ends(row, column))
+
+
+DERIVED = {"curves": end_points, "comparisons": tallies, "claims": verdicts}
 READ = tuple(dict.fromkeys([*SOURCES, *DERIVED]))
 """Stems of all tables that macros come from."""
 
@@ -290,7 +304,7 @@ def all_macros(
 
 # --- what a manuscript uses -------------------------------------------------------------
 
-PREFIXES = ("Config", "Origin", "End", "Tally", "Claims", *(source.prefix for source in SOURCES.values()))
+PREFIXES = ("Config", "Origin", "End", "Tally", "Claims", "Headline", *(source.prefix for source in SOURCES.values()))
 MACRO = re.compile(rf"\\((?:{'|'.join(sorted(PREFIXES, key=len, reverse=True))})[A-Z][A-Za-z]*)")
 
 

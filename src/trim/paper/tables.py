@@ -24,6 +24,13 @@ PRM_MEASURES = {
 }
 
 
+def _place(router: str, variant: str) -> tuple[int, str, str]:
+    """Where a router stands in a table: in the order of figures, those without a look last."""
+    known = list(LOOKS)
+    key = (router, variant)
+    return known.index(key) if key in LOOKS else len(known), router, variant
+
+
 def label(router: str, variant: str) -> str:
     """Return a router's name as figures have it."""
     look = LOOKS.get((router, variant))
@@ -44,7 +51,8 @@ def end_point_table(curves: pd.DataFrame) -> str:
 def router_table(main: pd.DataFrame, home: str) -> str:
     """Return the metrics of every router on the home dataset, fitted there; shares in percent."""
     groups: list[list[list[str]]] = [[] for _ in (*GROUPS, "others")]
-    for row in _at_home(main[main["reading"] == "envelope"], home).to_dict("records"):
+    rows = _at_home(main[main["reading"] == "envelope"], home).to_dict("records")
+    for row in sorted(rows, key=lambda row: _place(row["router"], row["variant"])):
         place = next((i for i, group in enumerate(GROUPS) if row["router"] in group), len(GROUPS))
         cells = [_cell(row, name) for name in (*METRICS, "delta_ibc")]
         groups[place].append([label(row["router"], row["variant"]), *cells])
@@ -59,8 +67,8 @@ def baseline_table(comparisons: pd.DataFrame, home: str) -> str:
         (row["other_router"], row["other_variant"], row["router"], row["variant"]): _cell(row, "difference", "delta", "+")
         for row in rows.to_dict("records")
     }
-    ours = sorted({key[2:] for key in found}, key=lambda key: (TRIM_ROUTERS.index(key[0]), key[1]))
-    others = dict.fromkeys(key[:2] for key in found)
+    ours = sorted({key[2:] for key in found}, key=lambda key: _place(*key))
+    others = sorted({key[:2] for key in found}, key=lambda key: _place(*key))
     lines = [[label(*other), *(found.get((*other, *key), ABSENT) for key in ours)] for other in others]
     return tabular(["Baseline", *(label(*key) for key in ours)], [lines])
 
