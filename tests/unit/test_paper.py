@@ -254,7 +254,7 @@ LAYOUT = [
     r"\\@startsection\{paragraph\}\{4\}",
     r"\\pdfsuppressptexinfo=-1",
     r"(?<![\w.])-?\d*\.?\d+(?:pt|em|ex|in)\b",  # lengths
-    r"(?<![\w.])0\.\d+\\(?:line|text)width",
+    r"(?<![\w.])0\.\d+\\(?:linewidth|textwidth|textheight)",
     r"\\CPT\{(?:50|80|95)\}",  # names of metrics
 ]
 NAMES = ["MATH-500", "Qwen2.5-Math-PRM", "Qwen2 architecture"]

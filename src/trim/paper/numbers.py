@@ -80,6 +80,7 @@ PERCENT = Form(100, 1, r"\,\%")
 POINTS = Form(100, 1, " points")
 COUNT = Form(digits=0)
 FORMS: tuple[tuple[str, Form], ...] = (
+    (r"factor", Form(digits=1)),
     (r"percent", Form(digits=1, unit=r"\,\%")),
     (r"cpt|accuracy|share|pgr", PERCENT),
     (r"^n_|problems", COUNT),
@@ -130,8 +131,8 @@ class Source:
     values
         Columns that become macros, with their intervals.
     measure
-        Column that says what the one value of a row is of: it decides how that is written, and the value's own column
-        is not part of the name.
+        Column that says what the values of a row are of: it decides how they are written, and the columns `value` and
+        `difference` are then no part of the name.
     only
         A column, and the value that it has in the rows to read.
     """
@@ -158,6 +159,7 @@ SOURCES: Mapping[str, Source] = {
     "prm_routing": Source("Routing", ("prm", "router", "variant"), ("auc", "delta_ibc", "cpt50", "cpt80", "cpt95")),
     "power": Source("Power", (*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
     "sampling": Source("Sampling", (*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
+    "metric_check": Source("Check", ("source", "dataset", "router", "measure"), ("published", "recomputed"), "measure"),
     "table1": Source("Paper", ("dataset", "router"), PUBLISHED),
     "table2": Source("PaperTransfer", ("dataset", "router"), PUBLISHED),
     "anchors": Source(
@@ -189,7 +191,7 @@ def macros_of(source: Source, table: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 def _value_macros(name: str, row: Mapping[str, Any], column: str, measure: str) -> Iterator[tuple[str, str]]:
     value = row[column]
-    head = name if measure else name + macro_name(column)
+    head = name if measure and column in ("value", "difference") else name + macro_name(column)
     if isinstance(value, str):
         yield head, escape(value)
         return
