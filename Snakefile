@@ -29,6 +29,8 @@ include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/routers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -53,6 +55,15 @@ localrules:
     plot_observation_model,
     plot_joint_observation,
     plot_pomdp_policy,
+    plot_claims,
+    plot_stepwise_vs_query,
+    plot_oracle_region,
+    plot_transfer_curves,
+    plot_generalization_matrix,
+    plot_prm_quality_routing,
+    plot_ablations,
+    plot_budgeted,
+    plot_interventions,
     write_numbers,
     build_paper,
 
@@ -70,7 +81,7 @@ rule tables:
 
 rule figures:
     input:
-        FIGURES,
+        get_figures(),
 
 
 rule paper:

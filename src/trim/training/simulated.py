@@ -14,7 +14,7 @@ import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.config_routers import AggRouter, Ppo, SeqRouter
-from trim.rollout.walk import Always
+from trim.routers.controls import WeakOnly
 from trim.routers.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.pomdp.memoryless import MemorylessPolicies
 from trim.routers.pomdp.model import PomdpModel
@@ -77,7 +77,7 @@ def compare(
 
     policy, _ = train(routing, settings, learner.policy_kwargs(), look, seed)
     final = play(model, learner.build(learner.tensors(policy), price).decide_all, cost, episodes, seed + 2)
-    weak = play(model, Always(False).decide_all, cost, episodes, seed + 2)
+    weak = play(model, WeakOnly().decide_all, cost, episodes, seed + 2)
     return Comparison(
         weak.net_reward / model.reward,
         float(solve(model, [cost]).upper[0, 0, -1]) / model.reward,
