@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -48,6 +49,7 @@ ROUTERS = {
     "oracle-query": "untrained",
     **dict.fromkeys(QUERY_BASELINES, "arith"),
 }
+PAPER_ALONE = ("--notemp", "--allowed-rules", "write_numbers", "build_paper", "paper")
 ORACLES = ("first-error-oracle", "perfect-information")
 SCORED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "one-step-takeover", "rsd")
 
@@ -614,6 +616,59 @@ def test_no_figure_shows_what_the_config_does_not_train(smoke_run: Path) -> None
     planned = planned_rules(snakemake(smoke_run, "--dry-run", "--forceall", targets=("figures",), changes=changes))
     assert {"plot_learning_curves", "plot_joint_observation"} <= set(planned)  # of TRIM-Seq, and of `released`
     assert not {"plot_decision_map", "plot_observation_model", "plot_pomdp_policy"} & set(planned)
+
+
+def test_write_numbers(smoke_copy: Path, smoke_run: Path) -> None:
+    narrow = [RESULTS / f"tables/{name}.tex" for name in ("end_points", "routers", "baselines", "prms")]
+    targets = [RESULTS / "paper/numbers.tex", *narrow]
+    run_rule("write_numbers", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    numbers = (smoke_copy / targets[0]).read_text(encoding="utf-8")
+    assert r"\newcommand{\ConfigMaxSteps}{6}" in numbers
+    assert r"\newcommand{\EndArithProblems}{$24$}" in numbers
+    absent = r"\newcommand{\MainArithHardArithTrimThrDeltaIbc}{--}"  # nothing was evaluated on arith-hard
+    assert absent in numbers
+    log = (smoke_copy / RESULTS / "logs/write_numbers.log").read_text(encoding="utf-8")
+    assert r"\MainArithHardArithTrimThrDeltaIbc is a dash: this experiment has no such row" in log
+    assert "left undefined" not in log
+    for path in narrow:
+        assert (smoke_copy / path).read_text(encoding="utf-8").startswith(r"\begin{tabular}")
+
+
+@pytest.mark.skipif(not shutil.which("latexmk"), reason="latexmk is not installed")
+def test_build_paper(smoke_copy: Path) -> None:
+    target = smoke_copy / RESULTS / "paper/main.pdf"
+    for room in ("models", "rollouts", "scores", "forests", "routers", "episodes"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    built = []
+    for _ in range(2):
+        run_rule("build_paper", smoke_copy, RESULTS / "paper/main.pdf")
+        built.append(target.read_bytes())
+    assert built[0].startswith(b"%PDF")
+    assert built[0] == built[1]
+    assert {path.name for path in target.parent.iterdir()} == {"main.pdf", "numbers.tex"}
+    source = smoke_copy / "paper/main.tex"
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace(r"\ConfigMaxSteps{}", r"\ConfigMaxStops{}"), encoding="utf-8")
+    said = snakemake(smoke_copy, *PAPER_ALONE, targets=("paper",), status=1)
+    assert "Undefined control sequence" in said
+    assert r"\ConfigMaxStops" in said
+
+
+def test_without_latex_paper_says_so_and_nothing_else_minds(
+    smoke_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in folder.glob("*"):
+            if program.name not in ("latexmk", "tectonic") and not (programs / program.name).is_symlink():
+                (programs / program.name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(programs))
+    said = snakemake(smoke_copy, *PAPER_ALONE, targets=("paper",), status=1)
+    assert "build_paper: there is no LaTeX here (neither latexmk nor tectonic is on the PATH): install it" in said
+    assert "Traceback" not in said
+    assert "Nothing to be done" in snakemake(smoke_copy, "--notemp", "--dry-run")
 
 
 def test_every_rule_is_tested() -> None:

@@ -6,6 +6,8 @@ from snakemake.exceptions import WorkflowError
 
 from trim.config import parse_config
 from trim.errors import TrimError
+from trim.paper.manuscript import included
+from trim.paper.numbers import READ
 from trim.resources import job_gpus, job_memory_mb
 
 try:
@@ -51,6 +53,7 @@ STAGE = {
     "claims": 1,
     "figures": 3,
     "explorer": 1,
+    "paper": 1,
 }
 
 
