@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pomdp_models import random_model, random_observed
 
+from trim.config_routers import QUERY_BASELINES
+from trim.evaluation.budgets import INTERVENTIONS
 from trim.figures import (
     ablations,
     accuracy_vs_cost,
@@ -32,7 +34,7 @@ from trim.figures import (
     strong_calls,
     transfer_curves,
 )
-from trim.figures.style import LOOKS, PAGE_INCHES, QUERY_ROUTERS, SMALL, STATE_LOOKS, look_of, save
+from trim.figures.style import LOOKS, PAGE_INCHES, SMALL, STATE_LOOKS, look_of, save
 from trim.routers.agg import AggPolicy, Layer
 from trim.routers.features import AggregateEncoder, Scale
 from trim.routers.pomdp.observation import ObservationModel, floored
@@ -271,7 +273,7 @@ def intervention_table() -> pd.DataFrame:
             {"dataset": "arith", "trained_on": "arith", "router": router, "variant": "default", "seed": 0}
             | {"wanted_share": share, "strong_calls": calls, "solved": solved}
             for router, share in points
-            for solved, calls in enumerate(interventions.CALLS, 1)
+            for solved, calls in enumerate(INTERVENTIONS, 1)
         ]
     )
 
@@ -376,7 +378,7 @@ def test_controls_hold_what_the_main_figure_leaves_out() -> None:
 
 def test_every_look_is_drawn_somewhere() -> None:
     bounds = {("oracle-query", order) for order in oracle_region.ORDERS}
-    query_level = {key for key in LOOKS if key[0] in QUERY_ROUTERS}
+    query_level = {key for key in LOOKS if key[0] in QUERY_BASELINES}
     elsewhere = {*accuracy_vs_cost.REFERENCES, *bounds, *query_level}
     assert {*elsewhere, *(key for keys in controls.PANELS.values() for key in keys)} == set(LOOKS)
 

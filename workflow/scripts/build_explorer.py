@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from trim.evaluation.resampled import TRIM_ROUTERS
 from trim.explorer.page import PROBLEMS, explore_dataset, known_forest, render
-from trim.figures.style import TRIM_ROUTERS
 from trim.files import written_aside
 from trim.problems.problem import read_problems
 from trim.workflow import job, use_threads

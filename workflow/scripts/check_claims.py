@@ -7,17 +7,21 @@ import pandas as pd
 from trim.config import Bootstrap
 from trim.evaluation.analogues import MINIMUM_AUC, World
 from trim.evaluation.claims import latex_claims, ledger, read_auc
+from trim.evaluation.episodes import read_episodes
 from trim.evaluation.published import metric_check
+from trim.evaluation.resampled import CURVE, EPISODE
 from trim.files import write_csv, written_aside
 from trim.workflow import job
+
+COLUMNS = [*EPISODE, *CURVE]
 
 with job(snakemake):
     params, given, output = snakemake.params, snakemake.input, snakemake.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     published = Path(given.claims).parent
     world = World.of(
-        episodes=pd.concat([pd.read_parquet(path) for path in given.episodes], ignore_index=True),
-        by_prm={path.stem: pd.read_parquet(path) for path in map(Path, given.by_prm)},
+        episodes=read_episodes(given.episodes, COLUMNS),
+        by_prm={Path(path).stem: read_episodes([path], COLUMNS) for path in given.by_prm},
         datasets=params.evaluated_on,
         home=params.home,
         trained_on=params.trained_on,

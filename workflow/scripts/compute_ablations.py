@@ -12,7 +12,6 @@ from trim.files import write_csv
 from trim.workflow import job
 
 COLUMNS = [*EPISODE, *CURVE]
-ON_DEV = [name for name in COLUMNS if name != "trained_on"]
 NO_QUALITY = pd.DataFrame(columns=["prm", "dataset", "measure", "value"])
 
 with job(snakemake):
@@ -29,6 +28,6 @@ with job(snakemake):
     write_csv(ablations(main, by_prm, *where, level), output.ablations)
     write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)
     write_csv(power_note(main, params.trained_on), output.power)
-    dev = read_dev_episodes(inputs.dev, ON_DEV)
+    dev = read_dev_episodes(inputs.dev, COLUMNS)
     settings = ["operating_point", "other_operating_point"]
     write_csv(sampling(dev, bootstrap, params.seed), output.sampling, exact=settings)

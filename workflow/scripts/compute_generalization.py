@@ -8,7 +8,6 @@ from trim.files import write_csv, written_aside
 from trim.workflow import job
 
 COLUMNS = [*EPISODE, *CURVE]
-ON_DEV = [name for name in COLUMNS if name != "trained_on"]
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
@@ -18,5 +17,5 @@ with job(snakemake):
     write_csv(matrix, output.generalization)
     with written_aside(output.generalization_tex) as aside:
         aside.write_text(latex_generalization(matrix), encoding="utf-8")
-    dev = read_dev_episodes(snakemake.input.dev, ON_DEV)
+    dev = read_dev_episodes(snakemake.input.dev, COLUMNS)
     write_csv(transfer(main, dev, bootstrap.level), output.transfer, exact=["operating_point"])

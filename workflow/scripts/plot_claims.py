@@ -1,7 +1,5 @@
 """Draw the claims of the paper and what became of them."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from trim.figures import claims
@@ -9,5 +7,5 @@ from trim.figures.style import save
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    figure = claims.draw(pd.read_csv(snakemake.input.claims))
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))
+    table = pd.read_csv(snakemake.input.claims)
+    save(claims.draw(table), snakemake.output, provenance(snakemake))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.resampled import (
-    COMPARED,
+    HEADLINE_METRICS,
     METRICS,
     SWEEP,
+    TRIM_ROUTERS,
     Measured,
     Reading,
     Study,
@@ -104,7 +105,6 @@ ACROSS_PRMS = (
 FAMILY = ["ablation", "dataset", "trained_on", "prm", "seed"]
 """One family of p-values: all that an ablation asks about the routers fitted on one dataset, evaluated on one."""
 
-ROUTING_METRICS = ("delta_ibc", "cpt50", "cpt80", "cpt95")
 COLUMNS = [
     "ablation",
     "question",
@@ -228,7 +228,7 @@ def prm_routing(
     aucs = dict(zip(measured["prm"], measured["value"], strict=True))
     data = dict(by_prm) | ({prm: main[home]} if home in main else {})
     fitted = {
-        name: [sweep for sweep in part.exact.rows() if sweep.router in COMPARED and sweep.trained_on == home]
+        name: [sweep for sweep in part.exact.rows() if sweep.router in TRIM_ROUTERS and sweep.trained_on == home]
         for name, part in data.items()
     }
     wanted = {sweep.key for name in by_prm or data for sweep in fitted[name]}
@@ -238,8 +238,8 @@ def prm_routing(
             if sweep.key in wanted:
                 metrics = data[name].metrics(sweep)
                 row = {"prm": name, "auc": aucs.get(name), **sweep.head}
-                for metric in ROUTING_METRICS:
+                for metric in HEADLINE_METRICS:
                     row |= metrics[metric].columns(metric, level)
                 rows.append(row)
-    names = [f"{metric}{end}" for metric in ROUTING_METRICS for end in ("", "_lo", "_hi")]
+    names = [f"{metric}{end}" for metric in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
     return pd.DataFrame(rows, columns=["prm", "auc", *SWEEP[1:], *names])

@@ -16,6 +16,7 @@ import numpy as np
 from trim.config_routers import QUERY_BASELINES
 from trim.evaluation.bootstrap import resample_counts
 from trim.evaluation.curves import MetricSamples, envelope_samples, pgr_at
+from trim.evaluation.latex import named
 from trim.evaluation.published import anchor, printed_tables, published_points
 from trim.evaluation.resampled import CURVE, Measured, Resampled, measure, resample
 from trim.evaluation.verdicts import Array, ratio
@@ -97,7 +98,7 @@ class Evidence:
     def baselines(self, trained_on: str) -> dict[str, Array]:
         """Return the delta IBC of every query-level baseline."""
         return {
-            sweep.router if sweep.variant == "default" else f"{sweep.router} ({sweep.variant})": number
+            named(sweep.router, sweep.variant): number
             for sweep in self.data.rows()
             if sweep.router in QUERY_BASELINES and sweep.trained_on == trained_on
             for number in [self._metrics[sweep.key].delta_ibc]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.bootstrap import resampled_mean
-from trim.evaluation.latex import named, percent, tabular
-from trim.evaluation.resampled import COMPARED, EPISODE, SWEEP, Reading, Study, nearest
+from trim.evaluation.latex import escape, named, percent, tabular
+from trim.evaluation.resampled import EPISODE, SWEEP, TRIM_ROUTERS, Reading, Study, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ INTERVENTION_SHARES = (0.1, 0.2, 0.3)
 INTERVENTIONS = ("1", "2", "3", ">3")
 """Classes of the paper's table 6."""
 
-STEPWISE = ("random-step", "one-step-takeover", *COMPARED)
+STEPWISE = ("random-step", "one-step-takeover", *TRIM_ROUTERS)
 
 
 def budgeted(main: Mapping[str, Study], level: float) -> pd.DataFrame:
@@ -108,10 +108,13 @@ def latex_budgeted(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
     """Return the accuracies (%) at the paper's budgets on a dataset, of routers that were fitted on one."""
     rows = table[(table["dataset"] == dataset) & table["trained_on"].isin(["untrained", trained_on])]
     body = [
-        [named(str(router), str(variant), int(seed)), *(percent(row, "accuracy") for row in part.to_dict("records"))]
+        [
+            escape(named(str(router), str(variant), int(seed))),
+            *(percent(row, "accuracy") for row in part.to_dict("records")),
+        ]
         for (router, variant, seed), part in rows.groupby(SWEEP[1:], sort=True)
     ]
-    return tabular("lrrrrr", ["Router", *(rf"{share:.0%}".replace("%", r"\%") for share in BUDGETS)], body)
+    return tabular("lrrrrr", ["Router", *(escape(f"{share:.0%}") for share in BUDGETS)], body)
 
 
 def latex_interventions(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
@@ -121,6 +124,7 @@ def latex_interventions(table: pd.DataFrame, dataset: str, trained_on: str) -> s
     for key, part in rows.groupby([*SWEEP[1:], "wanted_share"], sort=True):
         router, variant, seed, wanted = key
         cells = [percent(row, "share") for row in part.to_dict("records")]
-        body.append([named(router, variant, seed), rf"${100 * wanted:.0f}$", f"${part['solved'].sum()}$", *cells])
+        name, solved = escape(named(router, variant, seed)), part["solved"].sum()
+        body.append([name, f"${100 * wanted:.0f}$", f"${solved}$", *cells])
     header = ["Router", r"Share (\%)", "Solved", "1", "2", "3", "$>3$"]
     return tabular("lrrrrrr", header, body)

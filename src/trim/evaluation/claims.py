@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.analogues import CLAIMS, MAIN_VARIANTS, NAMES, Case, Paper, World
+from trim.evaluation.latex import escape, tabular
 from trim.evaluation.published import MEASURES, PAPER_MODELS, printed_tables
 from trim.evaluation.verdicts import Bounds, bounds, greatest, judge, judge_same, smallest
 
@@ -241,27 +242,18 @@ def _finite(value: float) -> float:
 
 def latex_claims(claims: pd.DataFrame) -> str:
     """Return the statements about the experiment as a table across both columns; headline claims in bold."""
-    lines = [
-        r"\begin{tabular}{p{0.56\textwidth}rrl}",
-        r"\toprule",
-        r"Claim & Paper & Ours & Verdict \\",
-        r"\midrule",
-    ]
+    body = []
     for row in claims[claims["scope"] == "analogue"].to_dict("records"):
-        text = _escaped(row["claim"])
+        text = escape(row["claim"])
         text = rf"\textbf{{{text}}}" if row["headline"] else text
         paper, ours, lo, hi = (_tex_number(row[name], row["measure"]) for name in ("paper_value", "ours", "lo", "hi"))
         interval = ours if np.isnan(row["ours"]) else f"{ours} [{lo}, {hi}]"
-        lines.append(f"{text} & {paper} & {interval} & {row['verdict']} \\\\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+        body.append([text, paper, interval, row["verdict"]])
+    return tabular(r"p{0.56\textwidth}rrl", ["Claim", "Paper", "Ours", "Verdict"], body)
 
 
 def _tex_number(value: float, measure: str) -> str:
-    return "--" if np.isnan(value) else f"${_escaped(number(value, measure))}$"
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([%_&#])", r"\\\1", text)
+    return "--" if np.isnan(value) else f"${escape(number(value, measure))}$"
 
 
 def read_auc(quality: pd.DataFrame, measure: str) -> dict[tuple[str, str], float]:

@@ -302,7 +302,10 @@ def read_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) ->
 
 
 def read_dev_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read episodes on dev, of routers fitted on the dataset that they were run on, and of the models alone."""
-    dev = read_episodes(paths, columns)
+    """Read episodes on dev, of routers fitted on the dataset that they were run on, and of the models alone.
+
+    The files lack the column `trained_on`, which it adds.
+    """
+    dev = read_episodes(paths, columns and [name for name in columns if name != "trained_on"])
     alone = dev["router"].isin(["weak-only", "strong-only"])
     return dev.assign(trained_on=dev["dataset"].mask(alone, "untrained"))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.bootstrap import resampled_mean
-from trim.evaluation.latex import interval_cell, named, tabular
+from trim.evaluation.latex import escape, interval_cell, named, tabular
 from trim.evaluation.resampled import (
     CURVE,
+    HEADLINE_METRICS,
     SWEEP,
     Measured,
     Reading,
@@ -24,7 +25,6 @@ from trim.evaluation.resampled import (
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("delta_ibc", "cpt50", "cpt80", "cpt95")
 TRANSFERRED_SHARE = 0.2
 """Strong share for which an operating point is chosen on dev."""
 
@@ -52,14 +52,14 @@ def generalization(main: Mapping[str, Study], level: float) -> pd.DataFrame:
         for sweep in fitted:
             ours, native = readings[sweep.key], readings.get((dataset, *sweep.key[1:]))
             row: dict[str, Any] = {"dataset": dataset, **sweep.head}
-            for name in METRICS:
+            for name in HEADLINE_METRICS:
                 row |= ours[name].columns(name, level)
             if native is not None and sweep.trained_on != dataset:
                 compared = ours["delta_ibc"].against(native["delta_ibc"], level)
                 row["home_delta_ibc"] = compared.pop("other_value")
                 row |= compared
             rows.append(row)
-    metrics = [f"{name}{end}" for name in METRICS for end in ("", "_lo", "_hi")]
+    metrics = [f"{name}{end}" for name in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
     compared_names = ["home_delta_ibc", "difference", "difference_lo", "difference_hi", "p_value"]
     names = [*SWEEP[1:], SWEEP[0], "dataset", *metrics, *compared_names]
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=names), ["dataset"])
@@ -134,5 +134,6 @@ def latex_generalization(table: pd.DataFrame) -> str:
     for key, part in table.groupby([*SWEEP[1:], SWEEP[0]], sort=True):
         router, variant, seed, trained_on = key
         cells = {row["dataset"]: interval_cell(row, "delta_ibc", 1, 2) for row in part.to_dict("records")}
-        body.append([named(router, variant, seed), trained_on, *(cells.get(name, "--") for name in datasets)])
-    return tabular("ll" + "r" * len(datasets), ["Router", "Fitted on", *datasets], body)
+        names = map(escape, (named(router, variant, seed), trained_on))
+        body.append([*names, *(cells.get(name, "--") for name in datasets)])
+    return tabular("ll" + "r" * len(datasets), ["Router", "Fitted on", *map(escape, datasets)], body)

@@ -7,11 +7,19 @@ from typing import Any
 
 import numpy as np
 
+SPECIAL = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}"}
 
-def tabular(columns: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of ready cells."""
-    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", f"{' & '.join(header)} \\\\", r"\midrule"]
-    lines += [f"{' & '.join(row)} \\\\".replace("_", r"\_") for row in rows]
+
+def escape(text: object) -> str:
+    """Write plain text as LaTeX."""
+    return "".join(SPECIAL.get(letter, letter) for letter in str(text))
+
+
+def tabular(columns: str, header: Sequence[str], *groups: Iterable[Sequence[str]]) -> str:
+    """Return a table of ready cells, with a rule before each group of rows; a group without rows has none."""
+    blocks = [[f"{' & '.join(row)} \\\\" for row in rows] for rows in groups]
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", f"{' & '.join(header)} \\\\"]
+    lines += [line for block in blocks if block for line in [r"\midrule", *block]]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 

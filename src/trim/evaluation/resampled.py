@@ -42,9 +42,10 @@ SWEEP = ["trained_on", "router", "variant", "seed"]
 EPISODE = ["dataset", *SWEEP, "operating_point", "problem_id", "replicate"]
 END_POINTS = ("weak-only", "strong-only")
 ORACLES = ("first-error-oracle", "perfect-information", "oracle-query")
-COMPARED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp")
+TRIM_ROUTERS = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp")
 RANDOM_QUERY_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 11))
 METRICS = ("cpt50", "cpt80", "cpt95", "delta_ibc", "apgr")
+HEADLINE_METRICS = ("delta_ibc", "cpt50", "cpt80", "cpt95")
 CURVE = ("correct", "strong_tokens")
 """What a curve of accuracy against strong share is made of."""
 

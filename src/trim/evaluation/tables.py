@@ -13,12 +13,12 @@ import numpy as np
 from trim.config import Bootstrap
 from trim.evaluation.bootstrap import resampled_mean
 from trim.evaluation.curves import envelope_samples, paper_samples
-from trim.evaluation.latex import interval_cell, named, percent, tabular
+from trim.evaluation.latex import escape, interval_cell, named, percent, tabular
 from trim.evaluation.resampled import (
-    COMPARED,
     MEASURED,
     ORACLES,
     SWEEP,
+    TRIM_ROUTERS,
     Array,
     Measured,
     Reading,
@@ -122,7 +122,7 @@ def _comparison_rows(data: Study, settings: Bootstrap) -> Iterator[dict[str, Any
         for sweep in data.exact.rows()
     }
     for reference in data.exact.rows():
-        if reference.router not in COMPARED or (reference.router == "trim-thr" and reference.variant != "default"):
+        if reference.router not in TRIM_ROUTERS or (reference.router == "trim-thr" and reference.variant != "default"):
             continue
         for other in data.exact.rows():
             comparable = other.trained_on in ("untrained", reference.trained_on)
@@ -156,7 +156,7 @@ def latex_main(main: pd.DataFrame) -> str:
         if row["trained_on"] not in ("untrained", row["dataset"]):
             router += f", from {row['trained_on']}"
         cpts = [percent(row, name) for name in ("cpt50", "cpt80", "cpt95")]
-        body.append([row["dataset"], router, *cpts, interval_cell(row, "delta_ibc", 1, 2)])
+        body.append([escape(row["dataset"]), escape(router), *cpts, interval_cell(row, "delta_ibc", 1, 2)])
     return tabular("llrrrr", ["Dataset", "Router", "CPT50", "CPT80", "CPT95", r"$\Delta$IBC"], body)
 
 
@@ -165,6 +165,7 @@ def latex_comparisons(comparisons: pd.DataFrame) -> str:
     body = []
     for row in comparisons[comparisons["quantity"] == "delta IBC"].to_dict("records"):
         names = [named(row["router"], row["variant"]), named(row["other_router"], row["other_variant"])]
-        body.append([row["dataset"], row["trained_on"], *names, interval_cell(row, "difference", 1, 2)])
+        cells = map(escape, (row["dataset"], row["trained_on"], *names))
+        body.append([*cells, interval_cell(row, "difference", 1, 2)])
     header = ["Dataset", "Trained on", "Router", "Against", r"Difference of $\Delta$IBC"]
     return tabular("llllr", header, body)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.config_routers import QUERY_BASELINES
 from trim.figures.accuracy_vs_cost import rows_of
-from trim.figures.style import LOOKS, PAGE_INCHES, QUERY_ROUTERS, begin, in_order, leading_variants, panels
+from trim.figures.style import LOOKS, PAGE_INCHES, begin, in_order, leading_variants, panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,5 +55,5 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
 
 def best_query_level(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the query-level baseline that recovers most on average over budgets and datasets, if there is one."""
-    means = table[table["router"].isin(QUERY_ROUTERS)].groupby(["router", "variant"])["pgr"].mean().dropna()
+    means = table[table["router"].isin(QUERY_BASELINES)].groupby(["router", "variant"])["pgr"].mean().dropna()
     return [] if means.empty else [means.idxmax()]

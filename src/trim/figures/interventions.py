@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.evaluation.budgets import INTERVENTIONS
 from trim.figures.accuracy_vs_cost import rows_of
 from trim.figures.style import LOOKS, begin, leading_variants, panels
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-CALLS = ("1", "2", "3", ">3")
 
 
 def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figure:
@@ -28,7 +27,7 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
     begin()
     import matplotlib as mpl
 
-    shades = mpl.colormaps["cividis"](np.linspace(0.05, 0.95, len(CALLS)))
+    shades = mpl.colormaps["cividis"](np.linspace(0.05, 0.95, len(INTERVENTIONS)))
     table = table[table["seed"] == table.groupby(["router", "variant"])["seed"].transform("min")]
     keys, budgets = leading_variants(table), np.unique(table["wanted_share"])
     bars = [(budget, key) for budget in budgets for key in keys]
@@ -38,7 +37,7 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
         rows = rows_of(table, dataset, trained_on)
         solved = rows.set_index(["wanted_share", "router", "variant", "strong_calls"])["solved"]
         start = np.zeros(len(bars))
-        for calls, shade in zip(CALLS, shades, strict=True):
+        for calls, shade in zip(INTERVENTIONS, shades, strict=True):
             width = np.array([solved.get((budget, *key, calls), 0) for budget, key in bars], dtype=float)
             axes.barh(places, width, left=start, color=shade, edgecolor="black", linewidth=0.4, label=calls)
             start += width
@@ -50,5 +49,5 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
     what = "Solved thanks to the router, not by the weak model alone, by budget and number of strong calls"
     figure.suptitle(what, fontsize=8)
     shown = grid[0].get_legend_handles_labels()
-    figure.legend(*shown, title="calls of the strong model", loc="outside lower center", ncols=len(CALLS))
+    figure.legend(*shown, title="calls of the strong model", loc="outside lower center", ncols=len(INTERVENTIONS))
     return figure

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from trim.config_routers import QUERY_BASELINES
 from trim.figures.accuracy_vs_cost import RANDOM_QUERY, draw_curves, rows_of
-from trim.figures.style import LOOKS, PAGE_INCHES, QUERY_ROUTERS, begin, in_order, leading_variants
+from trim.figures.style import LOOKS, PAGE_INCHES, begin, in_order, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ def draw(curves: pd.DataFrame, main: pd.DataFrame, dataset: str, trained_on: str
     ]
     gain = measured["delta_ibc"].to_dict()
     stepwise = leading_variants(rows)
-    query = sorted((key for key in in_order(rows) if key[0] in QUERY_ROUTERS), key=lambda key: -gain[key])
+    query = sorted((key for key in in_order(rows) if key[0] in QUERY_BASELINES), key=lambda key: -gain[key])
     figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.55 * PAGE_INCHES), width_ratios=(3, 2))
     for key in query[NAMED:]:
         part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.evaluation.resampled import nearest
 from trim.figures.accuracy_vs_cost import rows_of
 from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BUDGETS = (0.1, 0.2, 0.4)
-FURTHEST = 0.05
-"""Distance from a budget beyond which an operating point is not drawn for it."""
-
 FEWEST_EPISODES = 20
 SPREAD = 0.15
 """How far to the sides of a step its intervals lie, so that they do not hide each other."""
@@ -37,7 +35,7 @@ def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str, trained_on: st
     for axes, budget in zip(panels, BUDGETS, strict=True):
         for key, shift in zip(leading, np.linspace(-SPREAD, SPREAD, len(leading)), strict=True):
             look, point = LOOKS[key], nearest_point(curves, key, budget)
-            if abs(point["strong_share"] - budget) > FURTHEST:
+            if point is None:
                 continue
             rows = calls[_same_policy(calls, point) & (calls["episodes"] >= FEWEST_EPISODES)]
             x, share = rows["position"] + 1 + shift, rows["strong"] / rows["episodes"]
@@ -53,11 +51,12 @@ def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str, trained_on: st
     return figure
 
 
-def nearest_point(curves: pd.DataFrame, key: tuple[str, str], budget: float) -> pd.Series:
-    """Return the operating point of a router's first training run whose strong share is nearest to a budget."""
+def nearest_point(curves: pd.DataFrame, key: tuple[str, str], budget: float) -> pd.Series | None:
+    """Return the operating point of a router's first training run that stands for a budget, if one is near."""
     sweep = curves[(curves["router"] == key[0]) & (curves["variant"] == key[1])]
     first = sweep[sweep["seed"] == sweep["seed"].min()]
-    return first.loc[(first["strong_share"] - budget).abs().idxmin()]
+    at = nearest(first["strong_share"].to_numpy(float), budget)
+    return None if at is None else first.iloc[at]
 
 
 def wilson_interval(hits: pd.Series, trials: pd.Series) -> tuple[pd.Series, pd.Series]:

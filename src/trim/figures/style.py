@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trim.evaluation.resampled import TRIM_ROUTERS
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMN_INCHES = 3.3
 PAGE_INCHES = 6.9
-"""Width of a figure across one and across both columns; drawn at this size, no letter is smaller than SMALL points."""
+"""Width of a figure across both columns; drawn at this size, no letter is smaller than SMALL points."""
 
 SMALL = 6.5
 DOTS_PER_INCH = 200
@@ -86,8 +87,6 @@ STATE_LOOKS = (
     StateLook("S1: an earlier step is wrong", 7, "--"),
     StateLook("S2: only this step is wrong", 3, "-."),
 )
-TRIM_ROUTERS = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp")
-QUERY_ROUTERS = ("bert", "mf", "sw", "smoothie", "automix", "automix-prm", "hybrid-llm", "best-route", "frugal")
 
 
 def look_of(router: str, variant: str) -> Look:

@@ -11,9 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from trim.config_routers import QUERY_BASELINES
+from trim.evaluation.latex import escape
+from trim.evaluation.published import MEASURES
+from trim.evaluation.resampled import METRICS
+from trim.evaluation.verdicts import SameVerdict, Verdict
 from trim.figures.style import LOOKS
 
 if TYPE_CHECKING:
@@ -102,12 +106,6 @@ def write_p(value: float) -> str:
     return "$p<0.001$" if value < 0.001 else f"$p={value:.3f}$"
 
 
-def escape(text: object) -> str:
-    """Write plain text as LaTeX."""
-    special = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}"}
-    return "".join(special.get(letter, letter) for letter in str(text))
-
-
 def direction(low: float, high: float) -> str:
     """Say what an interval of a difference shows, to stand before the thing compared with."""
     if low != low or high != high:
@@ -144,9 +142,7 @@ class Source:
     only: tuple[str, str] | None = None
 
 
-METRICS = ("cpt50", "cpt80", "cpt95", "delta_ibc", "apgr")
 AGAINST = ("dataset", "trained_on", "router", "variant", "other_router", "other_variant")
-PUBLISHED = ("cpt50_percent", "cpt80_percent", "cpt95_percent", "delta_ibc")
 SOURCES: Mapping[str, Source] = {
     "main": Source("Main", ("reading", "dataset", "trained_on", "router", "variant"), METRICS),
     "comparisons": Source("Gap", (*AGAINST, "quantity"), ("difference",), "quantity"),
@@ -160,18 +156,15 @@ SOURCES: Mapping[str, Source] = {
     "power": Source("Power", (*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
     "sampling": Source("Sampling", (*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
     "metric_check": Source("Check", ("source", "dataset", "router", "measure"), ("published", "recomputed"), "measure"),
-    "table1": Source("Paper", ("dataset", "router"), PUBLISHED),
-    "table2": Source("PaperTransfer", ("dataset", "router"), PUBLISHED),
+    "table1": Source("Paper", ("dataset", "router"), MEASURES),
+    "table2": Source("PaperTransfer", ("dataset", "router"), MEASURES),
     "anchors": Source(
         "Anchor", ("source", "dataset"), ("weak_model", "strong_model", "problems", "strong_tokens")
     ),
 }
 """Tables by the stem of their file."""
 
-VERDICTS = {
-    "same": ("reproduced", "partly", "not", "not tested"),
-    "analogue": ("holds", "fails", "undecided", "not tested"),
-}
+VERDICTS = {"same": get_args(SameVerdict), "analogue": get_args(Verdict)}
 
 
 def macros_of(source: Source, table: pd.DataFrame) -> Iterator[tuple[str, str]]:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trim.config_routers import QUERY_BASELINES
-from trim.figures.style import LOOKS, TRIM_ROUTERS
-from trim.paper.numbers import ABSENT, escape, form_of
+from trim.evaluation.latex import escape, tabular
+from trim.evaluation.resampled import TRIM_ROUTERS
+from trim.figures.style import LOOKS, look_of
+from trim.paper.numbers import ABSENT, form_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = {"cpt50": r"CPT\textsubscript{50}", "cpt80": r"CPT\textsubscript{80}", "cpt95": r"CPT\textsubscript{95}"}
+CPTS = {"cpt50": r"CPT\textsubscript{50}", "cpt80": r"CPT\textsubscript{80}", "cpt95": r"CPT\textsubscript{95}"}
 GROUPS = (TRIM_ROUTERS, QUERY_BASELINES)
 """Routers that stand together; all others come last."""
 
@@ -33,8 +35,7 @@ def _place(router: str, variant: str) -> tuple[int, str, str]:
 
 def label(router: str, variant: str) -> str:
     """Return a router's name as figures have it."""
-    look = LOOKS.get((router, variant))
-    return escape(look.label if look else router if variant == "default" else f"{router}, {variant}")
+    return escape(look_of(router, variant).label)
 
 
 def end_point_table(curves: pd.DataFrame) -> str:
@@ -45,7 +46,7 @@ def end_point_table(curves: pd.DataFrame) -> str:
         weak, strong = (ends.loc[name].to_dict() for name in ("weak-only", "strong-only"))
         accuracies = (_cell(row, "accuracy") for row in (weak, strong))
         rows.append([escape(dataset), *accuracies, _cell(strong, "strong_tokens")])
-    return tabular(["Dataset", r"Weak, \%", r"Strong, \%", "Tokens"], [rows])
+    return _narrow(["Dataset", r"Weak, \%", r"Strong, \%", "Tokens"], rows)
 
 
 def router_table(main: pd.DataFrame, home: str) -> str:
@@ -54,9 +55,9 @@ def router_table(main: pd.DataFrame, home: str) -> str:
     rows = _at_home(main[main["reading"] == "envelope"], home).to_dict("records")
     for row in sorted(rows, key=lambda row: _place(row["router"], row["variant"])):
         place = next((i for i, group in enumerate(GROUPS) if row["router"] in group), len(GROUPS))
-        cells = [_cell(row, name) for name in (*METRICS, "delta_ibc")]
+        cells = [_cell(row, name) for name in (*CPTS, "delta_ibc")]
         groups[place].append([label(row["router"], row["variant"]), *cells])
-    return tabular(["Router", *METRICS.values(), r"$\Delta$IBC"], groups)
+    return _narrow(["Router", *CPTS.values(), r"$\Delta$IBC"], *groups)
 
 
 def baseline_table(comparisons: pd.DataFrame, home: str) -> str:
@@ -70,7 +71,7 @@ def baseline_table(comparisons: pd.DataFrame, home: str) -> str:
     ours = sorted({key[2:] for key in found}, key=lambda key: _place(*key))
     others = sorted({key[:2] for key in found}, key=lambda key: _place(*key))
     lines = [[label(*other), *(found.get((*other, *key), ABSENT) for key in ours)] for other in others]
-    return tabular(["Baseline", *(label(*key) for key in ours)], [lines])
+    return _narrow(["Baseline", *(label(*key) for key in ours)], lines)
 
 
 def prm_table(quality: pd.DataFrame) -> str:
@@ -80,15 +81,12 @@ def prm_table(quality: pd.DataFrame) -> str:
         values = part.set_index("measure")["value"]
         cells = [form_of("auc").value(values.get(measure, float("nan"))) for measure in PRM_MEASURES]
         rows.append([escape(prm), escape(dataset), *cells])
-    return tabular(["PRM", "Dataset", *PRM_MEASURES.values()], [rows])
+    return _narrow(["PRM", "Dataset", *PRM_MEASURES.values()], rows)
 
 
-def tabular(header: Sequence[str], groups: Sequence[Sequence[Sequence[str]]]) -> str:
-    """Return a table whose first column is text, with a rule between groups of rows."""
-    blocks = [[" & ".join(row) + r" \\" for row in rows] for rows in groups if rows]
-    lines = [line for block in blocks for line in [r"\midrule", *block]]
-    head = [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule", " & ".join(header) + r" \\"]
-    return "\n".join([*head, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+def _narrow(header: Sequence[str], *groups: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column is text, and all others numbers."""
+    return tabular("l" + "r" * (len(header) - 1), header, *groups)
 
 
 def _at_home(rows: pd.DataFrame, home: str) -> pd.DataFrame:
