@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from trim.config import Experiment
+from trim.config import Experiment, NoisyPRM
 from trim.config_serving import Role
 
 # Host memory: of a job with its tables; of a vLLM server with its worker processes; of a model of a few billion
@@ -36,6 +36,8 @@ def job_memory_mb(experiment: Experiment, roles: Collection[Role]) -> int:
 def _where(experiment: Experiment, role: Role) -> str:
     """Tell what the model of a role is to its job: an own server, one elsewhere, or in the job itself."""
     model = experiment.prms[experiment.pair.prm] if role == "prm" else getattr(experiment.pair, role)
+    if isinstance(model, NoisyPRM):
+        model = experiment.prms[model.of]
     if model.kind == "api" or (model.kind == "served" and role in experiment.serving.endpoints):
         return "elsewhere"
     if model.kind == "served":

@@ -30,6 +30,13 @@ def test_servers_share_the_gpus_they_are_placed_on() -> None:
     assert job_memory_mb(served(), ["weak", "prm"]) == JOB_MB + 2 * SERVER_MB
 
 
+def test_a_noisy_prm_takes_what_the_one_under_it_takes() -> None:
+    content = completed("qwen_math.yaml")
+    noisy = content | {"prms": {"qwen": content["prms"]["qwen"], "worse": {"kind": "noisy", "of": "qwen"}}}
+    worse = parse_config(noisy | {"pair": content["pair"] | {"prm": "worse"}})
+    assert (job_gpus(worse, ["prm"]), job_memory_mb(worse, ["prm"])) == (1, JOB_MB + SERVER_MB)
+
+
 def test_what_runs_elsewhere_takes_nothing() -> None:
     elsewhere = {role: {"url": "http://localhost:1"} for role in ALL}
     assert job_gpus(served(endpoints=elsewhere), ALL) == 0
