@@ -100,12 +100,12 @@ def test_p_values_are_corrected_within_an_ablation() -> None:
 def test_prms_are_compared_on_the_same_resamples() -> None:
     worse = {point: (right(15), calls) if "trim" in point[1] else (_, calls) for point, (_, calls) in ROUTERS.items()}
     table = ablations(made(), {"noisy": by_prm(worse), "same": by_prm()}, "arith", "main", LEVEL)
-    of_prms = table[table["ablation"] == "noisy PRM"]
+    of_prms = table[table["ablation"] == "quality of the PRM"]
     assert set(of_prms["prm"]) == {"noisy", "same"}
     assert asked(of_prms) == {
-        ("noisy PRM", "trim-agg", "conditioned", "trim-thr", "default"),
-        ("noisy PRM", "trim-pomdp", "default", "trim-thr", "default"),
-        ("noisy PRM", "trim-thr", "default", "trim-thr", "default"),
+        ("quality of the PRM", "trim-agg", "conditioned", "trim-thr", "default"),
+        ("quality of the PRM", "trim-pomdp", "default", "trim-thr", "default"),
+        ("quality of the PRM", "trim-thr", "default", "trim-thr", "default"),
     }
     across = of_prms[of_prms["other_router"].eq("trim-thr") & of_prms["router"].eq("trim-thr")]
     ibc = across[across["measure"] == "delta_ibc"].set_index("prm")
@@ -160,6 +160,6 @@ def test_a_home_that_is_not_evaluated_has_nothing_to_show() -> None:
     assert "delta_ibc_lo" in table
     prms = {"noisy": by_prm()}
     assert set(prm_routing(away, prms, "arith", "main", QUALITY, LEVEL)["prm"]) == {"noisy"}
-    of_prms = ablations(away, prms, "arith", "main", LEVEL).query("ablation == 'noisy PRM'")
+    of_prms = ablations(away, prms, "arith", "main", LEVEL).query("ablation == 'quality of the PRM'")
     assert set(of_prms["other_router"]) == {"trim-thr"}
     assert "trim-thr" not in set(of_prms["router"])

@@ -64,7 +64,7 @@ rule compute_ablations:
         prm=EXPERIMENT.pair.prm,
         home=HOME,
         trained_on=EXPERIMENT.routers.trained_on[0],
-        bootstrap=SETTINGS["bootstrap"],
+        bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,
         version=STAGE["analysis"],
     message:
@@ -104,7 +104,7 @@ rule compute_generalization:
         mem_mb=3000,
         runtime=30,
     params:
-        bootstrap=SETTINGS["bootstrap"],
+        bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,
         version=STAGE["analysis"],
     message:
@@ -147,7 +147,7 @@ rule compute_budgets:
         # What the tables for the paper show.
         dataset=EXPERIMENT.evaluated_on[0],
         trained_on=EXPERIMENT.routers.trained_on[0],
-        bootstrap=SETTINGS["bootstrap"],
+        bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,
         version=STAGE["analysis"],
     message:

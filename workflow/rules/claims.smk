@@ -47,7 +47,7 @@ rule check_claims:
         trained_on=list(EXPERIMENT.routers.trained_on),
         prm=EXPERIMENT.pair.prm,
         models=model_names(),
-        bootstrap=SETTINGS["bootstrap"],
+        bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,
         version=STAGE["claims"],
     message:

@@ -49,7 +49,7 @@ STAGE = {
     "episodes": 3,
     "by_prm": 1,
     "tables": 3,
-    "analysis": 1,
+    "analysis": 2,
     "claims": 1,
     "figures": 3,
     "explorer": 1,
@@ -210,9 +210,17 @@ def learner_settings(wildcards):
 
 
 def by_prm_settings():
-    """What decides the routers that are fitted with another PRM."""
-    keys = ("operating_points", "kappa", "agg", "seq", "pomdp")
-    return {key: SETTINGS["routers"][key] for key in keys}
+    """What decides the routers that are fitted with another PRM: one variant of each, whichever others there are."""
+    settings = SETTINGS["routers"]
+    one_variant = {
+        router: {
+            key: value
+            for key, value in settings[router].items()
+            if key not in ("variants", "kappas")
+        }
+        for router in ("agg", "seq", "pomdp")
+    }
+    return one_variant | {key: settings[key] for key in ("operating_points", "kappa")}
 
 
 def fitted_of(router, trained_on):
@@ -328,8 +336,12 @@ def figure_parts():
         "oracle_region": single,
         "transfer_curves": transferred,
         "prm_reliability": single if get_labelled_scores() else [],
+        "generalization_matrix": single,
+        "prm_quality_routing": single,
+        "ablations": single,
+        "budgeted": single,
+        "interventions": single,
         **{kind: trained if wanted else [] for kind, wanted in fitted.items()},
-        **dict.fromkeys(TABLE_OF_FIGURE, single),
     }
 
 
@@ -360,15 +372,10 @@ def reported_files(kind, category, what):
 
 
 def get_figures():
-    """All figures, once it is known which tables there are."""
-    drawn = [
-        kind
-        for kind in FIGURE_PARTS
-        if f"{RESULTS}/tables/{TABLE_OF_FIGURE.get(kind, 'curves.csv')}" in TABLES
-    ]
+    """All figures."""
     return FIGURES + [
         path
-        for kind in drawn
+        for kind in FIGURE_PARTS
         for suffix in ("pdf", "png")
         for path in figure_files(kind, suffix)
     ]
@@ -415,6 +422,8 @@ TABLES = [
         *(["prm_quality.csv"] if MEASURED else []),
     )
 ]
+# What decides intervals where routers are not compared at given shares.
+RESAMPLING = {key: SETTINGS["bootstrap"][key] for key in ("resamples", "level")}
 # Tables with points that others published, where the experiment has some to compare with.
 PUBLISHED = {
     "paper": ["data/published/figure6.csv", "data/published/anchors.csv"],
@@ -423,14 +432,6 @@ PUBLISHED = {
         "data/published/log_math500_pomdp.csv",
     ],
 }.get(EXPERIMENT.pair.published, [])
-# Figures of a single table, drawn where the experiment has it.
-TABLE_OF_FIGURE = {
-    "generalization_matrix": "generalization.csv",
-    "prm_quality_routing": "prm_routing.csv",
-    "ablations": "ablations.csv",
-    "budgeted": "budgeted.csv",
-    "interventions": "interventions.csv",
-}
 FIGURE_PARTS = figure_parts()
 FIGURES = []
 

@@ -96,11 +96,16 @@ CONTRASTS = (
     ),
 )
 WITHIN_PRM = tuple(
-    Contrast("noisy PRM", "What does looking ahead gain over thresholds when this PRM routes?", router, THR)
+    Contrast("quality of the PRM", "What does looking ahead gain over thresholds when this PRM routes?", router, THR)
     for router in (*AGG, POMDP)
 )
 ACROSS_PRMS = (
-    Contrast("noisy PRM", "What does this PRM change for thresholds, against the PRM that routes otherwise?", THR, THR),
+    Contrast(
+        "quality of the PRM",
+        "What does this PRM change for thresholds, against the PRM that routes otherwise?",
+        THR,
+        THR,
+    ),
 )
 FAMILY = ["ablation", "dataset", "trained_on", "prm", "seed"]
 """One family of p-values: all that an ablation asks about the routers fitted on one dataset, evaluated on one."""
