@@ -31,6 +31,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/explorer.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -64,6 +65,7 @@ localrules:
     plot_ablations,
     plot_budgeted,
     plot_interventions,
+    build_explorer,
     write_numbers,
     build_paper,
 

@@ -582,6 +582,35 @@ def test_figures(rule: str, figure: str, needed: set[str], smoke_copy: Path, smo
     assert_same(smoke_copy, smoke_run, *targets)
 
 
+def test_build_explorer(smoke_copy: Path, smoke_run: Path) -> None:
+    """Without models and without the step store; what is followed is what was evaluated."""
+    shutil.rmtree(smoke_copy / "step_store")
+    for room in ("models", "rollouts", "scores", "episodes"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    target = RESULTS / "explorer.html"
+    run_rule("build_explorer", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+    page = (smoke_copy / target).read_text(encoding="utf-8")
+    held = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    assert {data["name"]: len(data["problems"]) for data in held["datasets"]} == {"arith": 24, "arith-words": 16}
+    for data in held["datasets"]:
+        assert [router["id"] for router in data["routers"]] == ["trim-thr", "trim-agg", "trim-seq", "trim-pomdp"]
+        assert (data["trained_on"], data["labelled"]) == ("arith", True)
+        for column in range(4 * len(held["shares"])):
+            router, point = divmod(column, len(held["shares"]))
+            right = 0
+            for problem in data["problems"]:
+                at = 0
+                while at >= 0:  # neither the end (-2) nor what nobody explored (-1)
+                    state = problem["states"][at]
+                    action = int(state["decisions"][column])
+                    kept, at = state["steps"][action], state["next"][action]
+                assert at == -2
+                right += kept["correct"]
+            accuracy = data["routers"][router]["points"][point]["accuracy"]
+            assert right / len(data["problems"]) == pytest.approx(accuracy, abs=1e-4)
+
+
 def test_no_figure_shows_what_the_config_does_not_train(smoke_run: Path) -> None:
     changes = {"routers": {"agg": {"variants": []}, "pomdp": {"variants": ["released"]}}}
     planned = planned_rules(snakemake(smoke_run, "--dry-run", "--forceall", targets=("figures",), changes=changes))

@@ -166,6 +166,7 @@ DRAWN = {
     "plot_stepwise_vs_query": 1,
     "plot_oracle_region": 1,
     "plot_transfer_curves": 1,
+    "build_explorer": 1,
 }
 FITTED = {
     "fit_thresholds": 1,

@@ -52,6 +52,7 @@ STAGE = {
     "analysis": 1,
     "claims": 1,
     "figures": 3,
+    "explorer": 1,
     "paper": 1,
 }
 
@@ -439,6 +440,7 @@ def get_final_output():
     return [
         *TABLES,
         *get_figures(),
+        *EXPLORER,
         *(
             f"{RESULTS}/problems/{dataset}/manifest.json"
             for dataset in EXPERIMENT.datasets

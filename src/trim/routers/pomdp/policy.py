@@ -95,6 +95,15 @@ class PomdpPolicy(WantsEveryDraft):
 
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide for n episodes: True where the strong model shall write the step again, shape (n,)."""
+        position, seen = observed.position, self.believe(observed)
+        final = observed.final | (position == self.model.max_steps - 1)
+        tokens = observed.tokens[np.arange(len(position)), position]
+        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
+        regenerate: NDArray[np.bool_] = gain > 0
+        return regenerate
+
+    def believe(self, observed: Observed) -> belief.Belief:
+        """Filter n episodes: the belief about the drafts under decision, their scores seen; arrays of shape (n,)."""
         position = observed.position
         check_length(self.model, position.max(initial=0))
         m: Any = np.ones(len(position))
@@ -103,13 +112,7 @@ class PomdpPolicy(WantsEveryDraft):
             strong = self._see_strong(seen, observed.scores[:, step])
             after = np.where(observed.strong[:, step], strong, belief.after_keep(seen))
             m = np.where(step < position, after, m)
-        rows = np.arange(len(position))
-        seen = self._see_draft(position, m, observed.scores[rows, position])
-        final = observed.final | (position == self.model.max_steps - 1)
-        tokens = observed.tokens[rows, position]
-        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
-        regenerate: NDArray[np.bool_] = gain > 0
-        return regenerate
+        return self._see_draft(position, m, observed.score)
 
     def _see_draft(self, step: Any, m: Any, score: Any) -> belief.Belief:
         """Return the belief about a draft whose score is seen."""
