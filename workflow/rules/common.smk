@@ -17,6 +17,7 @@ except TrimError as error:
 
 # The config with every default filled in. Rules hand on only the keys that they read.
 SETTINGS = EXPERIMENT.model_dump(mode="json")
+MANUSCRIPT = "paper/main.tex"
 RESULTS = f"results/{EXPERIMENT.experiment}"
 HOME = EXPERIMENT.pair.home
 SPLITS = ("prm_train", "router_train", "dev", "test")
@@ -433,6 +434,22 @@ TABLE_OF_FIGURE = {
 }
 FIGURE_PARTS = figure_parts()
 FIGURES = []
+
+
+def get_numbered(wildcards):
+    """Tables whose rows become numbers in the text."""
+    return [path for path in TABLES if Path(path).stem in READ and path.endswith("csv")]
+
+
+def get_included(kind, suffix):
+    """Files of one kind that the manuscript includes, as far as the experiment makes them."""
+
+    def paths(wildcards):
+        named = included(Path(MANUSCRIPT).read_text(encoding="utf-8"))[kind]
+        wanted = {f"{RESULTS}/{kind}s/{name}.{suffix}" for name in named}
+        return sorted(wanted.intersection(get_final_output()))
+
+    return paths
 
 
 def get_final_output():
