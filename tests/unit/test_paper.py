@@ -194,12 +194,17 @@ def test_two_numbers_of_one_name_are_an_error() -> None:
 
 def test_only_what_the_text_uses_is_defined(macros: dict[str, str]) -> None:
     text = r"""\MainArithArithTrimThrDeltaIbc{} \ConfigMaxSteps, $\Delta$ \MainArithArithTrimTrhDeltaIbc
-        \MainArithHardArithHardTrimAggConditionedDeltaIbc{} \ClaimsAnalogueHolds{} % \MainCommented"""
+        \MainArithHardArithHardTrimAggConditionedDeltaIbc{} \ClaimsAnalogueHolds{} % \MainCommented
+        \AblationObservationTransferVerifierArithArithTrimPomdpTrimPomdpTransferredDeltaIbc"""
     used = used_macros(text)
-    assert len(used) == 5
+    assert len(used) == 6
     chosen, lacking, wrong = choose_macros(used, macros, known_words(SETTINGS))
     assert chosen["MainArithArithTrimThrDeltaIbc"] == macros["MainArithArithTrimThrDeltaIbc"]
-    assert lacking == ["ClaimsAnalogueHolds", "MainArithHardArithHardTrimAggConditionedDeltaIbc"]
+    assert lacking == [
+        "AblationObservationTransferVerifierArithArithTrimPomdpTrimPomdpTransferredDeltaIbc",
+        "ClaimsAnalogueHolds",
+        "MainArithHardArithHardTrimAggConditionedDeltaIbc",
+    ]
     assert {chosen[name] for name in lacking} == {"--"}
     assert wrong == ["MainArithArithTrimTrhDeltaIbc"]
     assert not set(wrong) & set(chosen)
@@ -225,14 +230,14 @@ def test_a_quantity_is_written_by_its_name(quantity: str, written: str) -> None:
 # --- tables -----------------------------------------------------------------------------
 
 
-def test_narrow_tables_hold_home_and_the_first_run() -> None:
-    rows = router_table(MAIN, "arith").splitlines()
+def test_narrow_tables_hold_one_dataset_and_the_first_run() -> None:
+    rows = router_table(MAIN, "arith", "arith").splitlines()
     assert [row.split(" & ")[0] for row in rows if "[" in row] == ["TRIM-Thr", "TRIM-POMDP", "BERT", "random step"]
     assert (
         r"TRIM-Thr & $14.4$ {\scriptsize [$13.1$, $15.5$]} & $20.0$ {\scriptsize [$19.0$, --]} & -- & $2.35$" in rows[4]
     )
     assert rows.count(r"\midrule") == 3
-    baselines = baseline_table(GAPS, "arith")
+    baselines = baseline_table(GAPS, "arith", "arith")
     assert r"BERT & $+2.27$ {\scriptsize [$+1.98$, $+2.56$]}" in baselines
     assert "trim-thr" not in baselines
     assert r"arith & $32.1$ {\scriptsize [$29.2$, $35.1$]} & $87.4$" in end_point_table(CURVES)

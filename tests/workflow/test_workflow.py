@@ -76,6 +76,8 @@ def test_a_second_run_does_nothing(smoke_run: Path) -> None:
 def test_tables_and_figures_are_targets_that_need_no_model(smoke_copy: Path) -> None:
     shutil.rmtree(smoke_copy / RESULTS / "models")
     assert "Nothing to be done" in snakemake(smoke_copy, "--dry-run", targets=("tables", "figures"))
+    planned = planned_rules(snakemake(smoke_copy, "--dry-run", targets=("tables", "figures", "paper")))
+    assert set(planned) - TARGETS == {"build_paper"}
 
 
 def test_lint_is_clean(smoke_run: Path) -> None:

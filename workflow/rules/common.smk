@@ -17,6 +17,7 @@ except TrimError as error:
 
 # The config with every default filled in. Rules hand on only the keys that they read.
 SETTINGS = EXPERIMENT.model_dump(mode="json")
+MANUSCRIPT = "paper/main.tex"
 RESULTS = f"results/{EXPERIMENT.experiment}"
 HOME = EXPERIMENT.pair.home
 SPLITS = ("prm_train", "router_train", "dev", "test")
@@ -434,6 +435,45 @@ PUBLISHED = {
 }.get(EXPERIMENT.pair.published, [])
 FIGURE_PARTS = figure_parts()
 FIGURES = []
+
+
+def get_numbered(wildcards):
+    """Tables whose rows become numbers in the text."""
+    return [path for path in TABLES if Path(path).stem in READ and path.endswith("csv")]
+
+
+def get_included(kind, suffix):
+    """Files of one kind that the manuscript includes, as far as the experiment makes them."""
+
+    def paths(wildcards):
+        named = included(Path(MANUSCRIPT).read_text(encoding="utf-8"))[kind]
+        wanted = {f"{RESULTS}/{kind}s/{name}.{suffix}" for name in named}
+        return sorted(wanted.intersection(get_final_output()))
+
+    return paths
+
+
+# For each dataset that is shown, the dataset on which the routers were fitted that are followed there.
+EXPLORED = {
+    dataset: (
+        dataset
+        if dataset in EXPERIMENT.routers.trained_on
+        else EXPERIMENT.routers.trained_on[0]
+    )
+    for dataset in EXPERIMENT.evaluated_on
+}
+
+
+def explorer_inputs():
+    """Problems and forest of each dataset, by "dataset/kind", and what was fitted, by "trained_on/router"."""
+    inputs = {}
+    for dataset in EXPLORED:
+        inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
+        inputs[f"{dataset}/forest"] = f"{RESULTS}/forests/{dataset}.test.parquet"
+    for trained_on in sorted(set(EXPLORED.values())):
+        for router in ("trim-thr", *LEARNED_ROUTERS, "trim-pomdp"):
+            inputs[f"{trained_on}/{router}"] = fitted_of(router, trained_on)
+    return inputs
 
 
 def get_final_output():

@@ -1,25 +1,4 @@
-# For each dataset that is shown, the dataset on which the routers were fitted that are followed there.
-EXPLORED = {
-    dataset: (
-        dataset
-        if dataset in EXPERIMENT.routers.trained_on
-        else EXPERIMENT.routers.trained_on[0]
-    )
-    for dataset in EXPERIMENT.evaluated_on
-}
-
-
-def explorer_inputs():
-    """Problems and forest of each dataset, by "dataset/kind", and what was fitted, by "trained_on/router"."""
-    inputs = {}
-    for dataset in EXPLORED:
-        inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
-        inputs[f"{dataset}/forest"] = f"{RESULTS}/forests/{dataset}.test.parquet"
-    for trained_on in sorted(set(EXPLORED.values())):
-        for router in ("trim-thr", *LEARNED_ROUTERS, "trim-pomdp"):
-            inputs[f"{trained_on}/{router}"] = fitted_of(router, trained_on)
-    return inputs
-
+# One page in which solutions are followed step by step.
 
 EXPLORER = [f"{RESULTS}/explorer.html"]
 

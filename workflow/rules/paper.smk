@@ -1,25 +1,9 @@
 # The manuscript. Included last: what it shows may come from any stage.
 
-MANUSCRIPT = "paper/main.tex"
-NUMBERS = f"{RESULTS}/paper/numbers.tex"
-# Tables that are made for the manuscript alone.
-NARROW = ("end_points", "routers", "baselines", *(["prms"] if MEASURED else []))
-
-
-def get_numbered(wildcards):
-    """Tables whose rows become numbers in the text."""
-    return [path for path in TABLES if Path(path).stem in READ and path.endswith("csv")]
-
-
-def get_included(kind, suffix):
-    """Files of one kind that the manuscript includes, as far as the experiment makes them."""
-
-    def paths(wildcards):
-        named = included(Path(MANUSCRIPT).read_text(encoding="utf-8"))[kind]
-        wanted = {f"{RESULTS}/{kind}s/{name}.{suffix}" for name in named}
-        return sorted(wanted.intersection(get_final_output()))
-
-    return paths
+NARROW = [
+    f"{RESULTS}/tables/{name}.tex"
+    for name in ("end_points", "routers", "baselines", *(["prms"] if MEASURED else []))
+]
 
 
 rule write_numbers:
@@ -31,8 +15,8 @@ rule write_numbers:
             f"data/published/{name}.csv" for name in ("table1", "table2", "anchors")
         ],
     output:
-        numbers=NUMBERS,
-        tables=[f"{RESULTS}/tables/{name}.tex" for name in NARROW],
+        numbers=f"{RESULTS}/paper/numbers.tex",
+        tables=NARROW,
     log:
         f"{RESULTS}/logs/write_numbers.log",
     benchmark:
@@ -44,7 +28,9 @@ rule write_numbers:
         mem_mb=1000,
         runtime=5,
     params:
-        home=HOME,
+        # What the narrow tables show.
+        dataset=EXPERIMENT.evaluated_on[0],
+        trained_on=EXPERIMENT.routers.trained_on[0],
         settings={
             key: value
             for key, value in SETTINGS.items()
@@ -59,7 +45,11 @@ rule write_numbers:
 
 rule build_paper:
     input:
-        sources=[MANUSCRIPT, "paper/references.bib", NUMBERS],
+        sources=[
+            MANUSCRIPT,
+            "paper/references.bib",
+            f"{RESULTS}/paper/numbers.tex",
+        ],
         figures=get_included("figure", "pdf"),
         tables=get_included("table", "tex"),
     output:
@@ -82,4 +72,4 @@ rule build_paper:
         "../scripts/build_paper.py"
 
 
-TABLES += [NUMBERS, *(f"{RESULTS}/tables/{name}.tex" for name in NARROW)]
+TABLES += [f"{RESULTS}/paper/numbers.tex", *NARROW]

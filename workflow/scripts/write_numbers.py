@@ -21,11 +21,12 @@ with job(snakemake) as logger:
         logger.warning(r"\%s is a dash: this experiment has no such row", name)
     for name in wrong:
         logger.error(r"\%s is left undefined: no table has such a row", name)
+    shown = (params.dataset, params.trained_on)
     texts = {
         "numbers": render(chosen, f"Written from the tables of {Path(files.provenance).parent}; not to be edited."),
         "end_points": end_point_table(tables["curves"]),
-        "routers": router_table(tables["main"], params.home),
-        "baselines": baseline_table(tables["comparisons"], params.home),
+        "routers": router_table(tables["main"], *shown),
+        "baselines": baseline_table(tables["comparisons"], *shown),
         "prms": prm_table(tables["prm_quality"]) if "prm_quality" in tables else "",
     }
     for path in map(Path, snakemake.output):

@@ -60,11 +60,12 @@ def build(sources: Sequence[Path], figures: Sequence[Path], tables: Sequence[Pat
                 shutil.copyfile(path, folder / room / path.name)
         main = folder / sources[0].name
         # Dates, and the identity that pdfTeX makes from them, must not differ from run to run.
-        fixed = {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1", "max_print_line": "10000"}
+        fixed = {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
+        whole_lines = {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"}  # of the log
         done = subprocess.run(
             [*command, main.name],
             cwd=folder,
-            env={**os.environ, **fixed},
+            env={**os.environ, **fixed, **whole_lines},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

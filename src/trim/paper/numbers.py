@@ -342,11 +342,15 @@ def split_name(name: str) -> tuple[str, ...]:
 
 
 def known_words(default: Mapping[str, Any]) -> list[str]:
-    """Names that some experiment may have: those of the default config, of all routers and their columns."""
+    """Names that some experiment may have: those of the default config, of routers, ablations and columns."""
+    from trim.evaluation.ablations import ACROSS_PRMS, CONTRASTS, WITHIN_PRM
+
+    contrasts = (*CONTRASTS, *WITHIN_PRM, *ACROSS_PRMS)
     names = [name for name, _ in settings_macros(default, "config")]
     routers = [macro_name(*key) for key in LOOKS] + [macro_name(name) for name in QUERY_BASELINES]
     columns = [macro_name(name) for source in SOURCES.values() for name in source.values]
-    return [*names, *routers, *columns, *(macro_name(name) for name in ("point", "verdict", "p_value", "p_corrected"))]
+    ablations = [macro_name(contrast.ablation, *contrast.measures) for contrast in contrasts]
+    return [*names, *routers, *columns, *ablations, *(macro_name(name) for name in ("point", "verdict", "p_value", "p_corrected"))]
 
 
 def render(macros: Mapping[str, str], title: str) -> str:

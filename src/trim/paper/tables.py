@@ -1,4 +1,4 @@
-"""Tables as narrow as a paper needs them: the home dataset, one training run, a line a router."""
+"""Tables as narrow as a paper needs them: one dataset, one training run, a line a router."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def end_point_table(curves: pd.DataFrame) -> str:
     return _narrow(["Dataset", r"Weak, \%", r"Strong, \%", "Tokens"], rows)
 
 
-def router_table(main: pd.DataFrame, home: str) -> str:
-    """Return the metrics of every router on the home dataset, fitted there; shares in percent."""
+def router_table(main: pd.DataFrame, dataset: str, trained_on: str) -> str:
+    """Return the metrics of every router on one dataset, fitted on one or on none; shares in percent."""
     groups: list[list[list[str]]] = [[] for _ in (*GROUPS, "others")]
-    rows = _at_home(main[main["reading"] == "envelope"], home).to_dict("records")
+    rows = _shown(main[main["reading"] == "envelope"], dataset, trained_on).to_dict("records")
     for row in sorted(rows, key=lambda row: _place(row["router"], row["variant"])):
         place = next((i for i, group in enumerate(GROUPS) if row["router"] in group), len(GROUPS))
         cells = [_cell(row, name) for name in (*CPTS, "delta_ibc")]
@@ -60,9 +60,9 @@ def router_table(main: pd.DataFrame, home: str) -> str:
     return _narrow(["Router", *CPTS.values(), r"$\Delta$IBC"], *groups)
 
 
-def baseline_table(comparisons: pd.DataFrame, home: str) -> str:
-    """Return the differences of delta IBC between each TRIM router and each query-level baseline, paired, at home."""
-    rows = _at_home(comparisons[comparisons["quantity"] == "delta IBC"], home)
+def baseline_table(comparisons: pd.DataFrame, dataset: str, trained_on: str) -> str:
+    """Return the differences of delta IBC between each TRIM router and each query-level baseline, paired."""
+    rows = _shown(comparisons[comparisons["quantity"] == "delta IBC"], dataset, trained_on)
     rows = rows[rows["other_router"].isin(QUERY_BASELINES)]
     found = {
         (row["other_router"], row["other_variant"], row["router"], row["variant"]): _cell(row, "difference", "delta", "+")
@@ -89,9 +89,10 @@ def _narrow(header: Sequence[str], *groups: Sequence[Sequence[str]]) -> str:
     return tabular("l" + "r" * (len(header) - 1), header, *groups)
 
 
-def _at_home(rows: pd.DataFrame, home: str) -> pd.DataFrame:
-    """Rows of the home dataset, of the first run of routers that were fitted there or nowhere."""
-    return rows[rows["dataset"].eq(home) & rows["trained_on"].isin([home, "untrained"]) & rows["seed"].eq(0)]
+def _shown(rows: pd.DataFrame, dataset: str, trained_on: str) -> pd.DataFrame:
+    """Rows of one dataset, of the first run of routers that were fitted on one dataset or on none."""
+    fitted = rows["trained_on"].isin([trained_on, "untrained"])
+    return rows[rows["dataset"].eq(dataset) & fitted & rows["seed"].eq(0)]
 
 
 def _cell(row: dict[str, float], name: str, quantity: str = "", sign: str = "") -> str:
