@@ -99,6 +99,10 @@ class PomdpPolicy:
 
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide for n episodes: True where the strong model shall write the step again, shape (n,)."""
+        return self.gain_all(observed) > 0
+
+    def gain_all(self, observed: Observed) -> Array:
+        """Return Q(regenerate) - Q(keep) of n drafts, shape (n,): deciding otherwise than by its sign loses as much."""
         position = observed.position
         check_length(self.model, position.max(initial=0))
         m: Any = np.ones(len(position))
@@ -111,9 +115,8 @@ class PomdpPolicy:
         seen = self._see_draft(position, m, observed.scores[rows, position])
         final = observed.final | (position == self.model.max_steps - 1)
         tokens = observed.tokens[rows, position]
-        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
-        regenerate: NDArray[np.bool_] = gain > 0
-        return regenerate
+        gain: Array = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
+        return gain
 
     def _see_draft(self, step: Any, m: Any, score: Any) -> belief.Belief:
         """Return the belief about a draft whose score is seen."""
