@@ -26,6 +26,7 @@ include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/routers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 # Seconds of work: on a cluster, waiting for a node would take longer than the job.
@@ -48,6 +49,15 @@ localrules:
     plot_observation_model,
     plot_joint_observation,
     plot_pomdp_policy,
+    plot_claims,
+    plot_stepwise_vs_query,
+    plot_oracle_region,
+    plot_transfer_curves,
+    plot_generalization_matrix,
+    plot_prm_quality_routing,
+    plot_ablations,
+    plot_budgeted,
+    plot_interventions,
 
 
 rule all:
@@ -63,4 +73,4 @@ rule tables:
 
 rule figures:
     input:
-        FIGURES,
+        get_figures(),

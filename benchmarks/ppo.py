@@ -60,10 +60,8 @@ def main() -> None:
     model = replace(model, observation=replace(model.observation, strong=model.observation.draft))
     policies = MemorylessPolicies(model)
     solution = policies.evaluate(policies.threshold(policies.shape[1]), 0.0).strong_tokens
-    print(
-        f"{'router':9} " + " ".join(f"{name:>9}" for name in ("cost", "kappa", "weak only", "best", "trained")), end=""
-    )
-    print(f" {'share of the gain':>20} {'CPU s':>6}")
+    names = " ".join(f"{name:>9}" for name in ("cost", "kappa", "weak only", "best", "trained"))
+    print(f"{'router':9} {names} {'share of the gain':>20} {'CPU s':>6}")
     for router in options.router:
         started = time.process_time()
         for result in compare(router, model, options.costs, SETTINGS[router], options.seed):

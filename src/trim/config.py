@@ -100,7 +100,15 @@ class ClassifierPRM(Section):
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
 
 
-PRM = Annotated[LikelihoodPRM | ClassifierPRM | ServedPRM, Field(discriminator="kind")]
+class NoisyPRM(Section):
+    """Another PRM with noise on its scores."""
+
+    kind: Literal["noisy"] = "noisy"
+    of: str = Field("verifier", description="which entry of `prms` is disturbed")
+    deviation: float = Field(3.0, gt=0, description="standard deviation of the noise on the logit of a score")
+
+
+PRM = Annotated[LikelihoodPRM | ClassifierPRM | NoisyPRM | ServedPRM, Field(discriminator="kind")]
 
 
 def _strong() -> TrainedModel:
@@ -165,6 +173,7 @@ def _prms() -> dict[str, PRM]:
         "verifier": LikelihoodPRM(),
         "classifier": ClassifierPRM(),
         "sharp": LikelihoodPRM(backbone="strong", tuning_steps=0),
+        "noisy": NoisyPRM(),
     }
 
 
@@ -186,7 +195,8 @@ class Experiment(Section):
         default_factory=_prms, description="PRMs that can be trained, by name; `pair.prm` picks the one that routes"
     )
     reported_prms: tuple[str, ...] = Field(
-        ("classifier", "sharp"), description="further PRMs to train and to report on at home"
+        ("noisy", "classifier", "sharp"),
+        description="further PRMs at home: to train, to report on, and to route by, which shows what PRM quality buys",
     )
     sampling: Sampling = Field(default_factory=Sampling, description="how steps are sampled")
     max_steps: Count = Field(30, description="steps after which an episode ends (paper: 30)")
@@ -209,10 +219,17 @@ class Experiment(Section):
     def trained(self) -> tuple[str, ...]:
         """Models that the pipeline itself trains."""
         models = {"pair.weak": self.pair.weak, "pair.strong": self.pair.strong}
-        used = {f"prms.{name}": self.prms[name] for name in (self.pair.prm, *self.reported_prms) if name in self.prms}
+        used = {f"prms.{name}": self.prms[name] for name in self._bases if name in self.prms}
         return tuple(
             key for key, model in {**models, **used}.items() if model.kind in ("trained", "likelihood", "classifier")
         )
+
+    @property
+    def _bases(self) -> tuple[str, ...]:
+        """Names of the PRMs in use, and of what is under the noisy ones."""
+        used = [self.prms.get(name) for name in (self.pair.prm, *self.reported_prms)]
+        under = [prm.of for prm in used if isinstance(prm, NoisyPRM)]
+        return (self.pair.prm, *self.reported_prms, *under)
 
     @model_validator(mode="after")
     def _names_exist(self) -> Experiment:
@@ -252,11 +269,14 @@ class Experiment(Section):
             for name in names:
                 if lacking := sorted(needed - self.datasets[name].filled_splits):
                     raise ValueError(f"{key} names {name!r}, which has no {' and no '.join(lacking)} problems")
-        for name in (self.pair.prm, *self.reported_prms):
+        for name in self._bases:
             if name not in self.prms:
                 raise ValueError(f"PRM {name!r} is not under prms: {', '.join(self.prms)}")
             prm = self.prms[name]
-            if not isinstance(prm, ServedPRM) and getattr(self.pair, prm.backbone).kind != "trained":
+            if isinstance(prm, NoisyPRM):
+                if isinstance(self.prms.get(prm.of), NoisyPRM):
+                    raise ValueError(f"PRM {name!r} is made of {prm.of!r}, which is noisy itself")
+            elif not isinstance(prm, ServedPRM) and getattr(self.pair, prm.backbone).kind != "trained":
                 raise ValueError(f"PRM {name!r} starts from pair.{prm.backbone}, which is not trained by the pipeline")
         for name in (*self.datasets, *self.prms):
             if not re.fullmatch(NAME, name) or name == "untrained":
@@ -289,7 +309,7 @@ def parse_config(content: Mapping[str, Any]) -> Experiment:
 
 
 def _describe(error: Any) -> str:
-    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier", "served", "api"}
+    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier", "noisy", "served", "api"}
     # The tag of a union stands third: prms.classifier.classifier.tuning_steps; the name before it may be the same.
     key = ".".join(str(part) for i, part in enumerate(error["loc"]) if i != 2 or part not in tags)
     if error["type"] == "extra_forbidden":

@@ -69,13 +69,15 @@ LearnedVariant = Literal["default", "conditioned", "released"]
 Kappas = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), AfterValidator(_unrepeated)]
 
 
+VARIANTS = "variants to train; those after the first are ablations, trained at home alone"
+KAPPAS = "where a policy is trained for each; they share the decisions of a training run out among them"
+
+
 class AggRouter(Section):
     """TRIM-Agg: `default`, one policy a kappa (paper); `conditioned`, one for all; `released`, as the official code."""
 
-    variants: tuple[LearnedVariant, ...] = Field(("conditioned",), description="variants to train")
-    kappas: Kappas = Field(
-        (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description="where `default` and `released` train a policy each"
-    )
+    variants: tuple[LearnedVariant, ...] = Field(("conditioned", "default"), description=VARIANTS)
+    kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
     hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
     ppo: Ppo = Field(default_factory=lambda: _quick_ppo(3_000_000, 20), description="training")
 
@@ -83,10 +85,8 @@ class AggRouter(Section):
 class SeqRouter(Section):
     """TRIM-Seq: `default`, one policy a kappa (paper); `conditioned`, one for all."""
 
-    variants: tuple[Literal["default", "conditioned"], ...] = Field(("conditioned",), description="variants to train")
-    kappas: Kappas = Field(
-        (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description="where `default` trains a policy each"
-    )
+    variants: tuple[Literal["default", "conditioned"], ...] = Field(("conditioned",), description=VARIANTS)
+    kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
     features: Annotated[
         tuple[Literal["scores", "tokens", "strong", "draft_scores"], ...], AfterValidator(_unrepeated)
     ] = Field(("scores", "tokens"), min_length=1, description="of each step (paper: scores, tokens)")
@@ -103,9 +103,15 @@ class SeqRouter(Section):
 
 
 class PomdpRouter(Section):
-    """TRIM-POMDP: `default`, filtered and solved exactly; `released`, memoryless as the official code."""
+    """TRIM-POMDP: `default`, filtered and solved exactly; `released`, memoryless as the official code.
 
-    variants: tuple[Literal["default", "released"], ...] = Field(("default", "released"), description="variants")
+    And two ablations of `default`: `memoryless`, which forgets all scores but the draft's; `transferred`, whose
+    observation model is that of the home dataset.
+    """
+
+    variants: tuple[Literal["default", "released", "memoryless", "transferred"], ...] = Field(
+        ("default", "released", "memoryless", "transferred"), description="variants"
+    )
     bins: Count = Field(25, description="bins of a PRM score")
     observed_on: str | None = Field(
         None, description="dataset of labelled solutions that observations are fitted to, where steps have no labels"

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,7 @@ from trim.config_serving import ServedPRM
 from trim.errors import TrimError
 from trim.evaluation.episodes import judge
 from trim.models.batching import BatchLoop
+from trim.models.noise import NoisyScorer
 from trim.models.protocols import StepScorer
 from trim.problems.grading import Grader
 from trim.problems.problem import read_problems
@@ -132,7 +134,7 @@ def _pair_on(servers: Servers, snakemake: Any, part: str) -> Iterator[ModelPair]
     params = snakemake.params.pair
     language_model = TypeAdapter(LanguageModel)
     with open_job_store(snakemake, part) as store:
-        yield open_pair(
+        pair = open_pair(
             language_model.validate_python(params["weak"]),
             language_model.validate_python(params["strong"]),
             {role: Path(folder) for role, folder in snakemake.input.items() if role in ROLES and folder},
@@ -143,20 +145,23 @@ def _pair_on(servers: Servers, snakemake: Any, part: str) -> Iterator[ModelPair]
             served_prm(params),
             servers,
         )
+        yield replace(pair, prm=with_noise(pair.prm, params)) if pair.prm else pair
 
 
 @contextmanager
 def open_job_forests(snakemake: Any, *splits: str) -> Iterator[list[Forest]]:
-    """Open the explored trees of splits of `trained_on`; where a router leaves them, the models go on."""
+    """Open the explored trees of splits of `trained_on`, else of home; where a router leaves them, the models go on."""
     import pandas as pd
 
-    params, dataset, forests = snakemake.params, snakemake.wildcards.trained_on, []
+    params, forests = snakemake.params, []
+    dataset = snakemake.wildcards.get("trained_on") or params.home
     with Grader() as grader, closing(open_job_servers(snakemake)) as servers, ExitStack() as stack:
         verdict = judge(grader, exact=params.labelled)
         for split in splits:
             problems = read_problems(Path(snakemake.input[f"{split}_problems"]))
             pair = stack.enter_context(_pair_on(servers, snakemake, f"{dataset}.{split}"))
-            forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
+            replicates = params.replicates["test" if split == "test" else "train"]
+            forest = Forest(problems, replicates, params.pair["max_steps"], verdict, pair)
             forests.append(forest.load(pd.read_parquet(snakemake.input[f"{split}_forest"])))
         yield forests
 
@@ -168,7 +173,8 @@ def open_job_scorer(snakemake: Any, part: str) -> Iterator[StepScorer]:
     pair = snakemake.params.pair
     with open_job_store(snakemake, part) as store, closing(open_job_servers(snakemake)) as servers:
         prm = served_prm(pair) or Path(snakemake.input.prm)
-        yield open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers)
+        scorer = open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers)
+        yield with_noise(scorer, pair)
 
 
 def open_job_servers(snakemake: Any) -> Servers:
@@ -183,6 +189,11 @@ def served_prm(params: Mapping[str, Any]) -> ServedPRM | None:
     """Return the PRM of a job where it is a served one; a trained one comes as a folder."""
     prm = params.get("prm")
     return ServedPRM.model_validate(prm) if prm else None
+
+
+def with_noise(prm: StepScorer, params: Mapping[str, Any]) -> StepScorer:
+    """Return the PRM with the noise that the job's params ask for, if any."""
+    return NoisyScorer(prm, params["noise"]) if params.get("noise") else prm
 
 
 def provenance(snakemake: Any) -> dict[str, Any]:

@@ -48,7 +48,8 @@ ROUTERS = {
     "oracle-query": "untrained",
     **dict.fromkeys(QUERY_BASELINES, "arith"),
 }
-WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "perfect-information", "rsd")
+ORACLES = ("first-error-oracle", "perfect-information")
+SCORED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "one-step-takeover", "rsd")
 
 
 def read_json(path: Path) -> Any:
@@ -289,12 +290,39 @@ def test_compare_on_dev(smoke_copy: Path, smoke_run: Path) -> None:
     assert set(main.loc[main["router"] != "random-query", "trained_on"]) == {"arith"} == set(main["dataset"])
 
 
-def test_evaluate_router(smoke_copy: Path, smoke_run: Path) -> None:
-    """With nothing in the store: what the rollouts and the other routers put there changes no step."""
+def test_evaluate_routers(smoke_copy: Path, smoke_run: Path) -> None:
+    """With nothing in the store: what the rollouts put there changes no step."""
     shutil.rmtree(smoke_copy / "step_store")
-    target = RESULTS / "episodes/trim-thr/arith/arith.parquet"
-    run_rule("evaluate_router", smoke_copy, target)
+    walking = {name: source for name, source in ROUTERS.items() if name not in (*ORACLES, *QUERY_BASELINES)}
+    targets = [RESULTS / f"episodes/{name}/{source}/arith.parquet" for name, source in walking.items()]
+    forest = RESULTS / "forests/arith.test.parquet"
+    run_rule("evaluate_routers", smoke_copy, *targets, forest)
+    assert_same(smoke_copy, smoke_run, *targets, forest)
+    assert pd.read_parquet(smoke_copy / forest)["problem_id"].nunique() == SIZES["test"]
+
+
+def test_evaluate_oracles(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / f"episodes/{name}/untrained/arith.parquet" for name in ORACLES]
+    run_rule("evaluate_oracles", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+
+
+@pytest.mark.parametrize("prm", ["noisy", "classifier"])
+def test_route_by_prm(prm: str, smoke_copy: Path, smoke_run: Path) -> None:
+    target = RESULTS / f"episodes/by_prm/{prm}.parquet"
+    run_rule("route_by_prm", smoke_copy, target)
     assert_same(smoke_copy, smoke_run, target)
+    episodes = pd.read_parquet(smoke_copy / target)
+    assert set(episodes["prm"]) == {prm} and set(episodes["trained_on"]) == {"arith"}
+    variants = {"trim-thr": {"default", "hull"}, "trim-agg": {"conditioned"}, "trim-seq": {"conditioned"}}
+    routers = {"weak-only", "strong-only", *variants, "trim-pomdp"}
+    assert set(episodes["router"]) == routers
+    for router, expected in variants.items():
+        assert set(episodes.loc[episodes["router"] == router, "variant"]) <= expected
+    assert (episodes.groupby(["router", "variant", "operating_point"]).size() == SIZES["test"]).all()
+    alone = pd.read_parquet(smoke_copy / RESULTS / "episodes/strong-only/untrained/arith.parquet")
+    strong = episodes[episodes["router"] == "strong-only"]
+    assert strong["strong_tokens"].tolist() == alone["strong_tokens"].tolist()  # the PRM changes no step
 
 
 @pytest.mark.parametrize("router", ROUTERS)
@@ -336,7 +364,7 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
             assert set(zip(episodes["variant"], episodes["operating_point"], strict=True)) <= laid
         case "one-step-takeover":
             assert episodes["authors"].str.fullmatch("w*s*").all()
-    if router not in (*WALKED, "one-step-takeover", "automix-prm", "frugal", "best-route"):
+    if router not in (*SCORED, "automix-prm", "frugal", "best-route"):
         assert (episodes["prm_tokens"] == 0).all()
     assert origin(path)["config_hash"]
 
@@ -458,11 +486,30 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     quality, reliability, histogram = (pd.read_csv(smoke_copy / target) for target in targets)
     for table in (quality, reliability, histogram):
         pairs = set(table[["prm", "dataset"]].itertuples(index=False, name=None))
-        assert pairs == {("verifier", "arith"), ("verifier", "arith-words"), ("classifier", "arith")}
+        home = {(prm, "arith") for prm in ("verifier", "noisy", "classifier")}
+        assert pairs == home | {("verifier", "arith-words")}
     steps = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
     mine = histogram[(histogram["prm"] == "verifier") & (histogram["dataset"] == "arith")]
     assert mine["right"].sum() == steps["valid"].sum()
     assert mine["wrong"].sum() == (~steps["valid"].astype(bool)).sum()
+
+
+def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("models", "rollouts", "scores", "forests", "routers"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / "tables" / name for name in ("claims.csv", "claims.tex", "metric_check.csv")]
+    run_rule("check_claims", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    claims, _, check = (pd.read_csv(smoke_copy / target) if target.suffix == ".csv" else None for target in targets)
+    needed = ["claim", "scope", "source", "paper_value", "ours", "lo", "hi", "verdict", "why"]
+    assert set(needed) <= set(claims)
+    described = pd.read_csv(smoke_copy / "data/published/claims.csv")
+    statements = claims[claims["scope"] == "analogue"]
+    assert list(statements["key"].unique()) == described["key"].tolist()
+    assert statements["headline"].dropna().tolist() == ["efficiency", "tokens", "generalization", "takeover", "learned"]
+    assert set(claims.loc[claims["scope"] == "same", "verdict"]) == {"not tested"}  # models of our own
+    assert claims[["claim", "verdict", "why"]].notna().all(axis=None)
+    assert set(check["source"]) == {"Figure 6", "released log"}
 
 
 @pytest.mark.parametrize(
@@ -472,11 +519,20 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
         ("plot_controls", "controls_arith", {"tables"}),
         ("plot_strong_calls", "strong_calls_arith", {"tables"}),
         ("plot_prm_reliability", "prm_reliability", {"tables"}),
+        ("plot_claims", "claims", {"tables"}),
         ("plot_learning_curves", "learning_curves_arith", {"routers"}),
         ("plot_decision_map", "decision_map_arith", {"routers", "scores"}),
         ("plot_observation_model", "observation_model_arith", {"routers"}),
         ("plot_joint_observation", "joint_observation_arith", {"routers"}),
         ("plot_pomdp_policy", "pomdp_policy_arith", {"routers"}),
+        ("plot_stepwise_vs_query", "stepwise_vs_query_arith-words", {"tables"}),
+        ("plot_oracle_region", "oracle_region", {"tables"}),
+        ("plot_transfer_curves", "transfer_curves", {"tables"}),
+        ("plot_generalization_matrix", "generalization_matrix", {"tables"}),
+        ("plot_prm_quality_routing", "prm_quality_routing", {"tables"}),
+        ("plot_ablations", "ablations", {"tables"}),
+        ("plot_budgeted", "budgeted", {"tables"}),
+        ("plot_interventions", "interventions", {"tables"}),
     ],
 )
 def test_figures(rule: str, figure: str, needed: set[str], smoke_copy: Path, smoke_run: Path) -> None:

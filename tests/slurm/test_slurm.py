@@ -62,7 +62,7 @@ def test_the_smoke_experiment_ends_in_the_same_tables(smoke_run: Path, tmp_path:
 def test_a_job_that_needs_a_gpu_gets_one(smoke_copy: Path) -> None:
     target = RESULTS / "episodes/weak-only/untrained/arith.parquet"
     (smoke_copy / target).unlink()
-    output = snakemake(smoke_copy, *PROFILE, "--set-resources", "evaluate_router:gpu=1", targets=(target,))
+    output = snakemake(smoke_copy, *PROFILE, "--set-resources", "evaluate_routers:gpu=1", targets=(target,))
     (job,) = booked(output)
     assert "JobState=COMPLETED" in job
     assert "Partition=gpu" in job
@@ -75,7 +75,7 @@ def test_a_job_that_fails_comes_back_with_more_memory_and_time(smoke_copy: Path)
     shutil.rmtree(smoke_copy / "step_store")
     output = snakemake(smoke_copy, *PROFILE, targets=(target,), changes={"offline": True}, status=1)
     jobs = booked(output)
-    assert [re.search(r"TimeLimit=(\S+)", job)[1] for job in jobs] == ["08:00:00", "16:00:00", "1-00:00:00"]
+    assert [re.search(r"TimeLimit=(\S+)", job)[1] for job in jobs] == ["16:00:00", "1-08:00:00", "2-00:00:00"]
     memory = [int(re.search(r"MinMemoryNode=(\d+)M", job)[1]) for job in jobs]
     assert memory == [4000, 8000, 12000]
     logs = list((smoke_copy / ".snakemake/slurm_logs").rglob("*.log"))  # those of failed jobs stay

@@ -298,3 +298,21 @@ def test_serving_is_no_part_of_what_decides_a_result() -> None:
     assert not any(key in identity for identity in identities for key in ("url", "price", "gpu", "concurrency"))
     assert identify_remote(ServedModel(name="a/b", thinking=True)) != identities[0]
     assert identify_remote(ServedPRM(name="a/b", golden="file.json")) == identities[1]
+
+
+def test_a_noisy_prm_needs_one_that_is_not() -> None:
+    trained = {"verifier": {"kind": "likelihood"}, "classifier": {"kind": "classifier"}}
+    noisy = {"kind": "noisy", "of": "verifier", "deviation": 2.0}
+    parsed = parse_config(
+        {"prms": {**trained, "noisy": noisy}, "reported_prms": ["noisy"], "pair": {"prm": "classifier"}}
+    )
+    assert set(parsed.trained) == {"pair.weak", "pair.strong", "prms.classifier", "prms.verifier"}
+    for prms, said in (
+        ({**trained, "noisy": {"kind": "noisy", "of": "nobody"}}, "PRM 'nobody' is not under prms"),
+        (
+            {**trained, "noisy": {"kind": "noisy", "of": "noisy"}},
+            "PRM 'noisy' is made of 'noisy', which is noisy itself",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            parse_config({"prms": prms, "reported_prms": ["noisy"]})

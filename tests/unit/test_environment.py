@@ -7,7 +7,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from trim.problems.problem import Problem
 from trim.rollout.forest import KEEP, Forest
-from trim.rollout.walk import Always, outcomes, walk
+from trim.rollout.walk import outcomes, walk
+from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.training.environment import ForestWorld, Routing, TrimEnv, TrimVecEnv
 
@@ -69,7 +70,7 @@ def test_returns_are_right_answers_minus_the_price_of_strong_tokens(forest: Fore
             running += rewards
             returns += running[ends].tolist()
             running[ends] = 0
-        walked = walk(forest, Always(always))
+        walked = walk(forest, StrongOnly() if always else WeakOnly())
         correct = forest.nodes["correct"][walked.last, walked.action]
         possible = correct - kappa / PRICE * walked.strong_tokens
         assert set(np.round(returns, 5)) <= set(np.round(possible, 5))
@@ -137,5 +138,5 @@ def test_known_transitions_are_counted(make_problems, scripted_pair) -> None:
 
 
 def test_outcomes_need_no_random_numbers(forest: Forest) -> None:
-    first, second = (outcomes(forest, walk(forest, Always(True))) for _ in range(2))
+    first, second = (outcomes(forest, walk(forest, StrongOnly())) for _ in range(2))
     assert all((a == b).all() for a, b in zip(first, second, strict=True))

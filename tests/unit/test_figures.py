@@ -9,20 +9,30 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from pomdp_models import random_model, random_observed
 
 from trim.figures import (
+    ablations,
     accuracy_vs_cost,
+    budgeted,
+    claims,
     controls,
     decision_map,
+    generalization_matrix,
+    interventions,
     joint_observation,
     learning_curves,
     observation_model,
+    oracle_region,
     pomdp_policy,
+    prm_quality_routing,
     prm_reliability,
+    stepwise_vs_query,
     strong_calls,
+    transfer_curves,
 )
-from trim.figures.style import LOOKS, STATE_LOOKS, save
+from trim.figures.style import LOOKS, PAGE_INCHES, QUERY_ROUTERS, SMALL, STATE_LOOKS, look_of, save
 from trim.routers.agg import AggPolicy, Layer
 from trim.routers.features import AggregateEncoder, Scale
 from trim.routers.pomdp.observation import ObservationModel, floored
@@ -65,6 +75,33 @@ def call_table() -> pd.DataFrame:
             calls = 10 * point["strong_share"] * (position + 1) + point["seed"]
             rows.append({**row, "strong": calls if point["dataset"] == "arith" else 0})
     return pd.DataFrame(rows)
+
+
+def claims_table() -> pd.DataFrame:
+    """Rows of three claims: one judged on two datasets, one in percent, one not tested; and a number of the paper."""
+    nan = np.nan
+    rows = [
+        ("a", "takeover (delta IBC)", "TRIM-Thr", "arith", "delta IBC", 0, 3.5, 2, 1, 3, "holds", "takeover"),
+        ("a", "takeover (delta IBC)", "TRIM-Thr", "arith-hard", "delta IBC", 0, nan, 0.2, -1, nan, "undecided", nan),
+        (
+            "b",
+            "gap",
+            "Every look-ahead router, from arith,",
+            "arith",
+            "PGR at 20%",
+            0.95,
+            1,
+            0.7,
+            0.6,
+            0.8,
+            "fails",
+            nan,
+        ),
+        ("c", "noise", "TRIM-Agg", "one than on two", "delta IBC", 0, 0.8, nan, nan, nan, "not tested", nan),
+    ]
+    columns = ["key", "title", "method", "dataset", "measure", "bar", "paper_value", "ours", "lo", "hi", "verdict"]
+    table = pd.DataFrame(rows, columns=[*columns, "headline"]).assign(scope="analogue")
+    return pd.concat([table, table.head(1).assign(scope="same")], ignore_index=True)
 
 
 def prm_tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -128,15 +165,135 @@ def learning_table() -> pd.DataFrame:
     )
 
 
+def query_curves() -> pd.DataFrame:
+    """The same curves, with four query-level baselines and the query-level oracle."""
+    rows = []
+    for dataset, lift in (("arith", 0.0), ("other", 0.1)):
+        head = {"dataset": dataset, "seed": 0}
+        for router, gain in (("bert", 0.01), ("mf", 0.04), ("sw", 0.02), ("automix-prm", 0.06)):
+            sweep = [{"strong_share": share, "accuracy": 0.3 + 0.6 * share + gain + lift} for share in (0.6, 0.2)]
+            rows += [head | {"trained_on": "arith", "router": router, "variant": "default"} | row for row in sweep]
+        for variant, cost in (("cheapest-first", 0.3), ("dearest-first", 0.5)):
+            sweep = [{"strong_share": 0.6, "accuracy": 0.95 + lift}, {"strong_share": cost, "accuracy": 0.6 + lift}]
+            oracle = head | {"trained_on": "untrained", "router": "oracle-query", "variant": variant}
+            rows += [oracle | row for row in sweep]
+    found = pd.DataFrame(rows)
+    found = found.assign(strong_tokens=80 * found["strong_share"], operating_point=found["strong_share"])
+    bounds = {"accuracy_lo": found["accuracy"] - 0.02, "accuracy_hi": found["accuracy"] + 0.02}
+    return pd.concat([curve_table(), found.assign(**bounds)], ignore_index=True)
+
+
+def with_bounds(rows: list[dict[str, object]], *names: str) -> pd.DataFrame:
+    """Return a table whose estimates of these names have intervals of a tenth on either side."""
+    table = pd.DataFrame(rows)
+    return table.assign(**{f"{n}_{end}": table[n] + by for n in names for end, by in (("lo", -0.1), ("hi", 0.1))})
+
+
+def main_table() -> pd.DataFrame:
+    """ΔIBC of the routers of `query_curves`, in both readings; that of SW is empty."""
+    gains = {"trim-thr": 2.0, "trim-agg": 3.0, "bert": 0.1, "mf": 0.3, "sw": np.nan, "automix-prm": 0.4}
+    rows = [
+        {"dataset": dataset, "trained_on": "arith", "router": router, "seed": 0, "reading": reading}
+        | {"variant": "conditioned" if router == "trim-agg" else "default", "delta_ibc": gain}
+        for router, gain in gains.items()
+        for dataset in ("arith", "other")
+        for reading in ("envelope", "paper")
+    ]
+    return with_bounds(rows, "delta_ibc")
+
+
+def generalization_table() -> pd.DataFrame:
+    """Two routers trained on two datasets and evaluated on three; a second run that is not drawn, and an empty cell."""
+    rows = [
+        {"router": router, "variant": "default", "seed": seed, "trained_on": source, "dataset": dataset}
+        | {"delta_ibc": np.nan if (router, dataset) == ("bert", "c") else 2 - place - 0.5 * at - 5 * seed}
+        for place, router in enumerate(("bert", "trim-thr"))
+        for at, source in enumerate(("a", "b"))
+        for dataset in "abc"
+        for seed in (0, 1)
+    ]
+    return with_bounds(rows, "delta_ibc")
+
+
+def prm_routing_table() -> pd.DataFrame:
+    """Two routers with three PRMs, best first; the worst does not reach CPT80."""
+    rows = [
+        {"prm": prm, "auc": auc, "router": router, "variant": "default", "seed": 0}
+        | {"delta_ibc": gain + lift, "cpt80": np.nan if prm == "bad" else 1 - auc / 2 - lift}
+        for router, lift in (("trim-pomdp", 0.5), ("trim-thr", 0.0))
+        for prm, auc, gain in (("good", 0.99, 3.0), ("usual", 0.9, 2.0), ("bad", 0.7, 1.0))
+    ]
+    rows.append({"prm": "good", "auc": 0.99, "router": "weak-only", "variant": "default", "seed": 0})
+    rows.append({"prm": "usual", "auc": 0.9, "router": "trim-seq", "variant": "default", "seed": 0, "delta_ibc": 1.0})
+    return with_bounds(rows, "delta_ibc", "cpt80")
+
+
+def ablation_table() -> pd.DataFrame:
+    """A contrast on two datasets, one of two runs; one within a router, by PRM; one of another measure."""
+    takeover = {"ablation": "takeover", "question": "What does returning gain?", "prm": "usual"}
+    takeover |= {"router": "trim-thr", "other_router": "one-step-takeover"}
+    noisy = {
+        "ablation": "PRM",
+        "question": "What does this PRM change?",
+        "router": "trim-thr",
+        "other_router": "trim-thr",
+    }
+    rows = [
+        takeover | {"dataset": "arith", "seed": 0, "difference": 1.5, "p_corrected": 0.01},
+        takeover | {"dataset": "arith", "seed": 1, "difference": 9.0, "p_corrected": 0.01},
+        takeover | {"dataset": "other", "seed": 0, "difference": 0.05, "p_corrected": 0.3},
+        takeover | {"dataset": "other", "seed": 0, "difference": 7.0, "p_corrected": 0.3, "measure": "cpt80"},
+        takeover | {"dataset": "other", "seed": 0, "difference": np.nan, "trained_on": "other"},
+        noisy | {"dataset": "arith", "seed": 0, "difference": -0.5, "p_corrected": 0.04, "prm": "good"},
+        noisy | {"dataset": "arith", "seed": 0, "difference": -0.7, "p_corrected": 0.04, "prm": "bad"},
+    ]
+    usual = {"measure": "delta_ibc", "trained_on": "arith", "variant": "default", "other_variant": "default"}
+    return with_bounds([{**usual, "other_seed": 0, **row} for row in rows], "difference")
+
+
+def budget_table() -> pd.DataFrame:
+    """Gap recovered at two budgets on two datasets; MF recovers more than BERT."""
+    rows = [
+        {"dataset": dataset, "trained_on": "arith", "router": router, "variant": "default", "seed": 0}
+        | {"strong_share": share, "pgr": factor * share}
+        for dataset in ("arith", "other")
+        for router, factor in (("bert", 1.1), ("mf", 1.2), ("trim-thr", 3.0), ("one-step-takeover", 1.5))
+        for share in (0.2, 0.1)
+    ]
+    return with_bounds(rows, "pgr")
+
+
+def intervention_table() -> pd.DataFrame:
+    """TRIM-Thr at two budgets and TRIM-POMDP at one, solving 1, 2, 3 and 4 problems in 1, 2, 3 and more calls."""
+    points = [("trim-thr", 0.1), ("trim-thr", 0.2), ("trim-pomdp", 0.2)]
+    return pd.DataFrame(
+        [
+            {"dataset": "arith", "trained_on": "arith", "router": router, "variant": "default", "seed": 0}
+            | {"wanted_share": share, "strong_calls": calls, "solved": solved}
+            for router, share in points
+            for solved, calls in enumerate(interventions.CALLS, 1)
+        ]
+    )
+
+
 DRAWINGS: dict[str, Callable[[], Figure]] = {
     "accuracy_vs_cost": lambda: accuracy_vs_cost.draw(curve_table(), "arith", "arith"),
     "controls": lambda: controls.draw(curve_table(), "arith", "arith"),
     "strong_calls": lambda: strong_calls.draw(call_table(), curve_table(), "arith", "arith"),
+    "claims": lambda: claims.draw(claims_table()),
     "prm_reliability": lambda: prm_reliability.draw(*prm_tables()),
     "observation_model": lambda: observation_model.draw(solved_pomdp().model.observation, "arith"),
     "joint_observation": lambda: joint_observation.draw(joint_observation_model(), "arith"),
     "pomdp_policy": lambda: pomdp_policy.draw(solved_pomdp(), "arith"),
     "learning_curves": lambda: learning_curves.draw(learning_table(), "arith"),
+    "stepwise_vs_query": lambda: stepwise_vs_query.draw(query_curves(), main_table(), "arith", "arith"),
+    "oracle_region": lambda: oracle_region.draw(query_curves(), ["arith", "other"], "arith"),
+    "transfer_curves": lambda: transfer_curves.draw(curve_table(), ["arith", "other"], ["arith"]),
+    "generalization_matrix": lambda: generalization_matrix.draw(generalization_table()),
+    "prm_quality_routing": lambda: prm_quality_routing.draw(prm_routing_table(), "arith"),
+    "ablations": lambda: ablations.draw(ablation_table()),
+    "budgeted": lambda: budgeted.draw(budget_table(), ["arith", "other"], "arith"),
+    "interventions": lambda: interventions.draw(intervention_table(), ["arith"], "arith"),
     "decision_map": lambda: decision_map.draw([linear_policy(k) for k in (0.01, 0.1)], scored_rollouts(), "arith"),
 }
 
@@ -157,17 +314,18 @@ def test_accuracy_against_cost_draws_each_router_once() -> None:
     figure = accuracy_vs_cost.draw(curve_table(), "arith", "arith")
     whole, low = figure.axes
     assert (whole.get_xlabel(), whole.get_ylabel()) == ("strong tokens per problem", "accuracy")
-    assert (whole.get_title(), low.get_title()) == ("arith", "arith, low budgets")
+    assert (whole.get_title(), low.get_title()) == ("arith: accuracy against cost", "arith: low budgets")
     assert (whole.get_xlim(), low.get_xlim()) == ((0, 80), (0, pytest.approx(24)))
     assert whole.get_ylim() == low.get_ylim()
     shown = ["TRIM-Thr", "TRIM-Agg", "TRIM-Thr, hull", "random step", "first-error oracle"]  # no second variant
-    assert legend(whole) == shown
+    assert legend(whole) == [*shown[:4], "random query", *shown[4:]]
     for axes in (whole, low):
         lines = {line.get_label(): line for line in axes.get_lines()}
         np.testing.assert_allclose(lines["TRIM-Thr"].get_xdata(), [8, 16, 24, 32, 40, 48])  # by cost
         np.testing.assert_allclose(lines["TRIM-Thr"].get_ydata(), [0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
         np.testing.assert_allclose(lines["TRIM-Agg"].get_ydata(), [0.45, 0.55])
         np.testing.assert_allclose(lines["_TRIM-Agg"].get_ydata(), [0.45, 0.55])  # the second run: a line of its own
+        np.testing.assert_allclose(lines["random query"].get_xydata(), [[0, 0.3], [80, 0.9]])
         assert len({lines[name].get_color() for name in shown}) == len(shown)
         levels = [line.get_ydata()[0] for line in axes.get_lines() if line.get_label().startswith("_")][:2]
         assert levels == pytest.approx([0.3, 0.9])
@@ -190,6 +348,14 @@ def test_points_of_others_are_hollow_and_named() -> None:
     assert {"TRIM-Thr, published", "TRIM-POMDP, published"} <= set(legend(axes))
     assert lines["TRIM-POMDP, published"].get_fillstyle() == "none"
     np.testing.assert_allclose(lines["TRIM-POMDP, published"].get_xydata(), [[20, 0.6]])
+    ours, theirs = lines["TRIM-Thr"], lines["TRIM-Thr, published"]
+    assert (ours.get_color(), ours.get_marker()) == (theirs.get_color(), theirs.get_marker())
+
+
+def test_ticks_are_not_rounded() -> None:
+    whole = accuracy_vs_cost.draw(curve_table(), "arith", "arith").axes[0]
+    label = whole.yaxis.get_major_formatter()
+    assert [label(value, 0) for value in (0.7, 0.725, 0.75)] == ["70%", "72.5%", "75%"]
 
 
 def test_the_share_axis_is_that_of_the_strong_model_alone() -> None:
@@ -202,15 +368,17 @@ def test_the_share_axis_is_that_of_the_strong_model_alone() -> None:
 
 def test_controls_hold_what_the_main_figure_leaves_out() -> None:
     left, right = controls.draw(curve_table(), "arith", "arith").axes
-    assert legend(left) == ["TRIM-Thr", "TRIM-Thr, hull", "one-step takeover", "random step"]
+    assert legend(left) == ["TRIM-Thr", "TRIM-Thr, hull", "one-step takeover", "random step", "random query"]
     assert legend(right) == ["TRIM-Thr", "TRIM-Agg", "TRIM-Agg, per kappa"]
     lines = {line.get_label(): line for line in right.get_lines()}
     np.testing.assert_allclose(lines["TRIM-Agg, per kappa"].get_ydata(), [0.43, 0.53])
 
 
 def test_every_look_is_drawn_somewhere() -> None:
-    in_main = {*accuracy_vs_cost.REFERENCES}
-    assert {*in_main, *(key for keys in controls.PANELS.values() for key in keys)} == set(LOOKS)
+    bounds = {("oracle-query", order) for order in oracle_region.ORDERS}
+    query_level = {key for key in LOOKS if key[0] in QUERY_ROUTERS}
+    elsewhere = {*accuracy_vs_cost.REFERENCES, *bounds, *query_level}
+    assert {*elsewhere, *(key for keys in controls.PANELS.values() for key in keys)} == set(LOOKS)
 
 
 def test_looks_survive_greyscale() -> None:
@@ -219,18 +387,20 @@ def test_looks_survive_greyscale() -> None:
 
 def test_strong_calls_draw_the_points_nearest_to_the_budgets() -> None:
     figure = strong_calls.draw(call_table(), curve_table(), "arith", "arith")
-    assert [axes.get_title() for axes in figure.axes] == [f"arith, strong share {share}%" for share in (10, 20, 40)]
+    assert [axes.get_title() for axes in figure.axes] == [f"arith, {share}% of strong tokens" for share in (10, 20, 40)]
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == (
         "step of the solution",
-        "share written by the strong model",
+        "steps by the strong model (%)",
     )
     assert legend(figure.axes[0]) == ["TRIM-Thr", "TRIM-Agg"]
     for axes, share in zip(figure.axes, (0.1, 0.2, 0.4), strict=True):
         lines = {line.get_label(): line for line in axes.get_lines()}
         assert set(lines) == {"TRIM-Thr", "TRIM-Agg"} - ({"TRIM-Agg"} if share > 0.2 else set())  # nothing near
         for line in lines.values():  # the first run
-            assert list(line.get_xdata()) == [1, 2, 3, 4]  # the fifth step was reached too rarely
-            np.testing.assert_allclose(line.get_ydata(), [10 * share * p / 100 for p in (1, 2, 3, 4)])
+            assert list(line.get_xdata().round()) == [1, 2, 3, 4]  # the fifth step was reached too rarely
+            np.testing.assert_allclose(line.get_ydata(), [10 * share * p for p in (1, 2, 3, 4)])
+        bars = [bar for lines in axes.collections for bar in lines.get_segments()]
+        assert len(bars) == 4 * len(axes.get_lines())
 
 
 def test_the_observation_model_has_a_panel_an_author() -> None:
@@ -378,16 +548,172 @@ def test_reliability_has_a_column_a_prm() -> None:
     assert [axes.get_title() for axes in above] == ["PRM “verifier”", "PRM “classifier”"]
     assert above[0].get_ylabel() == "share of steps that are right"
     assert [axes.get_xlabel() for axes in below] == ["PRM score"] * 2
-    assert legend(above[0]) == ["arith: AUC 0.900, ECE 0.000", "arith-hard: AUC 0.910, ECE 0.010"]
-    assert legend(above[1]) == ["arith: AUC 0.920, ECE 0.020", "arith-hard: AUC 0.930, ECE 0.030"]
+    assert above[0].get_legend().get_title().get_text() == "AUC, ECE"
+    assert legend(above[0]) == ["0.900, 0.000", "0.910, 0.010"]
+    assert legend(above[1]) == ["0.920, 0.020", "0.930, 0.030"]
     diagonal, first, _ = above[0].get_lines()
     assert list(diagonal.get_ydata()) == [0, 1]
     np.testing.assert_allclose(first.get_ydata(), [0.04, 0.25, 0.81])
-    assert legend(below[0]) == ["right steps", "wrong steps"]
-    right, wrong = below[1].containers
-    assert [bar.get_height() for bar in right] == [50] * 4  # both datasets together
-    assert [bar.get_height() for bar in wrong] == [10] * 4
-    assert [bar.get_x() for bar in right] == [0, 0.25, 0.5, 0.75]
+    assert legend(below[0]) == ["right steps", "wrong steps", "arith", "arith-hard"]
+    right, wrong = (patch.get_data() for patch in below[1].patches)
+    assert list(right.values) == [50] * 4  # both datasets together
+    assert list(wrong.values) == [10] * 4
+    assert list(right.edges) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_the_oracle_lies_between_its_two_orders() -> None:
+    figure = oracle_region.draw(query_curves(), ["arith", "other"], "arith")
+    assert [axes.get_title() for axes in figure.axes] == ["arith", "other"]
+    assert figure.axes[0].get_ylabel() == "accuracy"
+    assert legend(figure.axes[0]) == ["query-level oracle", "TRIM-Thr", "random query"]
+    (region,) = figure.axes[1].patches
+    outline = [[0, 0.4], [24, 0.7], [48, 1.05], [48, 1.05], [40, 0.7]]  # up cheapest first, down dearest first
+    np.testing.assert_allclose(region.get_xy()[:5], outline)
+
+
+def test_the_best_query_level_baselines_are_named_and_the_others_are_grey() -> None:
+    left, right = stepwise_vs_query.draw(query_curves(), main_table(), "arith", "arith").axes
+    names = ["TRIM-Thr", "TRIM-Agg", "AutoMix-PRM", "MF", "BERT"]
+    assert legend(left) == ["other query-level", *names, "random query"]  # SW has no gain
+    lines = {line.get_label(): line for line in left.get_lines()}
+    np.testing.assert_allclose(lines["other query-level"].get_xydata(), [[16, 0.44], [48, 0.68]])
+    assert [label.get_text() for label in right.get_yticklabels()] == names
+    points = [line.get_xydata()[0] for line in right.get_lines() if len(line.get_xdata()) == 1]
+    np.testing.assert_allclose(points, [[2, 0], [3, 1], [0.4, 2], [0.3, 3], [0.1, 4]])
+    np.testing.assert_allclose(right.collections[1].get_segments()[0][:, 0], [2.9, 3.1])
+    assert right.get_xlabel() == "ΔIBC (0: random mixing of problems)"
+
+
+def test_transferred_routers_are_broken_lines() -> None:
+    curves = pd.concat([curve_table(), curve_table().assign(trained_on="other")])
+    figure = transfer_curves.draw(curves, ["arith", "other"], ["arith", "other"])
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["TRIM-Thr", "TRIM-Agg"]
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["on arith\naccuracy", "on other\naccuracy"]
+    assert {axes.get_xlabel() for axes in figure.axes[2:]} == {"strong share (%)"}
+    for dataset, axes in zip(("arith", "arith", "other", "other"), figure.axes, strict=True):
+        styles = {line.get_label(): line.get_linestyle() for line in axes.get_lines()}
+        assert styles == ({"arith": "-", "other": ":"} if dataset == "arith" else {"arith": "--", "other": "-"})
+        assert len(axes.collections) == 1  # the band at home
+
+
+def test_the_matrix_frames_home() -> None:
+    *panels, bar = generalization_matrix.draw(generalization_table()).axes
+    assert [axes.get_title() for axes in panels] == ["trained on a", "trained on b"]
+    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["TRIM-Thr", "BERT"]
+    assert [label.get_text() for label in panels[1].get_xticklabels()] == ["a", "b", "c"]
+    assert bar.get_ylabel() == "ΔIBC"
+    cells = [[text.get_text() for text in axes.texts] for axes in panels]
+    assert cells[0] == ["1.00 ±0.10"] * 3 + ["2.00 ±0.10"] * 2  # of the first run; the last cell is empty
+    assert cells[1] == ["0.50 ±0.10"] * 3 + ["1.50 ±0.10"] * 2
+    frames = [axes.patches[0] for axes in panels]
+    assert [(frame.get_x(), frame.get_height()) for frame in frames] == [(0, 2), (1, 2)]
+
+
+def test_prm_quality_is_laid_in_logits() -> None:
+    gain, price = prm_quality_routing.draw(prm_routing_table(), "arith").axes
+    assert gain.get_xscale() == price.get_xscale() == "logit"
+    assert (gain.get_ylabel(), price.get_ylabel()) == ("ΔIBC", "CPT80 (strong share, %)")
+    assert [label.get_text() for label in gain.get_xticklabels()] == ["bad, 0.700", "usual, 0.900", "good, 0.990"]
+    assert legend(gain) == ["TRIM-Thr", "TRIM-POMDP"]  # no weak model, and nothing that was fitted with one PRM alone
+    threshold, pomdp = gain.get_lines()
+    np.testing.assert_allclose(threshold.get_ydata(), [1, 2, 3])
+    np.testing.assert_allclose(pomdp.get_ydata(), [1.5, 2.5, 3.5])
+    assert (threshold.get_xdata() < [0.7, 0.9, 0.99]).all()
+    assert (pomdp.get_xdata() > [0.7, 0.9, 0.99]).all()
+    np.testing.assert_allclose(price.get_lines()[0].get_ydata(), [55, 50.5])  # not reached with the worst
+
+
+def test_ablations_fill_what_is_significant() -> None:
+    (axes,) = ablations.draw(ablation_table()).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "TRIM-Thr \N{MINUS SIGN} one-step takeover",
+        "TRIM-Thr \N{MINUS SIGN} with the PRM that routes (PRM good)",
+        "TRIM-Thr \N{MINUS SIGN} with the PRM that routes (PRM bad)",
+    ]
+    assert [text.get_text() for text in axes.texts] == ["What does returning gain?", "What does this PRM change?"]
+    assert legend(axes) == ["on arith", "on other"]
+    points = [line for line in axes.get_lines() if len(line.get_xdata()) == 1]
+    assert [point.get_xdata()[0] for point in points] == [1.5, 0.05, -0.5, -0.7]
+    filled = [point.get_markerfacecolor() != "white" for point in points]
+    assert filled == [True, False, True, True]
+    np.testing.assert_allclose(axes.collections[0].get_segments()[0][:, 0], [1.4, 1.6])
+
+
+def test_budgets_show_the_best_query_level_baseline() -> None:
+    figure = budgeted.draw(budget_table(), ["arith", "other"], "arith")
+    axes = figure.axes[1]
+    assert [panel.get_title() for panel in figure.axes] == ["arith: fixed budgets", "other: fixed budgets"]
+    assert (axes.get_xlabel(), figure.axes[0].get_ylabel()) == ("budget (% of strong tokens)", "gap recovered (PGR, %)")
+    assert legend(axes) == ["TRIM-Thr", "one-step takeover", "MF", "random query"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["10", "20"]
+    for line, factor in zip(axes.get_lines(), (3, 1.5, 1.2), strict=True):
+        np.testing.assert_allclose(dict(zip(line.get_xdata().round(), line.get_ydata(), strict=True))[1], 20 * factor)
+
+
+def test_interventions_stack_up_to_all_that_are_solved() -> None:
+    figure = interventions.draw(intervention_table(), ["arith"], "arith")
+    (axes,) = figure.axes
+    names = ["TRIM-Thr, 10%", "TRIM-POMDP, 10%", "TRIM-Thr, 20%", "TRIM-POMDP, 20%"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert legend(axes) == ["1", "2", "3", ">3"]
+    ends = [[bar.get_x() + bar.get_width() for bar in bars] for bars in axes.containers]
+    assert ends == [[1, 0, 1, 1], [3, 0, 3, 3], [6, 0, 6, 6], [10, 0, 10, 10]]
+
+
+def test_tables_without_a_single_gain_are_drawn() -> None:
+    empty = {name: np.nan for end in ("", "_lo", "_hi") for name in (f"delta_ibc{end}", f"cpt80{end}", f"pgr{end}")}
+    assert stepwise_vs_query.draw(query_curves(), main_table().assign(**empty), "arith", "arith")
+    assert not generalization_matrix.draw(generalization_table().assign(**empty)).axes[0].texts
+    assert not prm_quality_routing.draw(prm_routing_table().assign(**empty), "arith").axes[0].get_lines()
+    assert not ablations.draw(ablation_table().assign(difference=np.nan)).axes[0].texts
+    assert budgeted.draw(budget_table().assign(**empty), ["arith"], "arith")
+    assert interventions.draw(intervention_table()[:0], ["arith"], "arith")
+
+
+def test_a_variant_without_a_look_bears_its_names() -> None:
+    assert look_of("trim-thr", "unheard-of").label == "trim-thr, unheard-of"
+    assert look_of("trim-thr", "hull") is LOOKS["trim-thr", "hull"]
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_print_is_large_enough_to_read(name: str) -> None:
+    figure = DRAWINGS[name]()
+    figure.canvas.draw()
+    assert figure.get_figwidth() <= PAGE_INCHES
+    texts = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible() and artist.get_text())
+    assert min(text.get_fontsize() for text in texts) >= SMALL
+
+
+def test_claims_have_a_panel_each_and_a_line_a_statement() -> None:
+    figure = claims.draw(claims_table())
+    panels = {axes.get_title(loc="right"): axes for axes in figure.axes}
+    assert list(panels) == ["Takeover (ΔIBC)", "Gap", "Noise"]
+    takeover, gap, noise = panels.values()
+    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in panels.values()]
+    assert names == [
+        ["TRIM-Thr: arith", "TRIM-Thr: arith-hard"],
+        ["all that look ahead: arith"],
+        ["TRIM-Agg: one minus two"],
+    ]
+    assert [label.get_fontweight() for label in takeover.get_yticklabels()] == ["bold", "normal"]
+    assert takeover.get_ylim()[0] > takeover.get_ylim()[1]  # the first statement on top
+    bar, *drawn = takeover.get_lines()
+    assert list(bar.get_xdata()) == [0, 0]
+    assert [list(line.get_xdata()) for line in drawn] == [[3.5], [1, 3], [2], [-1, 0.2], [0.2]]  # no end, no line
+    assert [line.get_marker() for line in gap.get_lines()] == ["None", "|", "None", "X"]
+    assert [list(line.get_xdata()) for line in gap.get_lines()] == [[95, 95], [100], [60, 80], [70]]
+    assert not noise.get_lines()
+    assert [text.get_text() for text in noise.texts] == ["not tested"]
+
+
+def test_verdicts_survive_greyscale() -> None:
+    assert len({look.marker for look in claims.VERDICT_LOOKS.values()}) == len(claims.VERDICT_LOOKS)
+
+
+def test_panels_of_claims_stand_in_two_even_columns() -> None:
+    panels = [(str(i), claims_table().head(rows)) for i, rows in enumerate((4, 1, 1, 2))]
+    assert [[title for title, _ in column] for column in claims.in_columns(panels)] == [["0", "1"], ["2", "3"]]
+    assert claims.in_columns(panels[:1]) == [panels[:1]]
 
 
 @pytest.mark.parametrize("name", DRAWINGS)

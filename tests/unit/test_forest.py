@@ -9,8 +9,9 @@ from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.engine import Reads, Run, solve_all
 from trim.rollout.forest import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.observed import Observed
-from trim.rollout.walk import Always, outcomes, walk, walk_by
+from trim.rollout.observed import Observed, WantsEveryDraft
+from trim.rollout.walk import COSTS, ByHistory, outcomes, walk, walk_all
+from trim.routers.controls import OneStepTakeover, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold
 
 MAX_STEPS = 8
@@ -24,13 +25,10 @@ def plant(make_problems, pair, count=6, replicates=2, max_steps=MAX_STEPS):
     return Forest(make_problems(count), replicates, max_steps, judge, pair)
 
 
-class LooksBack:
+class LooksBack(WantsEveryDraft):
     """Regenerates by everything that a router may see, so that a wrong history changes what it does."""
 
     reads = Reads.HISTORY
-
-    def wants_draft(self, history):
-        return True
 
     def decide(self, history, draft, score):
         from trim.rollout.engine import Action
@@ -46,7 +44,29 @@ class LooksBack:
         return (mark * 1000).astype(int) % 3 == 0
 
 
-@pytest.mark.parametrize("router", [Threshold(0.5), PerToken(0.1), LooksBack(), Threshold(0), Threshold(1.1)])
+class Scripted(WantsEveryDraft):
+    reads = Reads.HISTORY
+
+    def __init__(self, regenerates):
+        self.regenerates = regenerates
+
+    def decide_all(self, seen):
+        return np.array([p < len(self.regenerates) and self.regenerates[p] for p in seen.position])
+
+
+ROUTERS = [
+    Threshold(0.5),
+    PerToken(0.1),
+    LooksBack(),
+    Threshold(0),
+    Threshold(1.1),
+    WeakOnly(),
+    StrongOnly(),
+    OneStepTakeover(0.3),
+]
+
+
+@pytest.mark.parametrize("router", ROUTERS)
 @pytest.mark.parametrize("max_steps", [2, MAX_STEPS])
 def test_a_walk_is_what_the_engine_does(make_problems, scripted_pair, router, max_steps):
     problems = make_problems(8)
@@ -56,9 +76,21 @@ def test_a_walk_is_what_the_engine_does(make_problems, scripted_pair, router, ma
     with Grader() as grader:
         results = run_points(points, problems, scripted_pair(), 2, max_steps)
         solved = episode_table(results, grader, exact=True)
-    assert walked["strong_tokens"].sum() > 0 or router in (Threshold(0), PerToken(0.1))
+    assert walked["strong_tokens"].sum() > 0 or router in (Threshold(0), PerToken(0.1), WeakOnly())
     for column in solved:
         assert walked[column].tolist() == solved[column].tolist(), column
+
+
+def test_side_by_side_is_one_after_the_other(make_problems, scripted_pair, monkeypatch):
+    monkeypatch.setattr("trim.rollout.walk.LANES_AT_A_TIME", 40)  # three parts
+    pair = scripted_pair()
+    together = walk_all(plant(make_problems, pair, 7), [ByHistory(router) for router in ROUTERS])
+    for router, walked in zip(ROUTERS, together, strict=True):
+        alone = walk(plant(make_problems, scripted_pair(), 7), router)
+        for name in COSTS:
+            assert getattr(walked, name).tolist() == getattr(alone, name).tolist()
+        assert (walked.strong == alone.strong).all() and (walked.steps == alone.steps).all()
+    assert len(set(pair.weak.calls)) == len(pair.weak.calls)
 
 
 def test_whole_trees_hold_every_path(make_problems, scripted_pair):
@@ -79,12 +111,7 @@ def test_whole_trees_hold_every_path(make_problems, scripted_pair):
     assert len(ends) > 8
     for path in [path for _, path in ends][:20]:  # what the engine does on the same path ends in the same place
         scripted = [bool(action) for action in path]
-        walked = walk_by(
-            forest,
-            lambda at, seen, scripted=scripted: np.array(
-                [scripted[p] if p < len(scripted) else False for p in seen.position]
-            ),
-        )
+        (walked,) = walk_all(forest, [ByHistory(Scripted(scripted))])
         assert walked.steps[0] == len(path)
     forest.pair = None  # whatever a router does, no model is needed any more
     assert len(walk(forest, LooksBack()).last) == 12
@@ -103,7 +130,7 @@ def test_equal_texts_of_both_models_lead_to_one_node(make_problems, scripted_pai
     forest.grow_fully(10_000)
     nodes = forest.nodes
     assert (nodes["child"][:, KEEP] == nodes["child"][:, REGENERATE]).all()
-    assert len(forest) == walk(forest, Always(False)).steps.sum()  # a chain a tree
+    assert len(forest) == walk(forest, WeakOnly()).steps.sum()  # a chain a tree
     assert max(np.bincount(nodes["root"])) <= MAX_STEPS
 
 
@@ -125,6 +152,16 @@ def test_a_forest_on_disk_is_the_same_forest(make_problems, scripted_pair, tmp_p
     assert not [call for call in pair.weak.calls if call[0] == loaded.prefix(0).digest]  # what it held was not asked
 
 
+def test_nothing_is_drafted_where_the_strong_model_writes_anyway(make_problems, scripted_pair):
+    pair = scripted_pair()
+    forest = plant(make_problems, pair)
+    walk(forest, StrongOnly())
+    assert len(pair.weak.calls) == len(forest.roots) < len(forest)
+    walk(forest, Threshold(1.1))  # now that drafts are wanted, they are made up for
+    assert len(pair.weak.calls) == len(forest)
+    assert (forest.nodes["tokens"] > 0).all()
+
+
 def test_known_transitions_ask_no_model_and_unknown_ones_are_asked_once(make_problems, scripted_pair):
     pair = scripted_pair()
     forest = plant(make_problems, pair)
@@ -137,18 +174,36 @@ def test_known_transitions_ask_no_model_and_unknown_ones_are_asked_once(make_pro
 
 def test_without_models_the_unknown_is_one_clear_error(make_problems, scripted_pair):
     forest = plant(make_problems, scripted_pair())
-    walk(forest, Always(False))
+    walk(forest, WeakOnly())
     forest.pair = None
     with pytest.raises(StoreError, match="left the explored part"):
-        walk(forest, Always(True))
+        walk(forest, StrongOnly())
 
 
 def test_outcomes_are_means_over_replicates(make_problems, scripted_pair):
     forest = plant(make_problems, scripted_pair(), 5, 2)
-    correct, tokens = outcomes(forest, walk(forest, Always(True)))
+    correct, tokens = outcomes(forest, walk(forest, StrongOnly()))
     runs = [Run(problem, Threshold(1.1), r) for problem in forest.problems for r in range(2)]
     episodes = solve_all(runs, scripted_pair(), MAX_STEPS)
     spent = np.array([episode.costs.strong_tokens for episode in episodes]).reshape(5, 2).mean(1)
     right = np.array([episode.answer == episode.problem.answer for episode in episodes]).reshape(5, 2).mean(1)
     assert tokens.tolist() == spent.tolist()
     assert correct.tolist() == right.tolist()
+
+
+def test_rescoring_asks_the_prm_of_every_scored_step(make_problems, scripted_pair):
+    pair = scripted_pair()
+    forest = plant(make_problems, pair)
+    forest.grow_fully(10_000)
+    before = forest.nodes["score"].copy()
+
+    class Half:
+        identity = "half"
+
+        async def score(self, prefix, step):
+            score = await pair.prm.score(prefix, step)
+            return type(score)(score.value / 2, score.prompt_tokens)
+
+    forest.pair = type(pair)(pair.weak, pair.strong, Half())
+    forest.rescore()
+    np.testing.assert_array_equal(forest.nodes["score"], before / 2)

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 from trim.config import ArithmeticFamily
-from trim.evaluation.optimum import best_actions, grow_where_right, optimum_table
+from trim.evaluation.optimum import _LookUp, best_actions, first_error_table, grow_where_right, optimum_table
 from trim.models.protocols import FinishReason, Score, Step
-from trim.problems.arithmetic import draw_problems, parse_program
-from trim.rollout.engine import ModelPair
+from trim.problems.arithmetic import draw_problems, parse_program, step_is_valid, step_labels
+from trim.rollout.engine import ModelPair, Reads
 from trim.rollout.forest import KEEP, REGENERATE, Forest
 from trim.rollout.observed import Observed
-from trim.rollout.walk import Always, outcomes, walk, walk_by
+from trim.rollout.walk import outcomes, walk, walk_all
+from trim.routers.controls import StrongOnly, WeakOnly
 from trim.training.operating_points import HIGHEST_SHARE, lay_kappas, spread_over
 from trim.training.pomdp import label_by_score, label_nodes, lowest_before, observe_solutions
 
@@ -66,8 +67,8 @@ def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
     forest.grow_fully(100_000)
     assert forest.complete().all()
     for price in (0.0, 0.01, 0.05, 0.12):
-        best = best_actions(forest, price)
-        walked = walk_by(forest, lambda nodes, _, best=best: best[nodes])
+        best = best_actions(forest, price, np.ones(len(forest), dtype=bool))
+        (walked,) = walk_all(forest, [_LookUp(best)])
         correct = forest.nodes["correct"][walked.last, walked.action]
         reached = correct - price * walked.strong_tokens
         for tree, root in enumerate(forest.roots.tolist()):
@@ -87,33 +88,54 @@ def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
 
 def test_exploring_where_it_is_right_loses_nothing_here(forest: Forest) -> None:
     small = Forest(forest.problems, 2, 30, forest._judge, forest.pair)
-    grow_where_right(small)
+    right = grow_where_right(small)
     forest.grow_fully(100_000)
     assert len(small) < len(forest)
     for price in (0.01, 0.05):
         returns = []
-        for trees in (small, forest):
-            best = best_actions(trees, price)
-            walked = walk_by(trees, lambda nodes, _, best=best: best[nodes])
+        for trees, allowed in ((small, right), (forest, np.ones(len(forest), dtype=bool))):
+            best = best_actions(trees, price, allowed)
+            (walked,) = walk_all(trees, [_LookUp(best)])
             returns.append(trees.nodes["correct"][walked.last, walked.action] - price * walked.strong_tokens)
         assert returns[0].mean() == pytest.approx(returns[1].mean(), abs=0.01)  # but for answers that merge
 
 
 def test_the_table_of_the_optimum(forest: Forest) -> None:
     table = optimum_table(forest, [0.5, 4.0])
+    fresh = Forest(forest.problems, 2, 30, forest._judge, forest.pair)
+    assert optimum_table(fresh, [0.5, 4.0]).equals(table)  # whatever was explored before
     assert set(table["router"]) == {"perfect-information"}
     means = table.groupby("operating_point")[["correct", "strong_tokens"]].mean()
-    weak = outcomes(forest, walk(forest, Always(False)))[0].mean()
-    strong, full = (values.mean() for values in outcomes(forest, walk(forest, Always(True))))
+    weak = outcomes(forest, walk(forest, WeakOnly()))[0].mean()
+    strong, full = (values.mean() for values in outcomes(forest, walk(forest, StrongOnly())))
     assert means.loc[0.5, "correct"] >= max(weak, strong)
     assert means.loc[0.5, "strong_tokens"] < 0.6 * full
     assert weak <= means.loc[4.0, "correct"] <= means.loc[0.5, "correct"]
     assert means.loc[4.0, "strong_tokens"] <= means.loc[0.5, "strong_tokens"]
 
 
-def test_labels_of_nodes_are_those_of_their_texts(forest: Forest) -> None:
-    from trim.problems.arithmetic import step_labels
+def test_the_oracle_regenerates_the_first_error_alone(forest: Forest) -> None:
+    table = first_error_table(forest)
+    assert (table["prm_calls"] == 0).all() and (table["weak_calls"] == table["steps"]).all()
+    small = Forest(forest.problems, 2, 30, forest._judge, forest.pair)
+    assert first_error_table(small).equals(table)  # whatever was explored before
+    regenerated = kept_errors = 0
+    for row in table.itertuples():
+        (problem,) = (p for p in forest.problems if p.id == row.problem_id)
+        node, steps = int(forest.roots[forest.problems.index(problem) * 2 + row.replicate]), []
+        for author in row.authors:
+            right = all(step_labels(problem.text, steps))
+            wrong = not step_is_valid(problem.text, steps, forest.text(node, KEEP))
+            assert (author == "s") == (right and wrong)
+            regenerated += author == "s"
+            kept_errors += wrong and not right
+            action = REGENERATE if author == "s" else KEEP
+            steps.append(forest.text(node, action))
+            node = int(forest.nodes["child"][node, action])
+    assert regenerated > 5 and (kept_errors > 0 or table["correct"].mean() < 1)
 
+
+def test_labels_of_nodes_are_those_of_their_texts(forest: Forest) -> None:
     forest.grow_fully(100_000)
     labels, lowest = label_nodes(forest), lowest_before(forest)
     for node in range(0, len(forest), 7):
@@ -162,14 +184,16 @@ def test_a_sweep_reaches_over_the_shares_it_can() -> None:
 
 def test_kappas_are_laid_by_their_shares_on_dev(forest: Forest) -> None:
     def build(kappa: float) -> SimpleNamespace:
-        return SimpleNamespace(decide_all=lambda seen: doubt(seen) > kappa)
+        return SimpleNamespace(
+            decide_all=lambda seen: doubt(seen) > kappa, wants_drafts=np.ones_like, reads=Reads.HISTORY
+        )
 
     def doubt(seen: Observed) -> np.ndarray:
         return 1 - seen.score
 
     kappas = [float(k) for k in np.linspace(0, 1.01, 40)]
     laid = lay_kappas(build, kappas, forest, 6)
-    alone = outcomes(forest, walk(forest, Always(True)))[1].sum()
+    alone = outcomes(forest, walk(forest, StrongOnly()))[1].sum()
     shares = [outcomes(forest, walk(forest, build(kappa)))[1].sum() / alone for kappa in laid]
     assert set(laid) <= set(kappas) and 3 <= len(laid) <= 6
     assert shares == sorted(shares) and shares[0] > 0

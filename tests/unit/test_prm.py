@@ -1,11 +1,13 @@
 """Process reward models: trained for two steps, saved, loaded, and asked."""
 
+import asyncio
 import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -242,3 +244,31 @@ def test_tuning_a_classifier_lowers_its_loss(model_folders: dict[str, Path], tmp
         return float(torch.nn.functional.binary_cross_entropy(values, torch.tensor(labels).double()))
 
     assert loss(25) < 0.9 * loss(1)
+
+
+def test_noise_lies_on_the_logit_and_belongs_to_the_step() -> None:
+    from trim.models.noise import disturbed
+
+    digests = [bytes([i, j]) for i in range(64) for j in range(64)]
+    logits = [np.log(value / (1 - value)) for value in (disturbed(0.7, 2.0, digest) for digest in digests)]
+    assert np.mean(logits) == pytest.approx(np.log(0.7 / 0.3), abs=0.1)
+    assert np.std(logits) == pytest.approx(2.0, rel=0.05)
+    assert disturbed(0.7, 2.0, digests[5]) == disturbed(0.7, 2.0, digests[5])
+    assert 0 < disturbed(0.0, 3.0, digests[0]) < 1 and 0 < disturbed(1.0, 3.0, digests[1]) < 1
+
+
+def test_a_noisy_prm_disturbs_another() -> None:
+    from trim.models.noise import NoisyScorer, disturbed
+    from trim.models.protocols import Score
+
+    class Sure:
+        identity = "sure"
+
+        async def score(self, prefix, step) -> Score:
+            return Score(0.9, 7)
+
+    prefix = Prefix.of("a problem")
+    scored = asyncio.run(NoisyScorer(Sure(), 1.5).score(prefix, "a step"))
+    assert scored == Score(disturbed(0.9, 1.5, prefix.extend("a step").digest), 7)
+    assert scored.value != 0.9
+    assert NoisyScorer(Sure(), 1.5).identity != NoisyScorer(Sure(), 2.0).identity

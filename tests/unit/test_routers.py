@@ -8,17 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trim.evaluation.sweeps import control_points, fit_hull, lay_thresholds, walked_points
+from trim.evaluation.episodes import OperatingPoint, episode_table, run_points
+from trim.evaluation.sweeps import evaluate, fit_hull, lay_thresholds, operating_points
 from trim.files import write_json
 from trim.models.protocols import FinishReason, Prefix, Step
-from trim.problems.arithmetic import parse_program
+from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.engine import Action, Author, History, KeptStep, ModelPair, Run, solve_all
-from trim.routers.controls import FirstErrorOracle, OneStepTakeover, RandomStep, StrongOnly, WeakOnly
+from trim.rollout.forest import Forest
+from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold, concave_hull, quantile_thresholds
 
 PROBLEM = Problem("p", "arith", "5 a+1 b*3 c-2?", "16", "00000000")
-RIGHT = parse_program(PROBLEM.text).steps()
+
+
+NO_FOREST = Forest([], 1, 30, lambda answer, problem: (False, False))
 
 
 def draft(text: str = "a:5+1=6\n\n", tokens: int = 10) -> Step:
@@ -76,23 +80,6 @@ def test_random_steps_are_drawn_by_prefix_and_replicate() -> None:
     assert draws[0.5] == [regenerates(RandomStep(0.5), 0.9, draft("x", 3), past) for past in pasts]
 
 
-@pytest.mark.parametrize(
-    ("kept", "step", "expected"),
-    [
-        (RIGHT[:0], RIGHT[0], False),
-        (RIGHT[:0], "a:5+1=7\n\n", True),
-        (RIGHT[:2], RIGHT[2], False),
-        (RIGHT[:2], "c:18-3=15\n\n", True),
-        (RIGHT[:3], "\\boxed{16}", False),
-        (RIGHT[:3], "\\boxed{17}", True),
-        (["a:5+1=7\n\n"], "b:7*3=22\n\n", False),  # an error was kept: nothing helps any more
-        (["a:5+1=7\n\n", "b:7*3=21\n\n"], "c:21-2=0\n\n", False),
-    ],
-)
-def test_the_oracle_regenerates_the_first_error_alone(kept: list[str], step: str, expected: bool) -> None:
-    assert regenerates(FirstErrorOracle(), step=draft(step), past=history(*kept)) is expected
-
-
 # --- operating points -------------------------------------------------------------------
 
 
@@ -136,24 +123,38 @@ def test_every_router_has_its_operating_points(tmp_path: Path) -> None:
     thresholds = {"default": [0.2, 0.7], "hull": [0.7], "per-token": [0.01]}
     file = tmp_path / "thresholds.json"
     write_json({"thresholds": thresholds}, file)
-    found = walked_points("trim-thr", [file])
+    found = operating_points("trim-thr", [file], NO_FOREST, [])
     assert [(p.variant, p.setting, p.policy) for p in found] == [
         ("default", 0.2, Threshold(0.2)),
         ("default", 0.7, Threshold(0.7)),
         ("hull", 0.7, Threshold(0.7)),
         ("per-token", 0.01, PerToken(0.01)),
     ]
-    (rsd,) = walked_points("rsd", [])
+    (rsd,) = operating_points("rsd", [], NO_FOREST, [])
     assert (rsd.router, rsd.setting, rsd.policy) == ("rsd", 0.7, Threshold(0.7))
-    random_points = control_points("random-step", [], [0.1, 0.4])
-    assert [(p.setting, p.policy) for p in random_points] == [(0.1, RandomStep(0.1)), (0.4, RandomStep(0.4))]
-    takeovers = control_points("one-step-takeover", [file], [])
+    takeovers = operating_points("one-step-takeover", [file], NO_FOREST, [])
     assert [p.policy for p in takeovers] == [OneStepTakeover(0.2), OneStepTakeover(0.7)]
-    single = {"weak-only": WeakOnly(), "strong-only": StrongOnly(), "first-error-oracle": FirstErrorOracle()}
-    for name, policy in single.items():
-        assert [(p.router, p.policy) for p in control_points(name, [], [])] == [(name, policy)]
+    for name, policy in {"weak-only": WeakOnly(), "strong-only": StrongOnly()}.items():
+        assert [(p.router, p.policy) for p in operating_points(name, [], NO_FOREST, [])] == [(name, policy)]
     with pytest.raises(ValueError, match="'trim-best'"):
-        control_points("trim-best", [], [])
+        operating_points("trim-best", [], NO_FOREST, [])
+
+
+def test_random_steps_on_a_forest_are_those_of_the_engine(
+    scripted_pair: Callable[[], ModelPair], make_problems: Callable[[int], list[Problem]]
+) -> None:
+    problems, shares = make_problems(10), (0.2, 0.6)
+    forest = Forest(problems, 2, 30, lambda answer, problem: (answer == problem.answer,) * 2, scripted_pair())
+    walked = evaluate({"random": operating_points("random-step", [], forest, shares)}, forest)["random"]
+    points = [OperatingPoint("random-step", "default", share, RandomStep(share)) for share in shares]
+    with Grader() as grader:
+        solved = episode_table(run_points(points, problems, scripted_pair(), 2, 30), grader, exact=True)
+    keys = ["operating_point", "problem_id", "replicate"]
+    pd.testing.assert_frame_equal(
+        walked.sort_values(keys, ignore_index=True),
+        solved.sort_values(keys, ignore_index=True)[list(walked)],
+        check_dtype=False,
+    )
 
 
 def test_more_is_regenerated_at_a_higher_setting(

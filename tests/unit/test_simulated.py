@@ -7,7 +7,7 @@ import pytest
 
 from trim.config_routers import Ppo
 from trim.rollout.observed import Observed
-from trim.rollout.walk import Always
+from trim.routers.controls import WeakOnly
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel
 from trim.routers.pomdp.policy import PomdpPolicy
@@ -47,7 +47,7 @@ def _alternating(observed: Observed) -> np.ndarray:
     return (observed.score < 0.5) ^ (observed.position % 2 == 1) ^ (observed.minimum < 0.5)
 
 
-@pytest.mark.parametrize("decide", [Always(False).decide_all, _always, _alternating])
+@pytest.mark.parametrize("decide", [WeakOnly().decide_all, _always, _alternating])
 def test_losses_against_the_optimum_tell_what_a_policy_is_worth(decide: Decide) -> None:
     exact, error = FeatureJudge(MODEL, 0.01).worth(decide, 0, 0)
     assert error == 0

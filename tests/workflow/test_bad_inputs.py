@@ -95,7 +95,7 @@ def test_a_damaged_segment_of_the_store_is_named_and_nothing_else_is_touched(smo
     (smoke_copy / target).unlink()
     before = {room: contents(smoke_copy / RESULTS / room) for room in ("episodes", "tables", "rollouts", "models")}
     store = contents(smoke_copy / "step_store")
-    said = sentence(snakemake(smoke_copy, targets=(target,), status=1), "evaluate_router")
+    said = sentence(snakemake(smoke_copy, targets=(target,), status=1), "evaluate_routers")
     assert str(segment.relative_to(smoke_copy)) in said
     assert "delete it" in said
     assert before == {room: contents(smoke_copy / RESULTS / room) for room in before}
@@ -111,6 +111,6 @@ def test_offline_without_the_store_counts_what_is_missing(smoke_copy: Path) -> N
     shutil.rmtree(smoke_copy / "step_store")
     before = contents(smoke_copy / RESULTS / "episodes")
     output = snakemake(smoke_copy, targets=(target,), changes={"offline": True}, status=1)
-    assert "offline: 24 of 24 episodes need steps" in sentence(output, "evaluate_router")
+    assert "offline: 24 of 24 prefixes that routers reach next need steps" in sentence(output, "evaluate_routers")
     assert contents(smoke_copy / RESULTS / "episodes") == before
     assert not (smoke_copy / "step_store").exists()

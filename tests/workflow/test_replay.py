@@ -91,7 +91,7 @@ def test_a_run_killed_in_every_stage_ends_in_the_same_tables(
         ("collect_rollouts", 1, False),
         ("score_rollouts", 1, True),
         ("train_router", 1, True),
-        ("evaluate_router", 3, False),
+        ("evaluate_routers", 1, False),
     ]:
         folder = tree / RESULTS / "logs" / stage
 

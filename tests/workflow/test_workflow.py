@@ -18,6 +18,9 @@ FIGURES = (
     "accuracy_vs_cost_arith",
     "accuracy_vs_cost_arith-words",
     "controls_arith",
+    "stepwise_vs_query_arith",
+    "oracle_region",
+    "transfer_curves",
     "strong_calls_arith",
     "prm_reliability",
     "learning_curves_arith",
@@ -92,7 +95,7 @@ def test_every_config_gives_a_whole_plan(names: tuple[str, ...], tmp_path: Path)
     (tree / "config" / "smoke.yaml").write_text("{}")  # on top of the default experiment, not of the smoke one
     changes = completed(*names) if names else {}
     planned = planned_rules(snakemake(tree, "--dry-run", changes=changes))
-    assert {"prepare_dataset", "collect_rollouts", "evaluate_router", "compute_metrics"} <= set(planned)
+    assert {"prepare_dataset", "collect_rollouts", "evaluate_routers", "compute_metrics"} <= set(planned)
     served = changes.get("pair", {}).get("prm") == "qwen"
     assert ("train_language_model" in planned) == ("train_prm" in planned) == (not served)
     assert planned.get("read_solutions", 0) == served  # of ProcessBench
@@ -155,14 +158,22 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-DRAWN = {"plot_accuracy_vs_cost": 2, "plot_controls": 2, "plot_strong_calls": 2}
+DRAWN = {
+    "plot_accuracy_vs_cost": 1,
+    "plot_controls": 1,
+    "plot_strong_calls": 1,
+    "plot_stepwise_vs_query": 1,
+    "plot_oracle_region": 1,
+    "plot_transfer_curves": 1,
+}
 FITTED = {
     "fit_thresholds": 1,
     "train_router": 2,
-    "solve_pomdp": 2,
+    "solve_pomdp": 3,
     "fit_query_router": 1,
     "evaluate_query_routers": 1,
 }
+EVALUATED = {"evaluate_routers": 2, "evaluate_oracles": 2}
 LEARNED_DRAWN = {"plot_learning_curves": 1, "plot_decision_map": 1}
 POMDP_DRAWN = {"plot_observation_model": 1, "plot_joint_observation": 1, "plot_pomdp_policy": 1}
 CHANGES = {
@@ -170,13 +181,13 @@ CHANGES = {
     "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
     "random_shares": (
         {"routers": {"random_shares": [0.5]}},
-        {"evaluate_router": 2, "compute_metrics": 1, **DRAWN},
+        {**EVALUATED, "compute_metrics": 1, **DRAWN},
     ),
     "operating_points": (
         {"routers": {"operating_points": 5}},
         {
             **FITTED,
-            "evaluate_router": 10,
+            **EVALUATED,
             "compare_on_dev": 1,
             "compute_metrics": 1,
             **DRAWN,
@@ -188,7 +199,7 @@ CHANGES = {
         {"routers": {"agg": {"ppo": {"epochs": 3}}}},
         {
             "train_router": 1,
-            "evaluate_router": 2,
+            **EVALUATED,
             "compare_on_dev": 1,
             "compute_metrics": 1,
             **DRAWN,
@@ -206,7 +217,8 @@ CHANGES = {
             "gather_scores": 1,
             "measure_prm": 1,
             "plot_prm_reliability": 1,
-            "evaluate_router": 12,
+            "evaluate_routers": 1,
+            "evaluate_oracles": 1,
             "collect_solutions": 1,
             "evaluate_query_routers": 1,
             "compute_metrics": 1,
@@ -235,5 +247,5 @@ def test_a_new_check_of_the_splits_hides_no_missing_result(smoke_copy: Path) -> 
     (smoke_copy / RESULTS / "episodes/trim-thr/arith/arith.parquet").unlink()
     (smoke_copy / RESULTS / "tables/main.csv").unlink()
     planned = planned_rules(snakemake(smoke_copy, "--dry-run"))
-    assert {"check_splits", "collect_rollouts", "evaluate_router", "compute_metrics"} <= set(planned)
+    assert {"check_splits", "collect_rollouts", "evaluate_routers", "compute_metrics"} <= set(planned)
     assert "train_language_model" not in planned

@@ -24,16 +24,8 @@ SOLVED = [
     for name, dataset in EXPERIMENT.datasets.items()
     if getattr(dataset, "layout", None) == "processbench"
 ]
-UNTRAINED_ROUTERS = (
-    "weak-only",
-    "strong-only",
-    "random-step",
-    "first-error-oracle",
-    "perfect-information",
-    "oracle-query",
-    "rsd",
-)
-ORACLES = ("first-error-oracle", "perfect-information")  # they need exact labels
+ORACLE_ROUTERS = ("first-error-oracle", "perfect-information")
+UNTRAINED_ROUTERS = ("weak-only", "strong-only", "random-step", "oracle-query", "rsd")
 FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
 LEARNED_ROUTERS = ("trim-agg", "trim-seq")
 QUERY = EXPERIMENT.routers.query
@@ -48,13 +40,15 @@ STAGE = {
     "scores": 1,
     "forests": 1,
     "thresholds": 2,
-    "learned_routers": 2,
+    "learned_routers": 3,
     "pomdp": 1,
     "solutions": 1,
     "query_routers": 1,
-    "episodes": 2,
+    "episodes": 3,
+    "by_prm": 1,
     "tables": 2,
-    "figures": 2,
+    "claims": 1,
+    "figures": 3,
 }
 
 
@@ -64,9 +58,8 @@ wildcard_constraints:
     split="|".join(SPLITS),
     role="weak|strong",
     prm="|".join(EXPERIMENT.prms),
-    router="|".join([*UNTRAINED_ROUTERS, *FITTED_ROUTERS]),
     learned="|".join(LEARNED_ROUTERS),
-    variant="default|conditioned|released",
+    variant="default|conditioned|released|memoryless|transferred",
     run="[0-9]+",
 
 
@@ -89,12 +82,10 @@ def pair_inputs(prm=EXPERIMENT.pair.prm):
 
 
 def prm_folder(prm):
-    """Folder of a PRM that the pipeline trains; none for a served one."""
-    return (
-        []
-        if SETTINGS["prms"][prm]["kind"] == "served"
-        else f"{RESULTS}/models/prm-{prm}"
-    )
+    """Folder of a PRM that the pipeline trains, or of what is under a noisy one; none for a served one."""
+    base = SETTINGS["prms"][prm].get("of", prm)
+    is_served = SETTINGS["prms"][base]["kind"] == "served"
+    return [] if is_served else f"{RESULTS}/models/prm-{base}"
 
 
 def families():
@@ -119,8 +110,15 @@ def pair_params(prm=EXPERIMENT.pair.prm):
 def scorer_params(prm):
     """What decides the scores of a PRM, beside its folder."""
     params = {key: SETTINGS["pair"][key] for key in ("device", "batch_size")}
-    served = prm is not None and SETTINGS["prms"][prm]["kind"] == "served"
-    return params | {"prm": SETTINGS["prms"][prm]} if served else params
+    if prm is None:
+        return params
+    settings = SETTINGS["prms"][prm]
+    if settings["kind"] == "noisy":
+        params, settings = (
+            params | {"noise": settings["deviation"]},
+            SETTINGS["prms"][settings["of"]],
+        )
+    return params | {"prm": settings} if settings["kind"] == "served" else params
 
 
 def gpus(*roles):
@@ -142,7 +140,7 @@ def replicates(wildcards):
 
 def is_labelled(wildcards):
     """Whether steps of a dataset have exact labels."""
-    return has_labels(getattr(wildcards, "dataset", None) or wildcards.trained_on)
+    return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or HOME)
 
 
 def has_labels(dataset):
@@ -163,21 +161,27 @@ def get_source(wildcards):
     return dataset.path if is_file else []
 
 
-def evaluated_routers():
-    """(router, trained_on) of every evaluation."""
-    return [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
-        (router, source)
-        for router in (*FITTED_ROUTERS, *QUERY.baselines)
-        for source in EXPERIMENT.routers.trained_on
-        if router in QUERY.baselines or fitted_of(router, source)
-    ]
+def episodes_of(routers):
+    """Files with the test episodes of (router, trained_on), by "router/trained_on"."""
+    return {
+        f"{router}/{source}": f"{RESULTS}/episodes/{router}/{source}/{{dataset}}.parquet"
+        for router, source in routers
+    }
 
 
-def forest_inputs(split):
+def fitted_inputs():
+    """What was fitted for the routers that walk, by "router/trained_on"."""
+    return {
+        f"{router}/{source}": fitted_of(router, source)
+        for router, source in WALKING_ROUTERS
+    }
+
+
+def forest_inputs(split, dataset="{trained_on}"):
     """Explored trees of a split, and the problems they are of."""
     return {
-        f"{split}_problems": f"{RESULTS}/problems/{{trained_on}}/{split}.jsonl",
-        f"{split}_forest": f"{RESULTS}/forests/{{trained_on}}.{split}.parquet",
+        f"{split}_problems": f"{RESULTS}/problems/{dataset}/{split}.jsonl",
+        f"{split}_forest": f"{RESULTS}/forests/{dataset}.{split}.parquet",
     }
 
 
@@ -186,7 +190,7 @@ def forest_params():
     return {
         "pair": pair_params(),
         "labelled": is_labelled,
-        "replicates": SETTINGS["replicates"]["train"],
+        "replicates": SETTINGS["replicates"],
         "operating_points": EXPERIMENT.routers.operating_points,
     }
 
@@ -200,6 +204,12 @@ def learner_settings(wildcards):
     return {key: value for key, value in settings.items() if key not in left_out}
 
 
+def by_prm_settings():
+    """What decides the routers that are fitted with another PRM."""
+    keys = ("operating_points", "kappa", "agg", "seq", "pomdp")
+    return {key: SETTINGS["routers"][key] for key in keys}
+
+
 def fitted_of(router, trained_on):
     """What was fitted for a router: a file or folder for each variant and training run."""
     folder = f"{RESULTS}/routers/{router}/{trained_on}"
@@ -209,17 +219,25 @@ def fitted_of(router, trained_on):
             return [f"{RESULTS}/routers/trim-thr/{trained_on}/thresholds.json"]
         case "trim-agg" | "trim-seq":
             variants = getattr(routers, router.removeprefix("trim-")).variants
+            if trained_on != HOME:
+                variants = variants[:1]  # the others are ablations
             return [
                 f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)
             ]
         case "trim-pomdp":
-            return [f"{folder}/{variant}.npz" for variant in routers.pomdp.variants]
+            at_home = trained_on == HOME  # there, nothing is transferred
+            return [
+                f"{folder}/{variant}.npz"
+                for variant in routers.pomdp.variants
+                if not (variant == "transferred" and at_home)
+            ]
     return []
 
 
-def get_fitted(wildcards):
-    """Fitted parameters of a router, for those that have any."""
-    return fitted_of(wildcards.router, wildcards.trained_on)
+def get_transferred(wildcards):
+    """The solved POMDP of the home dataset, for the variant that takes its observation model."""
+    home = f"{RESULTS}/routers/trim-pomdp/{HOME}/default.npz"
+    return home if wildcards.variant == "transferred" else []
 
 
 def get_labelled_solutions(wildcards):
@@ -232,18 +250,13 @@ def get_labelled_solutions(wildcards):
     )
 
 
-def get_learned(wildcards):
-    """Every training run of the learned routers."""
+def fitted_for(router):
+    """What was fitted for a router on any dataset."""
     return [
-        folder
-        for router in LEARNED_ROUTERS
-        for folder in fitted_of(router, wildcards.trained_on)
+        fitted
+        for trained_on in EXPERIMENT.routers.trained_on
+        for fitted in fitted_of(router, trained_on)
     ]
-
-
-def get_mapped_policy(wildcards):
-    """The training run of TRIM-Agg whose decisions are drawn."""
-    return fitted_of("trim-agg", wildcards.trained_on)[0]
 
 
 def dev_episodes():
@@ -288,29 +301,99 @@ def get_labelled_scores():
     }
 
 
-def fitted_figures():
-    """Figures of what was fitted on a dataset, as far as the config has it fitted."""
+def figure_parts():
+    """What each kind of figure is drawn for: one drawing a dataset, or a single one; none where there is nothing to
+    show."""
     routers = EXPERIMENT.routers
-    wanted = {
+    evaluated, trained = list(EXPERIMENT.evaluated_on), list(routers.trained_on)
+    single = [None]
+    transferred = single if len({*evaluated, *trained}) > 1 else []
+    fitted = {
         "learning_curves": routers.agg.variants or routers.seq.variants,
         "decision_map": routers.agg.variants,
         "observation_model": "default" in routers.pomdp.variants,
         "pomdp_policy": "default" in routers.pomdp.variants,
         "joint_observation": "released" in routers.pomdp.variants,
     }
-    return [
-        f"{name}_{trained_on}"
-        for trained_on in routers.trained_on
-        for name in wanted
-        if wanted[name]
+    return {
+        "accuracy_vs_cost": evaluated,
+        "controls": evaluated,
+        "strong_calls": evaluated,
+        "stepwise_vs_query": evaluated if QUERY.baselines else [],
+        "oracle_region": single,
+        "transfer_curves": transferred,
+        "prm_reliability": single if get_labelled_scores() else [],
+        **{kind: trained if wanted else [] for kind, wanted in fitted.items()},
+        **dict.fromkeys(TABLE_OF_FIGURE, single),
+    }
+
+
+def model_names():
+    """Names of the three models, as far as they have one."""
+    models = {role: SETTINGS["pair"][role] for role in ("weak", "strong")}
+    models["prm"] = SETTINGS["prms"][EXPERIMENT.pair.prm]
+    return {role: model.get("name", "one of our own") for role, model in models.items()}
+
+
+def figure_files(kind, suffix):
+    """Files of one kind of figure, in the order of its parts."""
+    names = [f"{kind}_{part}" if part else kind for part in FIGURE_PARTS[kind]]
+    return [f"{RESULTS}/figures/{name}.{suffix}" for name in names]
+
+
+def reported_file(path, kind, category, labels):
+    """A figure that the report shows."""
+    caption = f"../report/figures/{kind}.rst"
+    return report(path, caption=caption, category=category, labels=labels)
+
+
+def reported_files(kind, category, what):
+    """One kind of figure as PNG, with what the report says of it."""
+    parts = zip(figure_files(kind, "png"), FIGURE_PARTS[kind], strict=True)
+    labels = {path: {"figure": what, "dataset": part or "all"} for path, part in parts}
+    return [reported_file(path, kind, category, labels[path]) for path in labels]
+
+
+def get_figures():
+    """All figures, once it is known which tables there are."""
+    drawn = [
+        kind
+        for kind in FIGURE_PARTS
+        if f"{RESULTS}/tables/{TABLE_OF_FIGURE.get(kind, 'curves.csv')}" in TABLES
+    ]
+    return FIGURES + [
+        path
+        for kind in drawn
+        for suffix in ("pdf", "png")
+        for path in figure_files(kind, suffix)
     ]
 
 
+# (router, trained_on) of the routers that need exact labels, that decide step by step, and once a problem.
+ORACLES = [(router, "untrained") for router in ORACLE_ROUTERS]
+WALKING_ROUTERS = [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
+    (router, source)
+    for router in FITTED_ROUTERS
+    for source in EXPERIMENT.routers.trained_on
+    if fitted_of(router, source)
+]
+QUERY_ROUTERS = [
+    (router, source)
+    for router in QUERY.baselines
+    for source in EXPERIMENT.routers.trained_on
+]
 EPISODES = [
-    f"{RESULTS}/episodes/{router}/{trained_on}/{dataset}.parquet"
-    for router, trained_on in evaluated_routers()
+    path.format(dataset=dataset)
     for dataset in EXPERIMENT.evaluated_on
-    if router not in ORACLES or has_labels(dataset)
+    for path in episodes_of(
+        WALKING_ROUTERS + (ORACLES if has_labels(dataset) else []) + QUERY_ROUTERS
+    ).values()
+]
+# Test episodes of the routers that were fitted at home with further PRMs: labels of steps are needed for that.
+BY_PRM_EPISODES = [
+    f"{RESULTS}/episodes/by_prm/{prm}.parquet"
+    for prm in EXPERIMENT.reported_prms
+    if has_labels(HOME) and HOME in EXPERIMENT.routers.trained_on
 ]
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(get_labelled_scores())
@@ -335,24 +418,23 @@ PUBLISHED = {
         "data/published/log_math500_pomdp.csv",
     ],
 }.get(EXPERIMENT.pair.published, [])
-FIGURES = [
-    f"{RESULTS}/figures/{name}.{kind}"
-    for name in (
-        *(f"accuracy_vs_cost_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        *(f"controls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        *(f"strong_calls_{dataset}" for dataset in EXPERIMENT.evaluated_on),
-        *(["prm_reliability"] if MEASURED else []),
-        *fitted_figures(),
-    )
-    for kind in ("pdf", "png")
-]
+# Figures of a single table, drawn where the experiment has it.
+TABLE_OF_FIGURE = {
+    "generalization_matrix": "generalization.csv",
+    "prm_quality_routing": "prm_routing.csv",
+    "ablations": "ablations.csv",
+    "budgeted": "budgeted.csv",
+    "interventions": "interventions.csv",
+}
+FIGURE_PARTS = figure_parts()
+FIGURES = []
 
 
 def get_final_output():
     """All that the default target asks for."""
     return [
         *TABLES,
-        *FIGURES,
+        *get_figures(),
         *(
             f"{RESULTS}/problems/{dataset}/manifest.json"
             for dataset in EXPERIMENT.datasets

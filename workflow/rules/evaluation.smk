@@ -1,16 +1,50 @@
-rule evaluate_router:
+rule evaluate_routers:
     input:
         **pair_inputs(),
+        **fitted_inputs(),
         # Rollouts fill the step store with what most routers share.
         rollouts=f"{RESULTS}/rollouts/{{dataset}}.test.parquet",
         problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
-        fitted=get_fitted,
     output:
-        episodes=f"{RESULTS}/episodes/{{router}}/{{trained_on}}/{{dataset}}.parquet",
+        # One job for all of them: they share most steps, and servers start once.
+        **episodes_of(WALKING_ROUTERS),
+        forest=f"{RESULTS}/forests/{{dataset}}.test.parquet",
     log:
-        f"{RESULTS}/logs/evaluate_router/{{router}}/{{trained_on}}/{{dataset}}.log",
+        f"{RESULTS}/logs/evaluate_routers/{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluate_router/{{router}}/{{trained_on}}/{{dataset}}.tsv"
+        f"{RESULTS}/benchmarks/evaluate_routers/{{dataset}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
+        runtime=960,
+    params:
+        pair=pair_params(),
+        labelled=is_labelled,
+        random_shares=SETTINGS["routers"]["random_shares"],
+        replicates=SETTINGS["replicates"]["test"],
+        version=STAGE["episodes"],
+    message:
+        "Evaluating every router on {wildcards.dataset}"
+    script:
+        "../scripts/evaluate_routers.py"
+
+
+rule evaluate_oracles:
+    input:
+        **pair_inputs(),
+        problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
+        forest=f"{RESULTS}/forests/{{dataset}}.test.parquet",
+    output:
+        **episodes_of(ORACLES),
+    log:
+        f"{RESULTS}/logs/evaluate_oracles/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_oracles/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset="|".join(filter(has_labels, EXPERIMENT.datasets)) or "none",
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -20,18 +54,47 @@ rule evaluate_router:
         runtime=480,
     params:
         pair=pair_params(),
-        labelled=is_labelled,
-        random_shares=lambda wildcards: (
-            SETTINGS["routers"]["random_shares"]
-            if wildcards.router == "random-step"
-            else []
-        ),
         replicates=SETTINGS["replicates"]["test"],
         version=STAGE["episodes"],
     message:
-        "Evaluating {wildcards.router} (trained on: {wildcards.trained_on}) on {wildcards.dataset}"
+        "Evaluating the oracles on {wildcards.dataset}"
     script:
-        "../scripts/evaluate_router.py"
+        "../scripts/evaluate_oracles.py"
+
+
+rule route_by_prm:
+    input:
+        **forest_inputs("router_train", HOME),
+        **forest_inputs("dev", HOME),
+        **forest_inputs("test", HOME),
+        weak=model_folder("weak"),
+        strong=model_folder("strong"),
+        prm=lambda wildcards: prm_folder(wildcards.prm),
+    output:
+        episodes=f"{RESULTS}/episodes/by_prm/{{prm}}.parquet",
+    log:
+        f"{RESULTS}/logs/route_by_prm/{{prm}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/route_by_prm/{{prm}}.tsv"
+    conda:
+        "../../envs/routers.yaml"
+    threads: 1
+    resources:
+        gpu=gpus("weak", "strong", "prm"),
+        mem_mb=memory_mb("weak", "strong", "prm"),
+        runtime=480,
+    params:
+        pair=lambda wildcards: pair_params(wildcards.prm),
+        labelled=is_labelled,
+        replicates=SETTINGS["replicates"],
+        routers=by_prm_settings(),
+        home=HOME,
+        seed=EXPERIMENT.seed,
+        version=STAGE["by_prm"],
+    message:
+        "Fitting and evaluating the routers at home with PRM {wildcards.prm}"
+    script:
+        "../scripts/route_by_prm.py"
 
 
 rule evaluate_query_routers:

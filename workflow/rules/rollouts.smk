@@ -116,6 +116,8 @@ rule grow_forest:
         f"{RESULTS}/logs/grow_forest/{{dataset}}.{{split}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/grow_forest/{{dataset}}.{{split}}.tsv"
+    wildcard_constraints:
+        split="router_train|dev",
     conda:
         "../../envs/models.yaml"
     threads: 1

@@ -66,6 +66,7 @@ rule solve_pomdp:
         **forest_inputs("router_train"),
         **forest_inputs("dev"),
         solutions=get_labelled_solutions,
+        transferred=get_transferred,
     output:
         solved=f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/{{variant}}.npz",
         dev=f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/{{variant}}.dev.parquet",

@@ -2,10 +2,9 @@
 
 import pandas as pd
 
-from trim.evaluation.episodes import BatchPoint, walk_points
-from trim.evaluation.sweeps import fit_hull, lay_thresholds, threshold_points
+from trim.evaluation.episodes import walk_points
+from trim.evaluation.sweeps import ALONE, fit_hull, lay_thresholds, threshold_points
 from trim.files import write_json, write_parquet
-from trim.rollout.walk import Always
 from trim.workflow import job, open_job_forests, provenance
 
 with job(snakemake) as log, open_job_forests(snakemake, "dev") as (dev,):
@@ -16,10 +15,6 @@ with job(snakemake) as log, open_job_forests(snakemake, "dev") as (dev,):
         thresholds["hull"] = fit_hull(walk_points(points, dev))
     kept = {variant: thresholds[variant] for variant in params.variants}
     log.info("thresholds: %s", {variant: len(values) for variant, values in kept.items()})
-    ends = [
-        BatchPoint("weak-only", "default", 0.0, Always(False)),
-        BatchPoint("strong-only", "default", 1.0, Always(True)),
-    ]
-    episodes = walk_points([*ends, *threshold_points(kept)], dev)
+    episodes = walk_points([*ALONE, *threshold_points(kept)], dev)
     write_parquet(episodes, snakemake.output.dev, provenance(snakemake))
     write_json({"thresholds": kept, "provenance": provenance(snakemake)}, snakemake.output.thresholds)

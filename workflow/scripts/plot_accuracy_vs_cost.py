@@ -1,4 +1,4 @@
-"""Draw accuracy against strong tokens for one dataset."""
+"""Draw accuracy against strong tokens."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from trim.figures.style import save
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    dataset, params = snakemake.wildcards.dataset, snakemake.params
+    params, origin = snakemake.params, provenance(snakemake)
     curves = pd.read_csv(snakemake.input.curves)
     files = [Path(path) for path in snakemake.input.published]
-    published = published_points(files[0].parent, params.published, dataset) if files else None
-    figure = accuracy_vs_cost.draw(curves, dataset, params.trained_on, published)
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))
+    for dataset, *paths in zip(params.datasets, snakemake.output.pdf, snakemake.output.png, strict=True):
+        published = published_points(files[0].parent, params.published, dataset) if files else None
+        save(accuracy_vs_cost.draw(curves, dataset, params.trained_on, published), paths, origin)

@@ -1,6 +1,4 @@
-"""Draw the controls of TRIM-Thr and the variants that look ahead, for one dataset."""
-
-from pathlib import Path
+"""Draw the controls of TRIM-Thr and the routers that look ahead."""
 
 import pandas as pd
 
@@ -9,6 +7,7 @@ from trim.figures.style import save
 from trim.workflow import job, provenance
 
 with job(snakemake):
+    params, origin = snakemake.params, provenance(snakemake)
     curves = pd.read_csv(snakemake.input.curves)
-    figure = controls.draw(curves, snakemake.wildcards.dataset, snakemake.params.trained_on)
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))
+    for dataset, *paths in zip(params.datasets, snakemake.output.pdf, snakemake.output.png, strict=True):
+        save(controls.draw(curves, dataset, params.trained_on), paths, origin)

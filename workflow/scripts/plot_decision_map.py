@@ -10,7 +10,7 @@ from trim.routers.storage import load_policies
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    policies = load_policies(Path(snakemake.input.folder))
-    scored = pd.read_parquet(snakemake.input.scores)
-    figure = decision_map.draw(policies, scored, snakemake.wildcards.trained_on)
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))
+    found, drawn, origin = snakemake.input, snakemake.output, provenance(snakemake)
+    parts = zip(snakemake.params.datasets, found.folders, found.scores, drawn.pdf, drawn.png, strict=True)
+    for dataset, folder, scores, *paths in parts:
+        save(decision_map.draw(load_policies(Path(folder)), pd.read_parquet(scores), dataset), paths, origin)

@@ -1,13 +1,11 @@
 """Draw how likely pairs of PRM scores are in each state of TRIM-POMDP."""
 
-from pathlib import Path
-
 from trim.figures import joint_observation
 from trim.figures.style import save
 from trim.routers.pomdp.storage import load_solved
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    observation = load_solved(snakemake.input.solved).model.observation
-    figure = joint_observation.draw(observation, snakemake.wildcards.trained_on)
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))
+    found, drawn, origin = snakemake.input, snakemake.output, provenance(snakemake)
+    for dataset, solved, *paths in zip(snakemake.params.datasets, found.solved, drawn.pdf, drawn.png, strict=True):
+        save(joint_observation.draw(load_solved(solved).model.observation, dataset), paths, origin)

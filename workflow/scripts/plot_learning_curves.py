@@ -9,6 +9,8 @@ from trim.figures.style import save
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    runs = [learning_curves.read_run(Path(folder)) for folder in snakemake.input.folders]
-    figure = learning_curves.draw(pd.concat(runs, ignore_index=True), snakemake.wildcards.trained_on)
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))
+    params, origin = snakemake.params, provenance(snakemake)
+    folders = [Path(folder) for folder in snakemake.input.folders]
+    for dataset, *paths in zip(params.datasets, snakemake.output.pdf, snakemake.output.png, strict=True):
+        runs = [learning_curves.read_run(folder) for folder in folders if folder.parent.name == dataset]
+        save(learning_curves.draw(pd.concat(runs, ignore_index=True), dataset), paths, origin)

@@ -1,7 +1,5 @@
 """Draw reliability and score distributions of the PRMs."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from trim.figures import prm_reliability
@@ -9,9 +7,5 @@ from trim.figures.style import save
 from trim.workflow import job, provenance
 
 with job(snakemake):
-    figure = prm_reliability.draw(
-        pd.read_csv(snakemake.input.quality),
-        pd.read_csv(snakemake.input.reliability),
-        pd.read_csv(snakemake.input.histogram),
-    )
-    save(figure, [Path(path) for path in snakemake.output], provenance(snakemake))
+    tables = (pd.read_csv(snakemake.input[name]) for name in ("quality", "reliability", "histogram"))
+    save(prm_reliability.draw(*tables), snakemake.output, provenance(snakemake))

@@ -1,5 +1,6 @@
 """Fit and solve one variant of TRIM-POMDP, lay its operating points on dev, and keep its episodes there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +32,8 @@ with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") a
         labels = label_by_score(forest, settings.first_error_below)
         observations = observe_solutions(pd.read_parquet(snakemake.input.solutions))
     model = fit_pomdp(forest, labels, observations, settings, variant)
+    if variant == "transferred":
+        model = replace(model, observation=load_solved(Path(snakemake.input.transferred)).model.observation)
     solution = solve_pomdp(model, kappas, tokens_per_solution(forest))
     log.info("largest certified gap between the bounds of a value: %.2g", solution.gap.max())
     origin = {"closeness": settings.closeness, "provenance": provenance(snakemake)}

@@ -16,7 +16,7 @@ from trim.problems.problem import Problem
 from trim.problems.solutions import Solution
 from trim.rollout.engine import Episode, ModelPair, Router, Run, solve_all
 from trim.rollout.forest import Forest, Judge
-from trim.rollout.walk import COSTS, BatchRouter, Walk, walk
+from trim.rollout.walk import COSTS, BatchRouter, ByHistory, Walk, Walker, walk_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ class BatchPoint:
     router: str
     variant: str
     setting: float
-    policy: BatchRouter
+    policy: BatchRouter | Walker
     seed: int = 0
 
 
@@ -137,19 +137,24 @@ def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Gra
     return pd.DataFrame(rows)
 
 
-def walk_points(points: Sequence[BatchPoint], forest: Forest, on_progress: Progress | None = None) -> pd.DataFrame:
+def walk_points(points: Sequence[BatchPoint], forest: Forest) -> pd.DataFrame:
     """Walk a forest at every operating point, and lay the episodes out as `episode_table` does."""
     import pandas as pd
 
-    tables = []
-    for done, point in enumerate(points, start=1):
-        tables.append(walk_table(point, forest, walk(forest, point.policy)))
-        if on_progress is not None:
-            on_progress(done, len(points))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(walk_tables(points, forest), ignore_index=True)
 
 
-def walk_table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
+def walk_tables(points: Sequence[BatchPoint], forest: Forest) -> list[pd.DataFrame]:
+    """Do as `walk_points`, with a table for each operating point."""
+    policies = [point.policy for point in points]
+    walks = walk_all(forest, [policy if isinstance(policy, Walker) else ByHistory(policy) for policy in policies])
+    return [
+        walk_table(forest, walked, point.router, point.variant, point.setting, point.seed)
+        for point, walked in zip(points, walks, strict=True)
+    ]
+
+
+def walk_table(forest: Forest, walked: Walk, router: str, variant: str, setting: float, seed: int = 0) -> pd.DataFrame:
     """Lay the episodes of one operating point out as `episode_table` does."""
     import pandas as pd
 
@@ -159,10 +164,10 @@ def walk_table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "dataset": [forest.problem(tree).dataset for tree in trees],
-            "router": point.router,
-            "variant": point.variant,
-            "seed": point.seed,
-            "operating_point": point.setting,
+            "router": router,
+            "variant": variant,
+            "seed": seed,
+            "operating_point": setting,
             "problem_id": [forest.problem(tree).id for tree in trees],
             "replicate": [forest.replicate(tree) for tree in trees],
             "correct": forest.nodes["correct"][walked.last, walked.action],
@@ -171,8 +176,6 @@ def walk_table(point: BatchPoint, forest: Forest, walked: Walk) -> pd.DataFrame:
             "steps": walked.steps,
             "authors": ["".join(row[:steps]) for row, steps in zip(letters, walked.steps.tolist(), strict=True)],
             **{name: getattr(walked, name) for name in COSTS},
-            "weak_calls": walked.steps,
-            "prm_calls": walked.steps,
         }
     )
 

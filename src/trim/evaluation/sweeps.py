@@ -1,15 +1,20 @@
-"""The operating points of every router: which settings make up its curve."""
+"""The sweep of every router: which settings make up its curve, and the episodes that come of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trim.evaluation.episodes import BatchPoint, OperatingPoint
+import numpy as np
+
+from trim.evaluation.episodes import BatchPoint, walk_tables
 from trim.files import read_json
-from trim.rollout.engine import Router
-from trim.routers.controls import FirstErrorOracle, OneStepTakeover, RandomStep, StrongOnly, WeakOnly
+from trim.rollout.engine import Reads
+from trim.rollout.forest import Forest
+from trim.rollout.observed import Booleans, Integers, Observed, WantsEveryDraft
+from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold, concave_hull, quantile_thresholds
 
 if TYPE_CHECKING:
@@ -63,42 +68,68 @@ def pomdp_points(file: Path) -> list[BatchPoint]:
     return [BatchPoint("trim-pomdp", variant, k, pomdp_policy(solved, variant, k, closeness)) for k in laid]
 
 
+ALONE = [BatchPoint("weak-only", "default", 0.0, WeakOnly()), BatchPoint("strong-only", "default", 1.0, StrongOnly())]
+"""The two models by themselves."""
+
 RSD_THRESHOLD = 0.7
 """PRM score from which RSD accepts a step of the weak model (arXiv 2501.19324)."""
 
-WALKED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "rsd")
-"""Routers that want a draft at every step and look at nothing but scores and tokens: they can walk a forest."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomWalk(WantsEveryDraft):
+    """`RandomStep` on a walk: it draws by the prefix of a node."""
+
+    forest: Forest
+    router: RandomStep
+    reads = Reads.NOTHING
+
+    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
+        """Draw."""
+        trees = self.forest.nodes["root"][nodes].tolist()
+        return np.array(
+            [
+                self.router.draws(self.forest.prefix(node).digest, self.forest.replicate(tree))
+                for node, tree in zip(nodes.tolist(), trees, strict=True)
+            ]
+        )
 
 
-def walked_points(router: str, fitted: Sequence[Path]) -> list[BatchPoint]:
-    """Operating points of a router that walks, from the files or folders that were fitted."""
+def operating_points(
+    router: str, fitted: Sequence[Path], forest: Forest, random_shares: Sequence[float]
+) -> list[BatchPoint]:
+    """Lay the operating points of a router.
+
+    Parameters
+    ----------
+    fitted
+        Files or folders that were fitted for it, if any.
+    forest
+        Where `random-step` will walk.
+    random_shares
+        Its probabilities.
+    """
     match router:
-        case "trim-thr":
-            return threshold_points(read_json(fitted[0])["thresholds"])
-        case "rsd":
-            return [BatchPoint("rsd", "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))]
-        case "trim-pomdp":
-            return [point for file in fitted for point in pomdp_points(file)]
-        case _:
-            return [point for folder in fitted for point in learned_points(router, folder)]
-
-
-def control_points(router: str, fitted: Sequence[Path], random_shares: Sequence[float]) -> list[OperatingPoint]:
-    """Operating points of a router that does not want a draft at every step, or looks at more than scores."""
-
-    def points(settings: Sequence[float], policies: Sequence[Router]) -> list[OperatingPoint]:
-        return [OperatingPoint(router, "default", s, p) for s, p in zip(settings, policies, strict=True)]
-
-    match router:
-        case "weak-only":
-            return points([0.0], [WeakOnly()])
-        case "strong-only":
-            return points([1.0], [StrongOnly()])
+        case "weak-only" | "strong-only":
+            return [point for point in ALONE if point.router == router]
         case "random-step":
-            return points(random_shares, [RandomStep(share) for share in random_shares])
-        case "first-error-oracle":
-            return points([1.0], [FirstErrorOracle()])
+            return [BatchPoint(router, "default", p, RandomWalk(forest, RandomStep(p))) for p in random_shares]
+        case "rsd":
+            return [BatchPoint(router, "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))]
         case "one-step-takeover":
             thresholds = read_json(fitted[0])["thresholds"]["default"]
-            return points(thresholds, [OneStepTakeover(value) for value in thresholds])
-    raise ValueError(f"no router is called {router!r}")
+            return [BatchPoint(router, "default", value, OneStepTakeover(value)) for value in thresholds]
+        case "trim-thr":
+            return threshold_points(read_json(fitted[0])["thresholds"])
+        case "trim-agg" | "trim-seq":
+            return [point for folder in fitted for point in learned_points(router, folder)]
+        case "trim-pomdp":
+            return [point for file in fitted for point in pomdp_points(file)]
+    raise ValueError(f"no operating points are laid for {router!r}")
+
+
+def evaluate(sweeps: Mapping[str, Sequence[BatchPoint]], forest: Forest) -> dict[str, pd.DataFrame]:
+    """Solve the problems of a forest at all operating points of many sweeps: of each, a table with a row an episode."""
+    import pandas as pd
+
+    tables = iter(walk_tables([point for points in sweeps.values() for point in points], forest))
+    return {name: pd.concat([next(tables) for _ in points], ignore_index=True) for name, points in sweeps.items()}

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
+from trim.figures.style import LOOKS, PAGE_INCHES, SMALL, begin, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PUBLISHED = {"trim-thr": ("TRIM-Thr", "o"), "trim-agg": ("TRIM-Agg", "^"), "trim-pomdp": ("TRIM-POMDP", "s")}
+RANDOM_QUERY = ("random-query", "default")
 REFERENCES = (
     ("trim-thr", "hull"),
     ("random-step", "default"),
-    ("random-query", "default"),
+    RANDOM_QUERY,
     ("first-error-oracle", "default"),
     ("perfect-information", "default"),
 )
@@ -30,7 +30,7 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
     """Draw the TRIM routers trained on one dataset, and what bounds them, from the rows of `curves.csv`.
 
     The second panel shows low budgets alone, where the routers differ. `published` holds points of others
-    (router, strong_tokens, accuracy): hollow and grey, with nothing between them.
+    (router, strong_tokens, accuracy): hollow, with nothing between them.
     """
     palette = begin()
     from matplotlib import pyplot as plt
@@ -41,11 +41,11 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
     for axes in (whole, low):
         draw_curves(axes, rows, palette, [*leading, *REFERENCES], banded=leading)
         for router, part in published.groupby("router") if published is not None else ():
-            label, marker = PUBLISHED[str(router)]
-            x, y = part["strong_tokens"], part["accuracy"]
-            axes.plot(x, y, marker, color="0.45", fillstyle="none", label=f"{label}, published")
-    whole.set(title=dataset, ylabel="accuracy")
-    low.set(title=f"{dataset}, low budgets", xlim=(0, LOW_BUDGET * whole.get_xlim()[1]))
+            look = next(LOOKS[key] for key in [*leading, *LOOKS] if key[0] == router)
+            x, y, colour = part["strong_tokens"], part["accuracy"], palette[look.colour]
+            axes.plot(x, y, look.marker, color=colour, fillstyle="none", label=f"{look.label}, published")
+    whole.set(title=f"{dataset}: accuracy against cost", ylabel="accuracy")
+    low.set(title=f"{dataset}: low budgets", xlim=(0, LOW_BUDGET * whole.get_xlim()[1]))
     figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=5, columnspacing=1.2)
     return figure
 
@@ -63,34 +63,36 @@ def draw_curves(
     banded: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Draw both models alone and the curves of some routers, a line a training run; `banded` ones with intervals."""
+    from matplotlib.patheffects import withStroke
+
     ends = {name: rows[rows["router"] == name].iloc[0] for name in ("weak-only", "strong-only")}
     full = float(ends["strong-only"]["strong_tokens"])
     for name, row in ends.items():
+        above = name == "strong-only"
         axes.axhline(row["accuracy"], color="0.45", linewidth=0.7, linestyle=(0, (6, 3)))
         axes.annotate(
             f"{name.replace('-', ' ')} {row['accuracy']:.1%}",
             (1, row["accuracy"]),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2 if name == "strong-only" else -8),
+            xytext=(-2, 3 if above else -3),
             textcoords="offset points",
             ha="right",
-            fontsize=6,
+            va="bottom" if above else "top",
+            fontsize=SMALL,
             color="0.3",
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+            zorder=1.5,  # before bands, behind points
         )
     for key in keys:
         look = LOOKS[key]
+        if key == RANDOM_QUERY:  # a straight line by definition
+            mixed = [ends[name]["accuracy"] for name in ("weak-only", "strong-only")]
+            axes.plot([0, full], mixed, label=look.label, **look.drawn(palette))
+            continue
         part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
         for run, (_, points) in enumerate(part.groupby("seed")):
             x, y, colour = points["strong_tokens"], points["accuracy"], palette[look.colour]
-            axes.plot(
-                x,
-                y,
-                color=colour,
-                marker=look.marker,
-                linestyle=look.line or "none",
-                label="_" * (run > 0) + look.label,
-                markeredgewidth=0.8 if look.marker == "x" else 0,
-            )
+            axes.plot(x, y, label="_" * (run > 0) + look.label, **look.drawn(palette))
             if key in banded:
                 axes.fill_between(
                     x, points["accuracy_lo"], points["accuracy_hi"], color=colour, alpha=0.12, linewidth=0
@@ -99,10 +101,11 @@ def draw_curves(
                 error = [y - points["accuracy_lo"], points["accuracy_hi"] - y]
                 axes.errorbar(x, y, yerr=error, color=colour, linewidth=0.8, linestyle="none")
     axes.set(xlabel="strong tokens per problem", xlim=(0, full))
+    axes.margins(y=0.09)  # room for the names of both models
     share = axes.secondary_xaxis("top", functions=(_scale(100 / full), _scale(full / 100)))
     share.set_xlabel("strong share (%)", fontsize=7)
-    share.tick_params(labelsize=6)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    share.tick_params(labelsize=SMALL)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 
 
 def _scale(factor: float) -> Callable[[Any], Any]:

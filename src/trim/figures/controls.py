@@ -20,11 +20,12 @@ PANELS = {
         REFERENCE,
         ("trim-thr", "hull"),
         ("trim-thr", "per-token"),
+        ("rsd", "default"),
         ("one-step-takeover", "default"),
         ("random-step", "default"),
         ("random-query", "default"),
     ),
-    "variants that look ahead": (REFERENCE, *(key for key in LOOKS if key[0] in TRIM_ROUTERS[1:])),
+    "routers that look ahead": (REFERENCE, *(key for key in LOOKS if key[0] in TRIM_ROUTERS[1:])),
 }
 
 
@@ -34,10 +35,10 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     from matplotlib import pyplot as plt
 
     rows = rows_of(curves, dataset, trained_on)
-    figure, grid = plt.subplots(1, len(PANELS), figsize=(PAGE_INCHES, 0.62 * PAGE_INCHES), sharey=True)
+    figure, grid = plt.subplots(1, len(PANELS), figsize=(PAGE_INCHES, 0.58 * PAGE_INCHES), sharey=True)
     for axes, (title, keys) in zip(grid, PANELS.items(), strict=True):
         draw_curves(axes, rows, palette, keys, banded=[REFERENCE])
         axes.set(title=f"{dataset}: {title}", xlim=(0, HIGHEST_SHARE * axes.get_xlim()[1]))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, columnspacing=1.2)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, columnspacing=1.2)
     grid[0].set_ylabel("accuracy")
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.figures.style import PAGE_INCHES, begin, shown_kappas
+from trim.figures.style import PAGE_INCHES, SMALL, begin, shown_kappas
 from trim.rollout.observed import Observed
 from trim.routers.agg import AggPolicy
 
@@ -73,14 +73,14 @@ def draw(policies: Sequence[AggPolicy], drafts: pd.DataFrame, trained_on: str) -
             axes.set(xscale="logit", yscale="logit", xlim=SCORES[[0, -1]], ylim=SCORES[[0, -1]])
             axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
             axes.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
-            axes.tick_params(labelsize=6)
+            axes.tick_params(labelsize=SMALL)
             axes.minorticks_off()
             axes.grid(False)
     for axes, position in zip(grid[0], positions, strict=True):
         axes.set_title(f"step {int(position) + 1}")
     for axes in grid[-1]:
         axes.set_xlabel("score of the draft")
-    figure.suptitle(f"Decisions of TRIM-Agg, trained on {trained_on}", fontsize=8)
+    figure.suptitle(f"Decisions of TRIM-Agg, trained on {trained_on}; dots: drafts of the weak model", fontsize=8)
     bar = figure.colorbar(mesh, ax=grid, label="longest draft regenerated (tokens)", shrink=0.6, aspect=30, pad=0.01)
     bar.set_ticks(range(len(tokens) + 1), labels=["none", *(f"{count:g}" for count in tokens)])
     bar.ax.minorticks_off()

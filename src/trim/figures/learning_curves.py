@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.figures.style import LOOKS, PAGE_INCHES, begin
+from trim.figures.style import LOOKS, PAGE_INCHES, SMALL, begin
 from trim.files import read_json
 from trim.routers.storage import DESCRIPTION
 
@@ -47,12 +47,12 @@ def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
         rows = learning[(learning["router"] == key[0]) & (learning["variant"] == key[1])]
         _draw_runs(axes, rows, palette[look.colour])
         axes.set(title=look.label.replace(", ", ",\n"), xlabel="decisions (thousands)")
-    figure.suptitle(f"Learning on {trained_on}", fontsize=8)
+    figure.suptitle(f"Training on {trained_on}: a dot is the snapshot kept", fontsize=8)
     trained = learning[learning["transitions"] > 0]["dev_return"]
     margin = 0.1 * (trained.max() - trained.min()) + 0.001
     # An untrained policy is worth far less: its point lies below.
     grid[0, 0].set_ylim(trained.min() - margin, trained.max() + margin)
-    grid[0, 0].set_ylabel("return on dev")
+    grid[0, 0].set_ylabel("return on dev (right answers \N{MINUS SIGN} price)")
     return figure
 
 
@@ -65,5 +65,5 @@ def _draw_runs(axes: Axes, rows: pd.DataFrame, colour: tuple[float, float, float
         axes.plot(x[best], y[best], marker="o", color="0.15", markersize=3.5, linestyle="none")
         if not np.isnan(kappa):
             axes.annotate(
-                f"{kappa:g}", (x.iloc[-1], y.iloc[-1]), xytext=(3, -2), textcoords="offset points", fontsize=5
+                f"{kappa:g}", (x.iloc[-1], y.iloc[-1]), xytext=(3, -2), textcoords="offset points", fontsize=SMALL
             )

@@ -51,7 +51,8 @@ def draw(solved: SolvedPomdp, trained_on: str) -> Figure:
         row[0].text(-0.08, 0.5, f"kappa {kappa:.2g}", transform=row[0].transAxes, rotation=90, va="center", fontsize=8)
     for axes, (position, final) in zip(grid[0], columns, strict=True):
         axes.set_title(f"step {position + 1}, {'the last' if final else 'not the last'}")
-    figure.suptitle(f"Decisions of TRIM-POMDP, solved for {trained_on}", fontsize=8)
+    states = "belief in S0: all right, S1: an earlier step wrong, S2: only the draft wrong"
+    figure.suptitle(f"Decisions of TRIM-POMDP, solved for {trained_on}; {states}", fontsize=8)
     label = "longest draft regenerated (tokens)"
     figure.colorbar(regions, ax=grid, label=label, ticks=levels, format="%g", shrink=0.6, aspect=30, pad=0.01)
     return figure

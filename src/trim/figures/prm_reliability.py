@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trim.figures.style import PAGE_INCHES, begin
+from trim.figures.style import BLACK, PAGE_INCHES, begin, dataset_looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,41 +15,33 @@ def draw(quality: pd.DataFrame, reliability: pd.DataFrame, histogram: pd.DataFra
     """Draw a column a PRM: reliability by dataset above, score distributions of all datasets below."""
     palette = begin()
     from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
 
     prms = list(dict.fromkeys(reliability["prm"]))
-    datasets = list(dict.fromkeys(reliability["dataset"]))
+    looks = dataset_looks(dict.fromkeys(reliability["dataset"]))
     figure, grid = plt.subplots(
-        2, len(prms), figsize=(PAGE_INCHES, 0.62 * PAGE_INCHES), squeeze=False, sharex=True, height_ratios=(3, 2)
+        2, len(prms), figsize=(PAGE_INCHES, 0.6 * PAGE_INCHES), squeeze=False, sharex=True, sharey="row"
     )
-    for column, prm in enumerate(prms):
-        above, below = grid[:, column]
+    for (above, below), prm in zip(grid.T, prms, strict=True):
         above.plot([0, 1], [0, 1], color="0.5", linewidth=0.7, linestyle="--")
-        for style, marker, colour, dataset in zip(("-", "--", "-."), "os^", palette, datasets, strict=False):
+        for dataset, look in looks.items():
             part = reliability[(reliability["prm"] == prm) & (reliability["dataset"] == dataset)]
             if part.empty:  # further PRMs are measured at home only
                 continue
-            measures = quality[(quality["prm"] == prm) & (quality["dataset"] == dataset)].set_index("measure")["value"]
-            label = f"{dataset}: AUC {measures['step AUC up to the first error']:.3f}, ECE {measures['ECE']:.3f}"
-            above.plot(part["score"], part["right"], style, marker=marker, color=colour, label=label)
+            of_it = quality[(quality["prm"] == prm) & (quality["dataset"] == dataset)].set_index("measure")["value"]
+            label = f"{of_it['step AUC up to the first error']:.3f}, {of_it['ECE']:.3f}"
+            above.plot(part["score"], part["right"], label=label, **look.drawn(palette))
         above.set(title=f"PRM “{prm}”", ylim=(0, 1), xlim=(0, 1))
-        above.legend(loc="upper left", fontsize=5.5)
+        above.legend(loc="lower right", title="AUC, ECE", borderaxespad=0.1, handlelength=1.6)
         scores = histogram[histogram["prm"] == prm].groupby("low")[["right", "wrong"]].sum()
-        width = 1 / len(scores)
-        below.bar(
-            scores.index, scores["right"], width, align="edge", color=palette[0], label="right steps", linewidth=0
-        )
-        below.bar(
-            scores.index,
-            scores["wrong"],
-            width,
-            align="edge",
-            color=palette[1],
-            label="wrong steps",
-            alpha=0.7,
-            linewidth=0,
-        )
+        edges = [*scores.index, 1]
+        below.stairs(scores["right"], edges, fill=True, color=palette[9], label="right steps")
+        below.stairs(scores["wrong"], edges, color=palette[BLACK], label="wrong steps", linewidth=0.9)
         below.set(xlabel="PRM score", yscale="symlog")
-        below.legend(loc="upper center")
+        above.set_xticks([0, 0.5, 1])
     grid[0, 0].set_ylabel("share of steps that are right")
     grid[1, 0].set_ylabel("steps")
+    handles, names = below.get_legend_handles_labels()
+    handles += [Line2D([], [], **look.drawn(palette)) for look in looks.values()]
+    figure.legend(handles, [*names, *looks], loc="outside lower center", ncols=len(handles))
     return figure

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trim.figures.accuracy_vs_cost import rows_of
 from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
 
@@ -16,6 +18,11 @@ FURTHEST = 0.05
 """Distance from a budget beyond which an operating point is not drawn for it."""
 
 FEWEST_EPISODES = 20
+SPREAD = 0.15
+"""How far to the sides of a step its intervals lie, so that they do not hide each other."""
+
+Z = 1.96
+"""Standard errors on either side of a 95 % interval."""
 
 
 def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
@@ -25,26 +32,22 @@ def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str, trained_on: st
     from matplotlib.ticker import MaxNLocator
 
     calls, curves = (rows_of(table, dataset, trained_on) for table in (calls, curves))
+    leading = leading_variants(curves)
     figure, panels = plt.subplots(1, len(BUDGETS), figsize=(PAGE_INCHES, 0.4 * PAGE_INCHES), sharex=True, sharey=True)
     for axes, budget in zip(panels, BUDGETS, strict=True):
-        for key in leading_variants(curves):
+        for key, shift in zip(leading, np.linspace(-SPREAD, SPREAD, len(leading)), strict=True):
             look, point = LOOKS[key], nearest_point(curves, key, budget)
             if abs(point["strong_share"] - budget) > FURTHEST:
                 continue
             rows = calls[_same_policy(calls, point) & (calls["episodes"] >= FEWEST_EPISODES)]
-            axes.plot(
-                rows["position"] + 1,
-                rows["strong"] / rows["episodes"],
-                color=palette[look.colour],
-                linestyle=look.line,
-                marker=look.marker,
-                markeredgewidth=0,
-                label=look.label,
-            )
-        axes.set(xlabel="step of the solution", title=f"{dataset}, strong share {budget:.0%}")
+            x, share = rows["position"] + 1 + shift, rows["strong"] / rows["episodes"]
+            axes.plot(x, 100 * share, label=look.label, **look.drawn(palette))
+            low, high = (100 * bound for bound in wilson_interval(rows["strong"], rows["episodes"]))
+            axes.vlines(x, low, high, color=palette[look.colour], linewidth=0.7)
+        axes.set(xlabel="step of the solution", title=f"{dataset}, {budget:.0%} of strong tokens")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels[0].set_ylabel("share written by the strong model")
-    panels[0].set_ylim(-0.03, None)
+    panels[0].set_ylabel("steps by the strong model (%)")
+    panels[0].set_ylim(-3, None)
     handles = {label: h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4)
     return figure
@@ -55,6 +58,13 @@ def nearest_point(curves: pd.DataFrame, key: tuple[str, str], budget: float) -> 
     sweep = curves[(curves["router"] == key[0]) & (curves["variant"] == key[1])]
     first = sweep[sweep["seed"] == sweep["seed"].min()]
     return first.loc[(first["strong_share"] - budget).abs().idxmin()]
+
+
+def wilson_interval(hits: pd.Series, trials: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the 95 % Wilson score interval of a proportion."""
+    centre = (hits + Z**2 / 2) / (trials + Z**2)
+    half = Z / (trials + Z**2) * np.sqrt(hits * (trials - hits) / trials + Z**2 / 4)
+    return (centre - half).clip(0), (centre + half).clip(upper=1)
 
 
 def _same_policy(calls: pd.DataFrame, point: pd.Series) -> pd.Series:

@@ -41,7 +41,7 @@ NODE = np.dtype(
         ("parent", np.int32),  # UNKNOWN at a root
         ("position", np.int32),  # number of steps before
         ("prm_tokens", np.int32),  # read to score the draft
-        ("tokens", np.int32, 2),  # UNKNOWN while the strong model was not asked
+        ("tokens", np.int32, 2),  # UNKNOWN while the model was not asked
         ("prompt_tokens", np.int32, 2),
         ("score", np.float64, 2),  # NaN for a strong step that nobody needs the score of: unknown, or the last one
         ("final", np.bool_, 2),  # the solution ends with this step
@@ -98,12 +98,10 @@ class Forest:
 
     @property
     def roots(self) -> NDArray[np.int64]:
-        """Node at which each tree begins; plants the trees that were not there yet."""
+        """Node at which each tree begins; plants the trees that were not there yet, with their drafts."""
         missing = np.flatnonzero(self._roots == UNKNOWN)
-        if missing.size:
-            self._roots[missing] = self._plant(
-                [(int(tree), UNKNOWN, self._prefix_at_root(int(tree))) for tree in missing]
-            )
+        self._roots[missing] = self._plant([(int(tree), UNKNOWN, self._prefix_at_root(int(tree))) for tree in missing])
+        self.draft(self._roots)
         return self._roots
 
     def problem(self, tree: int) -> Problem:
@@ -117,7 +115,7 @@ class Forest:
     def text(self, node: int, action: int) -> str:
         """Text of the draft, or of the strong step, at a node."""
         text = self._texts[node][action]
-        assert text is not None, "the strong model was not asked here"
+        assert text is not None, "the model was not asked here"
         return text
 
     def answer(self, node: int, action: int) -> str | None:
@@ -139,14 +137,43 @@ class Forest:
         """Tell where it is known what the actions lead to."""
         return np.asarray(self._nodes["child"][nodes, actions] != UNKNOWN)
 
-    def follow(self, nodes: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the nodes that the actions lead to, ENDS where a solution ends; the models write what is unknown."""
+    def follow(
+        self, nodes: NDArray[np.int64], actions: NDArray[np.int64], *, drafted: bool = True
+    ) -> NDArray[np.int64]:
+        """Return the nodes that the actions lead to, ENDS where a solution ends; the models write what is unknown.
+
+        Parameters
+        ----------
+        drafted
+            Whether those nodes get their drafts too.
+        """
         children: NDArray[np.int64] = self._nodes["child"][nodes, actions].astype(np.int64)
         unknown = children == UNKNOWN
         if unknown.any():
             self._grow(np.unique(np.stack([nodes[unknown], actions[unknown]], 1), axis=0))
             children = self._nodes["child"][nodes, actions].astype(np.int64)
+        if drafted:
+            self.draft(children[children >= 0])
         return children
+
+    def draft(self, nodes: NDArray[np.int64]) -> None:
+        """Have the weak model draft the step after each node, and the PRM score it, where nobody did yet."""
+        undrafted = np.unique(nodes[self._nodes["tokens"][nodes, KEEP] == UNKNOWN])
+        if not undrafted.size:
+            return
+        pair = self._models()
+
+        async def draft(node: int) -> tuple[Step, float, int]:
+            prefix = self.prefix(node)
+            step = await pair.weak.step(prefix, self.replicate(int(self._nodes["root"][node])))
+            assert pair.prm is not None
+            score = await pair.prm.score(prefix, step.text)
+            return step, score.value, score.prompt_tokens
+
+        drafts = _gather(map(draft, undrafted.tolist()))
+        for node, (step, score, prm_tokens) in zip(undrafted.tolist(), drafts, strict=True):
+            self._nodes["prm_tokens"][node] = prm_tokens
+            self._write(node, KEEP, step, score)
 
     def grow_fully(self, most_nodes: int, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Explore whole trees, but leave a tree alone once it has more than `most_nodes` nodes.
@@ -165,6 +192,19 @@ class Forest:
             if on_progress is not None:
                 on_progress(min(start + TREES_AT_A_TIME, trees), trees)
 
+    def rescore(self) -> None:
+        """Have the PRM score all steps again, as after a change of the PRM; a few trees at a time."""
+        asked = (self.nodes["tokens"] != UNKNOWN) & ~np.isnan(self.nodes["score"])
+        places = np.argwhere(asked)
+        order = np.lexsort((self.nodes["position"][places[:, 0]], self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME))
+        places = places[order]
+        parts = np.flatnonzero(np.diff(self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME)) + 1
+        prm = self._models().prm
+        assert prm is not None
+        for part in np.split(places, parts):
+            scores = _gather(prm.score(self.prefix(node), self.text(node, action)) for node, action in part.tolist())
+            self.nodes["score"][part[:, 0], part[:, 1]] = [score.value for score in scores]
+
     def complete(self) -> NDArray[np.bool_]:
         """Tell of each tree whether every path in it is known, shape (trees,)."""
         whole = np.ones(len(self._roots), dtype=bool)
@@ -178,12 +218,13 @@ class Forest:
 
     def _grow(self, wishes: NDArray[np.int64]) -> None:
         """Make known what follows from pairs (node, action), shape (n, 2), none of which is known."""
+        self.draft(wishes[wishes[:, 1] == KEEP, 0])
         unasked = [int(node) for node, action in wishes if action == REGENERATE and self._nodes["tokens"][node, 1] < 0]
         self._ask_strong(unasked)
         births, twins = [], []
         wished = set(map(tuple, wishes.tolist()))
         for node, action in wishes.tolist():
-            same = self._texts[node][KEEP] == self._texts[node][REGENERATE]
+            same = self._texts[node][KEEP] == self._texts[node][REGENERATE]  # not where nothing was drafted
             if self._nodes["final"][node, action]:
                 self._nodes["child"][node, action] = ENDS
             elif same and (self._nodes["child"][node, 1 - action] >= 0 or (action and (node, KEEP) in wished)):
@@ -202,29 +243,19 @@ class Forest:
             self._nodes["child"][node, action] = self._nodes["child"][node, 1 - action]
 
     def _plant(self, places: Sequence[tuple[int, int, Prefix]]) -> NDArray[np.int64]:
-        """Add nodes at (tree, parent, prefix), each with its draft, and return them."""
-        pair = self._models()
-
-        async def draft(tree: int, prefix: Prefix) -> tuple[Step, float, int]:
-            step = await pair.weak.step(prefix, self.replicate(tree))
-            assert pair.prm is not None
-            score = await pair.prm.score(prefix, step.text)
-            return step, score.value, score.prompt_tokens
-
-        drafts = _gather(draft(tree, prefix) for tree, _, prefix in places)
+        """Add nodes at (tree, parent, prefix), without drafts, and return them."""
         added = np.arange(self._count, self._count + len(places))
         self._make_room(len(places))
-        for node, (tree, parent, prefix), (step, score, prm_tokens) in zip(added.tolist(), places, drafts, strict=True):
+        for node, (tree, parent, prefix) in zip(added.tolist(), places, strict=True):
             self._texts.append([None, None])
             self._answers.append([None, None])
             self._prefixes[node] = prefix
             self._nodes[node] = np.zeros((), NODE)
             self._nodes[node]["root"], self._nodes[node]["parent"] = tree, parent
-            self._nodes[node]["position"], self._nodes[node]["prm_tokens"] = prefix.depth, prm_tokens
-            self._nodes[node]["tokens"][REGENERATE] = UNKNOWN
-            self._nodes[node]["score"][REGENERATE] = np.nan
+            self._nodes[node]["position"] = prefix.depth
+            self._nodes[node]["tokens"] = UNKNOWN
+            self._nodes[node]["score"] = np.nan
             self._nodes[node]["child"] = UNKNOWN
-            self._write(node, KEEP, step, score)
         return added
 
     def _ask_strong(self, nodes: Sequence[int]) -> None:

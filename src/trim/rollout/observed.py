@@ -60,6 +60,18 @@ class Observed:
             np.array([history.is_last(draft)]),
         )
 
+    def of_lanes(self, lanes: Integers) -> Observed:
+        """Return the histories of some episodes, up to the longest of them."""
+        length = int(self.position[lanes].max(initial=0)) + 1
+        return Observed(
+            self.scores[lanes, :length],
+            self.draft_scores[lanes, :length],
+            self.tokens[lanes, :length],
+            self.strong[lanes, :length],
+            self.position[lanes],
+            self.final[lanes],
+        )
+
     @property
     def score(self) -> Floats:
         """PRM score of the draft, shape (n,)."""
@@ -83,15 +95,29 @@ class Observed:
     @property
     def ending(self) -> Booleans:
         """Whether a step ends the solution: of all seen the draft alone may, shape (n, T)."""
-        return self.final[:, None] & (np.arange(self.scores.shape[1]) == self.position[:, None])
+        return np.asarray(self.final[:, None] & (np.arange(self.scores.shape[1]) == self.position[:, None]))
 
     @property
     def _past(self) -> Booleans:
         return np.arange(self.scores.shape[1]) < self.position[:, None]
 
 
-class DecidesOnHistories:
-    """A router that wants every draft, and decides on histories: many at a time, or on that of one episode."""
+class WantsEveryDraft:
+    """A router that decides at every step, of one episode or of many."""
+
+    __slots__ = ()
+
+    def wants_draft(self, history: History) -> bool:
+        """Return True."""
+        return True
+
+    def wants_drafts(self, after_strong: Booleans) -> Booleans:
+        """Return True of every episode."""
+        return np.ones_like(after_strong)
+
+
+class DecidesOnHistories(WantsEveryDraft):
+    """A router that decides on histories: many at a time, or on that of one episode."""
 
     __slots__ = ()
     reads = Reads.HISTORY
@@ -99,10 +125,6 @@ class DecidesOnHistories:
     def decide_all(self, observed: Observed) -> Booleans:
         """Tell of each draft whether the strong model is to write the step, shape (n,)."""
         raise NotImplementedError
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Decide on one draft."""

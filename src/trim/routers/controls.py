@@ -5,24 +5,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from trim.models.protocols import Step
-from trim.problems.arithmetic import step_is_valid
 from trim.rollout.engine import Action, Author, History, Reads
+from trim.rollout.observed import Booleans, Observed, WantsEveryDraft
 
 
 @dataclass(frozen=True, slots=True)
-class WeakOnly:
+class WeakOnly(WantsEveryDraft):
     """Keep every draft."""
 
     reads = Reads.NOTHING
 
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
-
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Keep."""
         return Action.KEEP
+
+    def decide_all(self, observed: Observed) -> Booleans:
+        """Keep all."""
+        return np.zeros(len(observed.position), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,21 @@ class StrongOnly:
         """Return False."""
         return False
 
+    def wants_drafts(self, after_strong: Booleans) -> Booleans:
+        """Return False of every episode."""
+        return np.zeros_like(after_strong)
+
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Regenerate."""
         return Action.REGENERATE
 
+    def decide_all(self, observed: Observed) -> Booleans:
+        """Regenerate all."""
+        return np.ones(len(observed.position), dtype=bool)
+
 
 @dataclass(frozen=True, slots=True)
-class RandomStep:
+class RandomStep(WantsEveryDraft):
     """Regenerate with a fixed probability, whatever the draft.
 
     The draw is a hash of prefix and replicate, the same at every probability: what is
@@ -52,37 +62,14 @@ class RandomStep:
     salt: str = "random-step"
     reads = Reads.NOTHING
 
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
-
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Draw."""
-        content = history.prefix.digest + f"|{self.salt}|{history.replicate}".encode()
-        draw = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") / 2**64
-        return Action.REGENERATE if draw < self.probability else Action.KEEP
+        return Action.REGENERATE if self.draws(history.prefix.digest, history.replicate) else Action.KEEP
 
-
-@dataclass(frozen=True, slots=True)
-class FirstErrorOracle:
-    """Regenerate the first wrong draft of a solution that is right so far; needs exact step labels.
-
-    Once a wrong step was kept (the strong model can err too) nothing helps, and every draft is kept.
-    """
-
-    reads = Reads.NOTHING
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
-
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Look the truth up."""
-        text = history.problem.text
-        steps = [kept.step.text for kept in history.kept]
-        right_so_far = all(step_is_valid(text, steps[:i], step) for i, step in enumerate(steps))
-        wrong = not step_is_valid(text, steps, draft.text)
-        return Action.REGENERATE if right_so_far and wrong else Action.KEEP
+    def draws(self, digest: bytes, replicate: int) -> bool:
+        """Tell whether the step after the prefix with this digest is regenerated."""
+        content = digest + f"|{self.salt}|{replicate}".encode()
+        return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") / 2**64 < self.probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +83,15 @@ class OneStepTakeover:
         """Return whether the weak model has written everything so far."""
         return not history.kept or history.kept[-1].author is Author.WEAK
 
+    def wants_drafts(self, after_strong: Booleans) -> Booleans:
+        """Return whether the weak model has written everything so far, of every episode."""
+        return ~after_strong
+
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Compare."""
         assert score is not None
         return Action.REGENERATE if score < self.threshold else Action.KEEP
+
+    def decide_all(self, observed: Observed) -> Booleans:
+        """Compare n drafts."""
+        return np.asarray(observed.score < self.threshold)

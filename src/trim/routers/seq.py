@@ -17,6 +17,26 @@ from trim.rollout.observed import DecidesOnHistories, Observed
 from trim.routers.features import SequenceEncoder, unpack_sequences
 
 
+class Block(nn.Module):
+    """One pre-norm layer of a transformer: attention and a feed-forward part, each added to what it read."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.feed = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, asking: torch.Tensor, states: torch.Tensor, **hidden: torch.Tensor) -> torch.Tensor:
+        """Update the states that ask, (n, q, width), by all states (n, steps, width) but those that are `hidden`."""
+        seen = self.norm(states)
+        attended, _ = self.attention(self.norm(asking), seen, seen, need_weights=False, **hidden)
+        asking = asking + attended
+        updated: torch.Tensor = asking + self.feed(asking)
+        return updated
+
+
 class SequenceNetwork(nn.Module):
     """Reads (n, size) observations of `SequenceEncoder` into (n, width): the state at the draft's position.
 
@@ -36,10 +56,8 @@ class SequenceNetwork(nn.Module):
         self.embed = nn.Linear(features + 1, width)
         self.positions = nn.Parameter(torch.zeros(max_steps, width))
         nn.init.normal_(self.positions, std=0.1)
-        block = nn.TransformerEncoderLayer(
-            width, heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.blocks = nn.TransformerEncoder(block, layers, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """Return the state at the last position that is filled."""
@@ -48,11 +66,16 @@ class SequenceNetwork(nn.Module):
         steps = steps[:, : int(last.max()) + 1]  # padding costs nothing where no episode is that long
         length = steps.shape[1]
         values = torch.cat([steps, log_kappa[:, None, None].expand(-1, length, 1)], 2)
-        hidden = self.embed(values) + self.positions[:length]
+        states = self.embed(values) + self.positions[:length]
         future = torch.ones(length, length, dtype=torch.bool, device=steps.device).triu(1)
         # A filled position sees only what is before it: padding, which is behind, needs no mask of its own.
-        states: torch.Tensor = self.blocks(hidden, mask=future)
-        return states[torch.arange(len(last)), last]
+        for block in self.blocks[:-1]:
+            states = block(states, states, attn_mask=future)
+        # Of the last layer only the state at the draft is read, and only that is computed.
+        draft = states[torch.arange(len(last)), last][:, None]
+        behind = torch.arange(length, device=steps.device) > last[:, None]
+        state: torch.Tensor = self.norm(self.blocks[-1](draft, states, key_padding_mask=behind))
+        return state[:, 0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,19 +10,15 @@ from numpy.typing import NDArray
 
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, History, Reads
-from trim.rollout.observed import Observed
+from trim.rollout.observed import Observed, WantsEveryDraft
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(WantsEveryDraft):
     """Regenerate iff score < threshold: 0 keeps every draft, above 1 keeps none."""
 
     threshold: float
     reads = Reads.DRAFT
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Compare."""
@@ -35,15 +31,11 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class PerToken:
+class PerToken(WantsEveryDraft):
     """Regenerate iff (1 - score) / draft tokens exceeds a threshold: what knowing the cost alone gains."""
 
     threshold: float
     reads = Reads.DRAFT
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Compare the doubt that a token would settle."""

@@ -56,7 +56,7 @@ def train_router(
     dev: Forest,
     kappas: KappaRange,
     seed: int,
-    log_folder: Path,
+    log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> tuple[Learner, Trained]:
     """Train one variant of TRIM-Agg or TRIM-Seq on a forest, with early stopping on another."""
@@ -92,7 +92,7 @@ def train_conditioned(
     kappas: KappaRange,
     settings: Ppo,
     seed: int,
-    log_folder: Path,
+    log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> Trained:
     """Train one policy that takes kappa as an input; each episode draws its own, evenly in its logarithm."""
@@ -125,14 +125,16 @@ def train_each(
     kappas: Sequence[float],
     settings: Ppo,
     seed: int,
-    log_folder: Path,
+    log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> Trained:
     """Train one policy for each kappa, by rising kappa, each begun from the one before.
 
     A policy begun from nothing collapses at a high kappa to weak-only: while it knows little,
-    every strong token it tries is wasted.
+    every strong token it tries is wasted. All together learn from as many decisions as one policy
+    that serves all kappas, so that the two ways can be compared.
     """
+    settings = settings.model_copy(update={"transitions": -(-settings.transitions // len(kappas))})
     rng = np.random.default_rng(seed)
     world = ForestWorld(forest, settings.lanes, rng)
     price = tokens_per_solution(forest)
@@ -144,7 +146,7 @@ def train_each(
             learner.policy_kwargs(),
             _mean_return(learner, dev, [kappa], price),
             seed,
-            log_folder / f"kappa-{kappa:g}",
+            log_folder and log_folder / f"kappa-{kappa:g}",
             start=state,
         )
         state = policy.state_dict()

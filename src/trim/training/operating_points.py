@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.rollout.forest import Forest
-from trim.rollout.walk import Always, BatchRouter, outcomes, walk
+from trim.rollout.walk import BatchRouter, ByHistory, outcomes, walk, walk_all
+from trim.routers.controls import StrongOnly
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ HIGHEST_SHARE = 0.65
 
 def tokens_per_solution(forest: Forest) -> float:
     """Mean tokens of a solution that the strong model writes alone: what turns kappa into the price of a token."""
-    return float(outcomes(forest, walk(forest, Always(True)))[1].mean())
+    return float(outcomes(forest, walk(forest, StrongOnly()))[1].mean())
 
 
 def lay_kappas(
@@ -32,8 +33,9 @@ def lay_kappas(
 
     Targets stand closer at the low end, where one more strong token changes the curve most.
     """
-    alone = outcomes(dev, walk(dev, Always(True)))[1].sum()
-    shares = np.array([outcomes(dev, walk(dev, build(kappa)))[1].sum() / alone for kappa in candidates])
+    alone = outcomes(dev, walk(dev, StrongOnly()))[1].sum()
+    walks = walk_all(dev, [ByHistory(build(kappa)) for kappa in candidates])
+    shares = np.array([outcomes(dev, walked)[1].sum() / alone for walked in walks])
     picked = spread_over(shares, count)
     reached = np.concatenate([[0.0], shares[picked]])
     logger.info("strong shares on dev: %s", reached[1:].round(3).tolist())

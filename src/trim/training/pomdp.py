@@ -16,7 +16,7 @@ from trim.rollout.walk import BatchRouter
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.pomdp.released import ReleasedPolicy, with_late_hazard
+from trim.routers.pomdp.released import NO_MASK, ReleasedPolicy, with_late_hazard
 from trim.routers.pomdp.solver import GRID, Solution, solve
 from trim.routers.pomdp.storage import SolvedPomdp
 from trim.routers.pomdp.transition import fit_transition
@@ -177,6 +177,6 @@ def solve_pomdp(model: PomdpModel, kappas: Sequence[float], price: float) -> Sol
 def pomdp_policy(solved: SolvedPomdp, variant: str, kappa: float, closeness: float) -> BatchRouter:
     """Return the policy of one operating point."""
     model, values, cost = solved.at(kappa)
-    if variant == "released":
-        return ReleasedPolicy(model, values, cost, closeness)
+    if variant in ("released", "memoryless"):
+        return ReleasedPolicy(model, values, cost, closeness if variant == "released" else NO_MASK)
     return PomdpPolicy(model, values, cost)

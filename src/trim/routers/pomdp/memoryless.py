@@ -72,7 +72,7 @@ class MemorylessPolicies:
         position, lowest, symbol, count = (axis.ravel() for axis in np.indices(self.shape))
         centres, past = self.model.observation.centres, np.arange(self.shape[0]) < position[:, None]
         scores = np.where(past, centres[lowest, None], centres[symbol, None])
-        tokens = np.broadcast_to(self._tokens[count, None], scores.shape)
+        tokens = np.broadcast_to(self._tokens[count, None], scores.shape).astype(np.int64)
         no = np.zeros(scores.shape, dtype=bool)
         return decide(Observed(scores, scores, tokens, no, position, no[:, 0])).reshape(self.shape)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trim.errors import InputError
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, Author, History, Reads
-from trim.rollout.observed import Observed
+from trim.rollout.observed import Observed, WantsEveryDraft
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 
@@ -52,7 +52,7 @@ def _interpolate(values: Array, step: Any, m: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class PomdpPolicy:
+class PomdpPolicy(WantsEveryDraft):
     """Regenerate iff that has the higher value under the filtered belief; keep on a tie.
 
     Attributes
@@ -79,10 +79,6 @@ class PomdpPolicy:
         """Refuse the joint alphabet."""
         if self.model.observation.joint:
             raise InputError("POMDP policy: the filter needs an observation model of single scores, not of pairs")
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
 
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Filter one episode and decide."""

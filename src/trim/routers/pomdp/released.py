@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 CLOSENESS = 0.4
 """A draft is kept if the likeliest state leads S2 by at least this; the value of the released runs."""
 
+NO_MASK = 2.0
+"""A closeness that no lead of a state reaches."""
+
 TOKENS = 60.0
 """Tokens that the official code takes every step to have."""
 
@@ -85,7 +88,7 @@ class ReleasedPolicy(DecidesOnHistories):
     cost
         Of a token, in units of the reward.
     closeness
-        The mask; above 1 it masks nothing.
+        The mask; `NO_MASK` for none.
     token_bin
         Width of the bins to whose lower edges token counts fall when a decision is looked up; 0 for exact counts.
         The official table has such bins: it decides of a draft of 60 tokens as of 50, which `token_bin=50` does.

@@ -1,0 +1,100 @@
+"""When a statement about an experiment holds, fails, or stays undecided.
+
+A number under a bootstrap is one array: its estimate first, then its value on every resample. So the arithmetic
+of estimates and that of resamples is the same line, and two numbers of one dataset are always paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Verdict = Literal["holds", "fails", "undecided", "not tested"]
+SameVerdict = Literal["reproduced", "partly", "not", "not tested"]
+
+REPRODUCED, PARTLY = 0.05, 0.25
+"""Relative deviations from a published number up to which it counts as reproduced, and as partly so."""
+
+SMALLEST_SCALE = 0.1
+"""Deviations are relative to at least this, because some published delta IBC lie around 0."""
+
+
+class Bounds(NamedTuple):
+    """An estimate with its interval; infinite ends say that it has none on that side, NaN that it is not defined."""
+
+    value: float
+    lo: float
+    hi: float
+
+
+def bounds(number: Array, level: float) -> Bounds:
+    """Return estimate and percentile interval of a number under a bootstrap.
+
+    Undefined (NaN) resamples, those where the strong model is no better than the weak one, are left out; with more
+    than half of them there is no interval. The ends are resamples, not means of two: so they may be infinite.
+
+    Parameters
+    ----------
+    number
+        Shape (1 + resamples,): the estimate first.
+    """
+    drawn = number[1:]
+    drawn = drawn[~np.isnan(drawn)]
+    if 2 * len(drawn) < len(number) - 1 or np.isnan(number[0]):
+        return Bounds(np.nan, np.nan, np.nan)
+    tail = (1 - level) / 2
+    lo, hi = np.quantile(drawn, tail, method="lower"), np.quantile(drawn, 1 - tail, method="higher")
+    return Bounds(float(number[0]), float(lo), float(hi))
+
+
+def smallest(numbers: Mapping[str, Array], level: float) -> Bounds:
+    """Return the smallest of several numbers, with an interval that holds it at this level or more.
+
+    Its lower end is the least of the lower ends: it is above the smallest number only where the lower end of that very
+    number is. Its upper end is below it only where some upper end is below its own number; that may happen to any of
+    them, so upper ends are taken at a level corrected for their count (Bonferroni). Resampling the minimum itself would
+    not do: where several numbers tie, the minimum of noisy ones lies too low.
+    """
+    corrected = 1 - (1 - level) / len(numbers)
+    each = [bounds(number, level) for number in numbers.values()]
+    wide = [bounds(number, corrected) for number in numbers.values()]
+    columns = [[b.value for b in each], [b.lo for b in each], [b.hi for b in wide]]
+    return Bounds(*(float(np.min(column)) for column in columns))  # NaN where any is
+
+
+def greatest(numbers: Mapping[str, Array], level: float) -> Bounds:
+    """Return the greatest of several numbers, with an interval as that of `smallest`."""
+    value, lo, hi = smallest({name: -number for name, number in numbers.items()}, level)
+    return Bounds(-value, -hi, -lo)
+
+
+def judge(found: Bounds, bar: float) -> Verdict:
+    """Say whether a number exceeds a bar: it holds or fails where the whole interval lies on one side."""
+    if found.lo > bar:
+        return "holds"
+    return "fails" if found.hi < bar else "undecided"
+
+
+def ratio(numerator: Array, denominator: Array) -> Array:
+    """Divide, where only a positive denominator is worth being a multiple of.
+
+    A positive number is infinitely many times one that is not positive; a number that is not positive is 0 times any.
+    """
+    undefined = np.isnan(numerator) | np.isnan(denominator)
+    many = np.divide(numerator, denominator, out=np.full_like(numerator, np.inf), where=denominator > 0)
+    return np.where(undefined, np.nan, np.where(numerator > 0, many, 0.0))
+
+
+def judge_same(found: Bounds, published: float) -> SameVerdict:
+    """Compare a number with the published one of the same pair and dataset.
+
+    `reproduced`: our interval holds it, or ours deviates by at most REPRODUCED; `partly`: by at most PARTLY.
+    """
+    deviation = abs(found.value - published) / max(abs(published), SMALLEST_SCALE)
+    if found.lo <= published <= found.hi or deviation <= REPRODUCED:
+        return "reproduced"
+    return "partly" if deviation <= PARTLY else "not"

@@ -1,0 +1,69 @@
+"""Accuracy against cost of routers trained there and of those trained elsewhere (paper, Figure 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+HIGHEST_SHARE = 0.4
+"""Strong share up to which is drawn: beyond it the curves lie on each other."""
+
+TRANSFERRED = ("--", ":", "-.")
+"""Line of a router that comes from another dataset, by the place of that dataset among those trained on."""
+
+
+def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str]) -> Figure:
+    """Draw a row a dataset and a column a TRIM router, in each a line a dataset that it was trained on.
+
+    Solid with a band where that is the dataset itself. Only the first training run is drawn.
+    """
+    palette = begin()
+    from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
+
+    keys = leading_variants(curves)
+    figure, grid = plt.subplots(
+        len(datasets),
+        len(keys),
+        figsize=(PAGE_INCHES, (0.12 + 0.21 * len(datasets)) * PAGE_INCHES),
+        squeeze=False,
+        sharex=True,
+        sharey="row",
+    )
+    lines: dict[str, Any] = dict(zip(trained_on, TRANSFERRED * len(trained_on), strict=False))
+    for row, dataset in zip(grid, datasets, strict=True):
+        for axes, (router, variant) in zip(row, keys, strict=True):
+            look = LOOKS[router, variant]
+            rows = curves[
+                (curves["dataset"] == dataset) & (curves["router"] == router) & (curves["variant"] == variant)
+            ]
+            for source in trained_on:
+                points = rows[(rows["trained_on"] == source) & (rows["seed"] == rows["seed"].min())]
+                points = points.sort_values("strong_share")
+                x, at_home = 100 * points["strong_share"], source == dataset
+                style = {**look.drawn(palette), "markersize": 2.5}
+                if not at_home:
+                    style |= {"color": "0.15", "linestyle": lines[source], "marker": "", "linewidth": 1}
+                axes.plot(x, points["accuracy"], label=source, **style)
+                if at_home:
+                    band = points["accuracy_lo"], points["accuracy_hi"]
+                    axes.fill_between(x, *band, color=palette[look.colour], alpha=0.15, linewidth=0)
+            axes.set_xlim(0, 100 * HIGHEST_SHARE)
+        row[0].set_ylabel(f"on {dataset}\naccuracy")
+        row[0].yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+    for axes, key in zip(grid[0], keys, strict=True):
+        axes.set_title(LOOKS[key].label)
+    for axes in grid[-1]:
+        axes.set_xlabel("strong share (%)")
+    figure.suptitle("Routers trained on the dataset itself, and on others", fontsize=8)
+    handles = [Line2D([], [], color="0.4", marker="o", linestyle="-", markeredgewidth=0)]
+    handles += [Line2D([], [], color="0.15", linestyle=line, linewidth=1) for line in lines.values()]
+    names = ["trained on the dataset itself", *(f"transferred from {source}" for source in lines)]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    return figure

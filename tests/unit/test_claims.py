@@ -1,0 +1,384 @@
+"""Verdicts on experiments that are made so that the answer is known."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trim.evaluation.analogues import CLAIMS, Paper, World
+from trim.evaluation.claims import COLUMNS, HEADLINES, latex_claims, ledger, read_auc, same_rows
+from trim.evaluation.published import PAPER_MODELS, metric_check
+from trim.evaluation.verdicts import Bounds, bounds, greatest, judge, judge_same, ratio, smallest
+
+PUBLISHED = Path(__file__).parents[2] / "data" / "published"
+TINY = {"weak": "one of our own", "strong": "one of our own", "prm": "one of our own"}
+RESAMPLES, PROBLEMS = 200, 200
+COSTS = ("weak_tokens", "discarded_tokens", "prm_tokens", "strong_prefill_tokens", "strong_calls")
+AUC = {("verifier", "arith"): 0.9, ("verifier", "arith-hard"): 0.7, ("noisy", "arith"): 0.6}
+
+# Strong share at which a router recovers all of the gap, in a straight line: delta IBC is 1 / share - 1.
+SHARES = {
+    ("arith", "trim-thr", "default"): 0.25,
+    ("arith", "trim-thr", "hull"): 0.125,
+    ("arith", "trim-agg", "conditioned"): 0.125,
+    ("arith", "trim-seq", "conditioned"): 0.5,
+    ("arith", "trim-pomdp", "default"): 0.2,
+    ("arith", "one-step-takeover", "default"): 0.5,
+    ("arith", "bert", "default"): 0.8,
+    ("arith", "hybrid-llm", "deterministic"): 0.625,
+    ("untrained", "oracle-query", "cheapest-first"): 0.125,
+}
+
+
+def episodes(shares: Mapping[tuple[str, str, str], float], dataset: str, weak: float = 0.3) -> pd.DataFrame:
+    """Strong solves all; weak and a router at the end of its line solve a share of the problems; all cost the same."""
+    problems = np.arange(PROBLEMS)
+    parts = []
+
+    def add(trained_on: str, router: str, variant: str, point: float, share: float, solved: float) -> None:
+        part = pd.DataFrame({"problem_id": [f"{p:03}" for p in problems], "correct": problems < solved * PROBLEMS})
+        head = {"dataset": dataset, "trained_on": trained_on, "router": router, "variant": variant, "seed": 0}
+        part = part.assign(**head, operating_point=point, replicate=0, strong_tokens=80 * share)
+        parts.append(part.assign(**dict.fromkeys(COSTS, 0)))
+
+    add("untrained", "weak-only", "default", 0, 0, weak)
+    add("untrained", "strong-only", "default", 1, 1, 1)
+    for (trained_on, router, variant), share in shares.items():
+        add(trained_on, router, variant, 0.5, share, 1)
+    return pd.concat(parts, ignore_index=True)
+
+
+def world(
+    shares: Mapping[tuple[str, str, str], float] = SHARES, by_prm: Mapping[str, pd.DataFrame] | None = None
+) -> World:
+    parts = [episodes(shares, "arith"), episodes(shares, "arith-hard", weak=0.2)]
+    return World.of(
+        pd.concat(parts, ignore_index=True),
+        by_prm or {},
+        ["arith", "arith-hard"],
+        "arith",
+        ["arith"],
+        "verifier",
+        AUC,
+        PUBLISHED,
+        RESAMPLES,
+        0,
+    )
+
+
+def judged(found: World) -> pd.DataFrame:
+    table = ledger(found, pd.DataFrame(columns=["dataset", "reading"]), TINY, PUBLISHED, 0.95)
+    return table[table["scope"] == "analogue"]
+
+
+@pytest.fixture(scope="module")
+def claims() -> pd.DataFrame:
+    return judged(world())
+
+
+def one(table: pd.DataFrame, **wanted: object) -> pd.Series:
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    (row,) = table.to_dict("records")
+    return pd.Series(row)
+
+
+# --- verdicts -----------------------------------------------------------------------------
+
+
+def test_bounds_are_the_estimate_and_quantiles_of_the_resamples() -> None:
+    assert bounds(np.array([7.0, *range(101)]), 0.75) == (7, 12, 88)  # of 12.5 and 87.5 the outer ones
+    assert bounds(np.array([7.0, *range(101), np.nan]), 0.75) == (7, 12, 88)
+    assert bounds(np.array([7.0, *range(9), np.inf]), 0.8).hi == np.inf
+    assert np.isnan(bounds(np.array([7.0, 1.0, np.nan, np.nan]), 0.9)).all()
+    assert np.isnan(bounds(np.array([np.nan, 1.0, 1.0]), 0.9)).all()
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (Bounds(3, 2, 4), "holds"),
+        (Bounds(3, 1, 4), "undecided"),  # an end on the bar is not beyond it
+        (Bounds(0, -1, 0.9), "fails"),
+        (Bounds(0, -1, 1), "undecided"),
+        (Bounds(np.inf, 5, np.inf), "holds"),
+        (Bounds(np.nan, np.nan, np.nan), "undecided"),
+    ],
+)
+def test_a_statement_holds_where_the_whole_interval_is_beyond_the_bar(found: Bounds, verdict: str) -> None:
+    assert judge(found, 1) == verdict
+
+
+def test_only_a_positive_number_has_multiples() -> None:
+    numerator, denominator = np.array([6.0, 6, 6, -1, -1, np.nan]), np.array([2.0, 0, -3, -2, 2, 2])
+    np.testing.assert_array_equal(ratio(numerator, denominator), [3, np.inf, np.inf, 0, 0, np.nan])
+
+
+def test_the_smallest_and_the_greatest_have_corrected_ends_on_one_side() -> None:
+    line = np.arange(1001.0)
+    numbers = {"a": np.append(500, line), "b": np.append(600, line + 100)}
+    assert smallest(numbers, 0.75) == (500, 125, 938)  # an eighth below, a sixteenth above
+    assert greatest(numbers, 0.75) == (600, 162, 975)
+    assert smallest({"a": numbers["a"]}, 0.75) == bounds(numbers["a"], 0.75)
+
+
+def test_a_statement_about_all_of_many_that_lie_on_the_bar_seldom_fails_or_holds() -> None:
+    """Resampling the smallest number itself would call most of these false."""
+    rng, wrong, naive = np.random.default_rng(0), 0, 0
+    for _ in range(200):
+        estimates = rng.normal(size=10)
+        drawn = estimates + rng.normal(size=(1000, 10))
+        numbers = {str(i): np.append(estimates[i], drawn[:, i]) for i in range(10)}
+        wrong += judge(smallest(numbers, 0.95), 0) != "undecided"
+        naive += judge(bounds(np.append(estimates.min(), drawn.min(1)), 0.95), 0) != "undecided"
+    assert wrong <= 12
+    assert naive > 100
+
+
+@pytest.mark.parametrize(
+    ("found", "published", "verdict"),
+    [
+        (Bounds(4.0, 3.5, 4.8), 4.75, "reproduced"),  # in the interval
+        (Bounds(4.6, 4.5, 4.7), 4.75, "reproduced"),  # within 5 %
+        (Bounds(4.0, 3.9, 4.1), 4.75, "partly"),
+        (Bounds(5.9, 5.8, 6.0), 4.75, "partly"),
+        (Bounds(3.0, 2.9, 3.1), 4.75, "not"),
+        (Bounds(0.02, 0.015, 0.03), 0.0004, "partly"),  # published numbers around 0 are on a scale of their own
+        (Bounds(0.2, 0.15, 0.3), 0.0004, "not"),
+        (Bounds(-0.07, np.nan, np.nan), -0.07, "reproduced"),
+        (Bounds(30, 25, np.inf), 60, "reproduced"),
+    ],
+)
+def test_the_same_number(found: Bounds, published: float, verdict: str) -> None:
+    assert judge_same(found, published) == verdict
+
+
+# --- statements ----------------------------------------------------------------------------
+
+
+def test_every_claim_has_a_verdict(claims: pd.DataFrame) -> None:
+    described = pd.read_csv(PUBLISHED / "claims.csv")
+    assert list(described["key"]) == list(CLAIMS)
+    assert not described.isna().any(axis=None)
+    assert list(claims.columns) == list(COLUMNS)
+    assert list(claims["key"].unique()) == list(CLAIMS)
+    assert set(claims["verdict"]) <= {"holds", "fails", "undecided", "not tested"}
+    assert claims["why"].str.len().min() > 20
+    assert not claims["claim"].str.contains("[{}]").any()
+    assert not claims.duplicated(["claim"]).any()
+
+
+def test_each_headline_is_judged_by_one_statement(claims: pd.DataFrame) -> None:
+    assert [name for name in claims["headline"] if name] == list(HEADLINES)
+
+
+def test_cost_efficiency_is_read_against_each_baseline(claims: pd.DataFrame) -> None:
+    row = one(claims, key="efficiency", dataset="arith")
+    assert row["ours"] == pytest.approx((1 / 0.25 - 1) - (1 / 0.625 - 1))
+    assert (row["verdict"], row["paper_value"]) == ("holds", pytest.approx(4.75 - 0.95))
+    assert "hybrid-llm (deterministic)" in row["why"]
+    assert one(claims, key="efficiency", dataset="arith-hard")["paper_value"] == pytest.approx(2.23 - 1.35)
+    row = one(claims, key="five-fold")
+    assert row["ours"] == pytest.approx(3 / 0.6)  # the same on every resample: on the bar, give or take rounding
+    assert row["paper_value"] == pytest.approx(5)
+    assert "a factor of 2.5, in the paper 2.9" in row["why"]
+    row = one(claims, key="six-fold")
+    assert (row["dataset"], row["verdict"], row["ours"]) == ("arith-hard", "holds", pytest.approx(7 / 0.6))
+
+
+def test_baselines_that_are_worse_than_mixing_have_no_multiple() -> None:
+    bad = {**SHARES, ("arith", "bert", "default"): 1.25, ("arith", "hybrid-llm", "deterministic"): 1.25}
+    row = one(judged(world(bad)), key="five-fold")
+    assert row["verdict"] == "holds"
+    assert np.isnan([row["ours"], row["lo"], row["hi"]]).all()
+    assert "no end" in row["why"]
+
+
+def test_saved_tokens_are_read_at_the_share_that_is_left(claims: pd.DataFrame) -> None:
+    verdicts = {row["method"]: row["verdict"] for row in claims[claims["key"] == "match"].to_dict("records")}
+    assert verdicts == {
+        "One look-ahead router": "holds",
+        "TRIM-Agg": "holds",
+        "TRIM-Seq": "fails",
+        "TRIM-POMDP": "holds",
+    }
+    assert one(claims, key="match", method="TRIM-Seq")["ours"] == pytest.approx(0.4)
+    assert one(claims, key="match", method="TRIM-Agg")["paper_value"] == pytest.approx(1.033, abs=0.002)  # Table 4
+    assert "trim-seq recovers 95% at 47.5%" in one(claims, key="match", method="One look-ahead router")["why"]
+    assert one(claims, key="match-accuracy", method="TRIM-Seq")["ours"] == pytest.approx((0.4 - 1) * 0.7)
+
+
+def test_all_of_several_routers_are_as_good_as_the_worst(claims: pd.DataFrame) -> None:
+    row = one(claims, key="learned", method="Every look-ahead router")
+    assert (row["verdict"], row["ours"]) == ("fails", pytest.approx(1 - 3))
+    assert (one(claims, key="learned", method="TRIM-Agg", dataset="arith")["verdict"]) == "holds"
+    assert (one(claims, key="learned-hull", method="TRIM-Agg", dataset="arith")["verdict"]) == "undecided"  # equal
+    row = one(claims, key="transfer", dataset="every other dataset")
+    assert (row["verdict"], row["ours"]) == ("holds", pytest.approx(1 - 0.6))
+
+
+def test_the_other_statements(claims: pd.DataFrame) -> None:
+    assert one(claims, key="takeover", dataset="arith")["verdict"] == "holds"
+    assert one(claims, key="oracle", dataset="arith")["verdict"] == "fails"
+    low, high = one(claims, key="low-budget"), one(claims, key="high-budget")
+    assert (low["verdict"], low["ours"]) == ("fails", pytest.approx(0.05 / 0.2 - 0.05 / 0.125))
+    assert (high["verdict"], high["ours"]) == ("undecided", 0)
+    assert low["paper_value"] > 0
+    row = one(claims, key="weak-prm")
+    assert (row["dataset"], row["ours"]) == ("arith-hard than on arith", pytest.approx(0))
+    assert row["paper_value"] == pytest.approx(5 / 1.81 - 5.86 / 4.75)
+
+
+def test_what_is_not_there_is_not_tested(claims: pd.DataFrame) -> None:
+    for key, reason in {"noisy-prm": "no noisy PRM", "no-refit": "observation model of another dataset"}.items():
+        rows = claims[claims["key"] == key]
+        assert set(rows["verdict"]) == {"not tested"}
+        assert rows["why"].str.contains(reason).all()
+    few = {key: share for key, share in SHARES.items() if key[1] in ("trim-thr", "one-step-takeover")}
+    rest = judged(world(few)).set_index("key")
+    tested = set(rest[rest["verdict"] != "not tested"].index)
+    assert tested == {"takeover"}
+    assert list(rest.index.unique()) == list(CLAIMS)
+
+
+def test_one_dataset_alone_transfers_nothing() -> None:
+    alone = World.of(
+        episodes(SHARES, "math500"), {}, ["math500"], "math", ["arith"], "qwen", {}, PUBLISHED, RESAMPLES, 0
+    )
+    assert alone.home == "math500"
+    rows = judged(alone)
+    for key in ("transfer", "transfer-random", "transfer-threshold", "six-fold"):
+        assert set(rows.loc[rows["key"] == key, "verdict"]) == {"not tested"}
+    assert one(rows, key="takeover")["verdict"] == "holds"
+
+
+def test_a_noisy_prm_and_a_borrowed_observation_model() -> None:
+    noisy = {**SHARES, ("arith", "trim-thr", "default"): 0.5}
+    there = world(by_prm={"noisy": episodes(noisy, "arith").assign(prm="noisy")})
+    rows = judged(there)
+    verdicts = rows[rows["key"] == "noisy-prm"].set_index("method")["verdict"].to_dict()
+    assert verdicts == {"TRIM-Agg": "holds", "TRIM-Seq": "undecided", "TRIM-POMDP": "holds"}
+    row = one(rows, key="weak-prm", dataset="arith with PRM noisy than with PRM verifier")
+    assert (row["verdict"], row["ours"]) == ("holds", pytest.approx(4 / 1 - 4 / 3))
+    borrowed = {
+        **SHARES,
+        ("arith-hard", "trim-pomdp", "default"): 0.2,
+        ("arith-hard", "trim-pomdp", "transferred"): 0.25,
+    }
+    row = one(judged(world(borrowed)), key="no-refit")
+    assert (row["verdict"], row["ours"]) == ("fails", pytest.approx(3 / 4))
+
+
+def test_several_training_runs_count_as_their_mean() -> None:
+    runs = [episodes(SHARES, "arith")]
+    second = {("arith", "trim-agg", "conditioned"): 0.25}
+    more = episodes(second, "arith")
+    runs.append(more[more["router"] == "trim-agg"].assign(seed=1))
+    found = World.of(
+        pd.concat(runs), {}, ["arith"], "arith", ["arith"], "verifier", AUC, PUBLISHED, RESAMPLES, 0
+    ).evidence["arith"]
+    np.testing.assert_allclose(found.delta_ibc("trim-agg", "arith"), (7 + 3) / 2)
+
+
+def test_no_gap_leaves_all_undecided() -> None:
+    rows = judged(
+        World.of(
+            episodes(SHARES, "arith", weak=1),
+            {},
+            ["arith"],
+            "arith",
+            ["arith"],
+            "verifier",
+            AUC,
+            PUBLISHED,
+            RESAMPLES,
+            0,
+        )
+    )
+    assert set(rows["verdict"]) == {"undecided", "not tested"}
+    undecided = rows[rows["verdict"] == "undecided"]
+    assert undecided["ours"].isna().all()
+    assert set(undecided["why"]) == {"Undecided: strong is no better than weak in most resamples."}
+
+
+# --- the same pair and dataset ----------------------------------------------------------------
+
+
+def main_table() -> pd.DataFrame:
+    head = {"trained_on": "math", "variant": "default", "seed": 0, "dataset": "math500"}
+    columns = ("router", "reading", "cpt50", "cpt80", "cpt95", "delta_ibc")
+    rows = [
+        ("trim-thr", "paper", 0.0945, 0.2, 0.27, 4.0),
+        ("trim-thr", "envelope", 9, 9, 9, 9),
+        ("trim-agg", "paper", 0.07, 0.12, np.nan, 5.6),
+        *((name, "paper", 0.3, 0.5, 0.9, 0.5) for name in ("bert", "mf", "sw", "smoothie", "automix", "automix-prm")),
+    ]
+    table = pd.DataFrame([{**head, **dict(zip(columns, row, strict=True))} for row in rows])
+    for name in columns[2:]:
+        table[f"{name}_lo"], table[f"{name}_hi"] = table[name] * 0.99, table[name] * 1.01
+    return table
+
+
+def test_numbers_of_the_paper_are_compared_with_those_of_the_same_pair_and_dataset() -> None:
+    models = {"weak": "Qwen/Qwen2.5-3B-Instruct", "strong": "claude-3-7-sonnet-20250219", "prm": PAPER_MODELS["prm"]}
+    table = pd.DataFrame(same_rows(main_table(), models, PUBLISHED))
+    thr = table[(table["source"] == "Table 1") & (table["dataset"] == "math500") & (table["method"] == "trim-thr")]
+    assert thr["verdict"].tolist() == ["reproduced", "not", "partly", "partly"]
+    assert thr["ours"].tolist() == pytest.approx([9.45, 20, 27, 4])
+    assert thr["why"].iloc[3] == "Ours deviates by -16%; the paper's 4.75 is outside our interval."
+    agg = table[(table["source"] == "Table 1") & (table["dataset"] == "math500") & (table["method"] == "trim-agg")]
+    assert agg["verdict"].tolist() == ["reproduced", "reproduced", "not", "reproduced"]
+    assert "does not reach" in agg["why"].iloc[2]
+    multiple = table[(table["key"] == "abstract") & (table["dataset"] == "math500")].iloc[0]
+    assert (multiple["ours"], multiple["verdict"]) == (8, "not")
+    elsewhere = table[table["dataset"] != "math500"]
+    assert set(elsewhere["verdict"]) == {"not tested"}
+    assert elsewhere["why"].str.contains("was not evaluated|not repeated here").all()
+
+
+@pytest.mark.parametrize("role", ["weak", "strong", "prm"])
+def test_with_one_other_model_no_number_of_the_paper_is_tested(role: str) -> None:
+    table = pd.DataFrame(same_rows(main_table(), {**PAPER_MODELS, role: "another"}, PUBLISHED))
+    assert len(table) == 4 * (18 + 16 + 8 + 2) + 3 + 2
+    assert set(table["verdict"]) == {"not tested"}
+    assert table[table["source"] != "Table 8"]["why"].str.contains(f"the {role} model is another").all()
+
+
+def test_what_the_paper_prints_in_our_quantities() -> None:
+    paper = Paper(PUBLISHED)
+    assert paper.best_baseline("aime") == 0.79
+    assert paper.over(paper.takeover, home=True) == pytest.approx(4.75 - 1.10)
+    assert paper.over(paper.takeover, home=False) == pytest.approx(1.31 - 0.63)
+    assert paper.noisy("trim-agg") == pytest.approx(1.16 - 0.38)
+    assert np.isnan(paper.pgr("trim-seq", 0.2))
+
+
+def test_metric_check_leaves_only_what_digitising_costs() -> None:
+    table = metric_check(PUBLISHED)
+    assert len(table) == 4 * (3 + 3 + 2)
+    figure = table[table["source"] == "Figure 6"]
+    assert figure["difference"].abs().max() < 0.2
+    assert table.loc[table["source"] == "released log", "published"].isna().all()
+    assert table["recomputed"].notna().all()
+
+
+# --- for the paper ----------------------------------------------------------------------------
+
+
+def test_the_table_of_the_paper_has_a_line_a_statement(claims: pd.DataFrame) -> None:
+    lines = latex_claims(claims).splitlines()
+    body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
+    assert len(body) == len(claims)
+    assert all(len(re.findall(r"(?<!\\)&", line)) == 3 and line.endswith(r"\\") for line in body)
+    assert sum(line.startswith(r"\textbf{") for line in body) == len(HEADLINES)
+    assert not re.search(r"(?<!\\)%", "".join(body))
+    seq = next(line for line in body if line.startswith("TRIM-Seq recovers"))
+    assert "& -- & $40.0\\%$ [$40.0\\%$, $40.0\\%$] & fails" in seq
+
+
+def test_quality_is_found_by_prm_and_dataset() -> None:
+    table = pd.DataFrame({"prm": ["a", "a"], "dataset": ["x", "x"], "measure": ["AUC", "ECE"], "value": [0.9, 0.1]})
+    assert read_auc(table, "AUC") == {("a", "x"): 0.9}

@@ -1,0 +1,92 @@
+# The claims ledger: what the paper says, beside what this experiment found.
+
+CLAIMED = "data/published"
+
+
+rule check_claims:
+    input:
+        episodes=EPISODES,
+        by_prm=BY_PRM_EPISODES,
+        main=f"{RESULTS}/tables/main.csv",
+        quality=f"{RESULTS}/tables/prm_quality.csv" if MEASURED else [],
+        claims=f"{CLAIMED}/claims.csv",
+        published=expand(
+            f"{CLAIMED}/{{name}}.csv",
+            name=[
+                *("table1", "table2", "table7", "table8"),
+                *("figure6", "anchors", "log_math500_thr", "log_math500_pomdp"),
+            ],
+        ),
+    output:
+        claims=report(
+            f"{RESULTS}/tables/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+            labels={"table": "claims"},
+        ),
+        claims_tex=f"{RESULTS}/tables/claims.tex",
+        metric_check=report(
+            f"{RESULTS}/tables/metric_check.csv",
+            caption="../report/metric_check.rst",
+            category="Tables",
+            labels={"table": "metric check"},
+        ),
+    log:
+        f"{RESULTS}/logs/check_claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/check_claims.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        evaluated_on=list(EXPERIMENT.evaluated_on),
+        home=HOME,
+        trained_on=list(EXPERIMENT.routers.trained_on),
+        prm=EXPERIMENT.pair.prm,
+        models=model_names(),
+        bootstrap=SETTINGS["bootstrap"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["claims"],
+    message:
+        "Checking the claims of the paper"
+    script:
+        "../scripts/check_claims.py"
+
+
+rule plot_claims:
+    input:
+        claims=f"{RESULTS}/tables/claims.csv",
+    output:
+        pdf=f"{RESULTS}/figures/claims.pdf",
+        png=report(
+            f"{RESULTS}/figures/claims.png",
+            caption="../report/figures/claims.rst",
+            category="Main results",
+            labels={"figure": "claims", "dataset": "all"},
+        ),
+    log:
+        f"{RESULTS}/logs/plot_claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_claims.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        version=STAGE["figures"],
+    message:
+        "Drawing the claims of the paper and what became of them"
+    script:
+        "../scripts/plot_claims.py"
+
+
+TABLES += [
+    f"{RESULTS}/tables/{name}"
+    for name in ("claims.csv", "claims.tex", "metric_check.csv")
+]
+FIGURES += [f"{RESULTS}/figures/claims.{kind}" for kind in ("pdf", "png")]

@@ -1,0 +1,34 @@
+"""Judge the claims of the paper by the episodes of all routers, and our metrics by the published curves."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from trim.config import Bootstrap
+from trim.evaluation.analogues import MINIMUM_AUC, World
+from trim.evaluation.claims import latex_claims, ledger, read_auc
+from trim.evaluation.published import metric_check
+from trim.files import write_csv, written_aside
+from trim.workflow import job
+
+with job(snakemake):
+    params, given, output = snakemake.params, snakemake.input, snakemake.output
+    bootstrap = Bootstrap.model_validate(params.bootstrap)
+    published = Path(given.claims).parent
+    world = World.of(
+        episodes=pd.concat([pd.read_parquet(path) for path in given.episodes], ignore_index=True),
+        by_prm={path.stem: pd.read_parquet(path) for path in map(Path, given.by_prm)},
+        datasets=params.evaluated_on,
+        home=params.home,
+        trained_on=params.trained_on,
+        prm=params.prm,
+        auc=read_auc(pd.read_csv(given.quality), MINIMUM_AUC) if given.quality else {},
+        published=published,
+        resamples=bootstrap.resamples,
+        seed=params.seed,
+    )
+    claims = ledger(world, pd.read_csv(given.main), params.models, published, bootstrap.level)
+    write_csv(claims, output.claims)
+    write_csv(metric_check(published), output.metric_check)
+    with written_aside(output.claims_tex) as aside:
+        aside.write_text(latex_claims(claims), encoding="utf-8")

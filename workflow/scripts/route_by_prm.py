@@ -1,0 +1,21 @@
+"""Fit the routers at home with another PRM, and solve the test problems with them."""
+
+from pathlib import Path
+
+from trim.config_routers import Routers
+from trim.evaluation.by_prm import fit_sweeps
+from trim.evaluation.episodes import walk_points
+from trim.files import write_parquet
+from trim.workflow import job, open_job_forests, progress, provenance, use_threads
+
+with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev", "test") as (forest, dev, test):
+    use_threads(snakemake.threads)
+    params, prm = snakemake.params, snakemake.wildcards.prm
+    for trees in (forest, dev, test):
+        trees.rescore()
+    log.info("every step is scored by %s", prm)
+    points = fit_sweeps(
+        forest, dev, Routers.model_validate(params.routers), params.seed, lambda what: progress(f"{prm}, {what}")
+    )
+    episodes = walk_points(points, test).assign(trained_on=params.home, prm=prm)
+    write_parquet(episodes, Path(snakemake.output.episodes), provenance(snakemake))
