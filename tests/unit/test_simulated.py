@@ -23,9 +23,16 @@ MODEL = PomdpModel(
         np.full(5, 0.7), 0.97, 0.9, np.array([0, 0, 0.3, 0.5, 1.0]), np.array([6.0, 14.0]), np.full(2, 0.5)
     ),
 )
-COSTS = [0.02, 0.005, 0.01]
+COSTS = [0.012, 0.003, 0.006]
 SETTINGS = Ppo(
-    learning_rate=3e-3, annealed=True, entropy_coefficient=0.002, lanes=256, batch_size=512, transitions=120_000
+    learning_rate=3e-3,
+    annealed=True,
+    entropy_coefficient=0.003,
+    gae_lambda=0.8,
+    lanes=256,
+    batch_size=512,
+    transitions=100_000,
+    check_every=10,
 )
 
 
@@ -35,7 +42,7 @@ def test_ppo_comes_within_three_percent_of_the_best(router: str) -> None:
     found = list(compare(router, MODEL, COSTS, SETTINGS, 0, hidden=(32, 32), width=16, episodes=20_000))  # type: ignore[arg-type]
     assert [result.cost for result in found] == sorted(COSTS)
     for result in found:
-        assert result.weak_only < result.trained <= result.best
+        assert result.weak_only < result.trained < result.best + 1e-9
         assert result.share - result.half_width >= 0.97
 
 
