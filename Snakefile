@@ -2,7 +2,7 @@
 #
 #   snakemake --cores all                          the embedded experiment
 #   snakemake --configfile config/smoke.yaml       the same workflow in a few minutes, on models that learn nothing
-#   snakemake figures | tables                     one kind of result
+#   snakemake figures | tables | paper             one kind of result
 #
 # What each stage leaves behind is listed in results/README.md.
 
@@ -12,6 +12,9 @@ min_version("9.0")
 
 
 configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 # How many jobs share the rollouts of one dataset (--set-scatter shard=16 on a cluster); results do not depend on it.
@@ -26,7 +29,10 @@ include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/routers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/analysis.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/explorer.smk"
+include: "workflow/rules/paper.smk"
 
 
 # Seconds of work: on a cluster, waiting for a node would take longer than the job.
@@ -34,6 +40,7 @@ localrules:
     all,
     tables,
     figures,
+    paper,
     check_splits,
     read_solutions,
     gather_rollouts,
@@ -58,6 +65,9 @@ localrules:
     plot_ablations,
     plot_budgeted,
     plot_interventions,
+    build_explorer,
+    write_numbers,
+    build_paper,
 
 
 rule all:
@@ -74,3 +84,8 @@ rule tables:
 rule figures:
     input:
         get_figures(),
+
+
+rule paper:
+    input:
+        f"{RESULTS}/paper/main.pdf",

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "src", "data")
+CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "src", "data", "paper")
 RESULTS = Path("results/smoke")
 
 

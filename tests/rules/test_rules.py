@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -48,6 +49,7 @@ ROUTERS = {
     "oracle-query": "untrained",
     **dict.fromkeys(QUERY_BASELINES, "arith"),
 }
+PAPER_ALONE = ("--notemp", "--allowed-rules", "write_numbers", "build_paper", "paper")
 ORACLES = ("first-error-oracle", "perfect-information")
 SCORED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "one-step-takeover", "rsd")
 
@@ -479,6 +481,42 @@ def test_compute_metrics(smoke_copy: Path, smoke_run: Path) -> None:
     assert main.loc[undefined, "reason"].notna().all()
 
 
+def test_compute_ablations(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / f"tables/{name}.csv" for name in ("ablations", "sampling", "power", "prm_routing")]
+    run_rule("compute_ablations", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    ablations, sampling, power, routing = (pd.read_csv(smoke_copy / target) for target in targets)
+    assert {"takeover", "look-ahead", "filter", "memory", "budget"} <= set(ablations["ablation"])
+    assert set(ablations["dataset"]) == {"arith", "arith-words"}
+    assert {"p_value", "p_corrected"} <= set(ablations)
+    assert set(sampling["dataset"]) <= {"arith"}
+    assert set(power["trained_on"]) <= {"arith"}
+    assert {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp"} <= set(routing["router"])
+    assert "verifier" in set(routing["prm"])
+
+
+def test_compute_generalization(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables" / name for name in ("generalization.csv", "generalization.tex", "transfer.csv")]
+    run_rule("compute_generalization", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    matrix, moved = (pd.read_csv(smoke_copy / targets[i]) for i in (0, 2))
+    assert set(matrix["router"]) == {router for router, trained_on in ROUTERS.items() if trained_on == "arith"}
+    assert set(matrix["dataset"]) == {"arith", "arith-words"}
+    assert matrix["difference"].isna().all()  # fitted on one dataset only
+    assert ((moved["dev_strong_share"] - moved["wanted_share"]).abs() <= 0.05).all()
+
+
+def test_compute_budgets(smoke_copy: Path, smoke_run: Path) -> None:
+    names = ("budgeted.csv", "budgeted.tex", "interventions.csv", "interventions.tex")
+    targets = [RESULTS / "tables" / name for name in names]
+    run_rule("compute_budgets", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    budgets, rescues = (pd.read_csv(smoke_copy / targets[i]) for i in (0, 2))
+    assert set(budgets["strong_share"]) == {0.1, 0.15, 0.2, 0.25, 0.3}
+    assert set(budgets["router"]) == {*ROUTERS, "random-query"} - {"weak-only", "strong-only"}
+    assert set(rescues["strong_calls"]) <= {"1", "2", "3", ">3"}
+
+
 def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / f"tables/prm_{name}.csv" for name in ("quality", "reliability", "histogram")]
     run_rule("measure_prm", smoke_copy, *targets)
@@ -544,11 +582,93 @@ def test_figures(rule: str, figure: str, needed: set[str], smoke_copy: Path, smo
     assert_same(smoke_copy, smoke_run, *targets)
 
 
+def test_build_explorer(smoke_copy: Path, smoke_run: Path) -> None:
+    """Without models and without the step store; what is followed is what was evaluated."""
+    shutil.rmtree(smoke_copy / "step_store")
+    for room in ("models", "rollouts", "scores", "episodes"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    target = RESULTS / "explorer.html"
+    run_rule("build_explorer", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+    page = (smoke_copy / target).read_text(encoding="utf-8")
+    held = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    assert {data["name"]: len(data["problems"]) for data in held["datasets"]} == {"arith": 24, "arith-words": 16}
+    for data in held["datasets"]:
+        assert [router["id"] for router in data["routers"]] == ["trim-thr", "trim-agg", "trim-seq", "trim-pomdp"]
+        assert (data["trained_on"], data["labelled"]) == ("arith", True)
+        for column in range(4 * len(held["shares"])):
+            router, point = divmod(column, len(held["shares"]))
+            right = 0
+            for problem in data["problems"]:
+                at = 0
+                while at >= 0:  # neither the end (-2) nor what nobody explored (-1)
+                    state = problem["states"][at]
+                    action = int(state["decisions"][column])
+                    kept, at = state["steps"][action], state["next"][action]
+                assert at == -2
+                right += kept["correct"]
+            accuracy = data["routers"][router]["points"][point]["accuracy"]
+            assert right / len(data["problems"]) == pytest.approx(accuracy, abs=1e-4)
+
+
 def test_no_figure_shows_what_the_config_does_not_train(smoke_run: Path) -> None:
     changes = {"routers": {"agg": {"variants": []}, "pomdp": {"variants": ["released"]}}}
     planned = planned_rules(snakemake(smoke_run, "--dry-run", "--forceall", targets=("figures",), changes=changes))
     assert {"plot_learning_curves", "plot_joint_observation"} <= set(planned)  # of TRIM-Seq, and of `released`
     assert not {"plot_decision_map", "plot_observation_model", "plot_pomdp_policy"} & set(planned)
+
+
+def test_write_numbers(smoke_copy: Path, smoke_run: Path) -> None:
+    narrow = [RESULTS / f"tables/{name}.tex" for name in ("end_points", "routers", "baselines", "prms")]
+    targets = [RESULTS / "paper/numbers.tex", *narrow]
+    run_rule("write_numbers", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    numbers = (smoke_copy / targets[0]).read_text(encoding="utf-8")
+    assert r"\newcommand{\ConfigMaxSteps}{6}" in numbers
+    assert r"\newcommand{\EndArithProblems}{$24$}" in numbers
+    absent = r"\newcommand{\MainArithHardArithTrimThrDeltaIbc}{--}"  # nothing was evaluated on arith-hard
+    assert absent in numbers
+    log = (smoke_copy / RESULTS / "logs/write_numbers.log").read_text(encoding="utf-8")
+    assert r"\MainArithHardArithTrimThrDeltaIbc is a dash: this experiment has no such row" in log
+    assert "left undefined" not in log
+    for path in narrow:
+        assert (smoke_copy / path).read_text(encoding="utf-8").startswith(r"\begin{tabular}")
+
+
+@pytest.mark.skipif(not shutil.which("latexmk"), reason="latexmk is not installed")
+def test_build_paper(smoke_copy: Path) -> None:
+    target = smoke_copy / RESULTS / "paper/main.pdf"
+    for room in ("models", "rollouts", "scores", "forests", "routers", "episodes"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    built = []
+    for _ in range(2):
+        run_rule("build_paper", smoke_copy, RESULTS / "paper/main.pdf")
+        built.append(target.read_bytes())
+    assert built[0].startswith(b"%PDF")
+    assert built[0] == built[1]
+    assert {path.name for path in target.parent.iterdir()} == {"main.pdf", "numbers.tex"}
+    source = smoke_copy / "paper/main.tex"
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace(r"\ConfigMaxSteps{}", r"\ConfigMaxStops{}"), encoding="utf-8")
+    said = snakemake(smoke_copy, *PAPER_ALONE, targets=("paper",), status=1)
+    assert "Undefined control sequence" in said
+    assert r"\ConfigMaxStops" in said
+
+
+def test_without_latex_paper_says_so_and_nothing_else_minds(
+    smoke_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in folder.glob("*"):
+            if program.name not in ("latexmk", "tectonic") and not (programs / program.name).is_symlink():
+                (programs / program.name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(programs))
+    said = snakemake(smoke_copy, *PAPER_ALONE, targets=("paper",), status=1)
+    assert "build_paper: there is no LaTeX here (neither latexmk nor tectonic is on the PATH): install it" in said
+    assert "Traceback" not in said
+    assert "Nothing to be done" in snakemake(smoke_copy, "--notemp", "--dry-run")
 
 
 def test_every_rule_is_tested() -> None:

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from trim.evaluation.bootstrap import Sweep, difference, interval, resample_counts, resampled_curve, resampled_mean
+from trim.evaluation.bootstrap import (
+    Sweep,
+    cpt_difference,
+    difference,
+    holm,
+    interval,
+    resample_counts,
+    resampled_curve,
+    resampled_mean,
+)
 from trim.evaluation.curves import envelope_samples
 
 RANDOM = np.random.default_rng(5)
@@ -109,3 +118,31 @@ def test_a_difference_leaves_out_what_is_empty_in_either() -> None:
     a, b = np.array([1.0, np.nan, 3, 3]), np.array([0.0, 0, np.nan, 2])
     assert difference(a, b, 0.95) == (1, 1, 2 / 3)
     assert np.isnan(difference(a, np.full(4, np.nan), 0.95)).all()
+
+
+def test_holm_by_hand() -> None:
+    # Sorted: 0.01 x 4, 0.02 x 3, 0.03 x 2, 0.04 x 1; never below the one before.
+    np.testing.assert_allclose(holm(np.array([0.03, 0.01, 0.04, 0.02])), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(holm(np.array([0.5, 0.6, 0.7])), [1, 1, 1])
+    np.testing.assert_allclose(holm(np.array([0.02, np.nan, 0.01])), [0.02, np.nan, 0.02])
+    assert holm(np.array([])).size == 0
+
+
+def test_holm_keeps_its_promise_under_true_nulls() -> None:
+    draws = np.random.default_rng(0).random((2000, 8))
+    rejected = np.mean([(holm(row) < 0.05).any() for row in draws])
+    assert rejected < 0.065
+
+
+def test_a_cpt_that_is_not_reached_is_worse_than_any_that_is() -> None:
+    reached, never = np.linspace(0.2, 0.3, 100), np.full(100, np.inf)
+    lo, hi, p = cpt_difference(reached, never, 0.95)
+    assert np.isnan([lo, hi]).all()
+    assert p == pytest.approx(2 / 101)
+    assert np.isnan(cpt_difference(never, never, 0.95)).all()
+    sometimes = np.where(np.arange(100) < 20, np.inf, reached)
+    lo, hi, p = cpt_difference(sometimes, reached, 0.95)
+    assert lo == 0
+    assert np.isnan(hi)
+    lo, hi, p = cpt_difference(reached + 0.1, reached, 0.95)
+    assert (lo, hi) == pytest.approx((0.1, 0.1))

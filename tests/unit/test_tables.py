@@ -8,7 +8,8 @@ import pytest
 
 from trim.config import Bootstrap
 from trim.evaluation.curves import envelope_metrics, paper_metrics, pgr_at
-from trim.evaluation.tables import RANDOM_QUERY_SHARES, latex_comparisons, latex_main, make_tables, strong_calls
+from trim.evaluation.resampled import RANDOM_QUERY_SHARES
+from trim.evaluation.tables import latex_comparisons, latex_main, make_tables, strong_calls
 from trim.files import write_csv
 
 SETTINGS = Bootstrap(resamples=200, compared_shares=(0.2, 0.5))
@@ -141,6 +142,7 @@ def test_comparisons_are_paired_differences(tables: tuple[pd.DataFrame, ...]) ->
     np.testing.assert_allclose(comparisons["difference"], comparisons["value"] - comparisons["other_value"])
     assert (comparisons["difference_lo"] <= comparisons["difference_hi"]).all()
     assert ((comparisons["p_value"] > 0) & (comparisons["p_value"] <= 1)).all()
+    assert (comparisons["p_corrected"] == comparisons["p_value"]).all()  # a family of one each
 
 
 def test_a_variant_is_compared_with_the_default_and_the_oracle_with_nothing() -> None:
@@ -152,6 +154,8 @@ def test_a_variant_is_compared_with_the_default_and_the_oracle_with_nothing() ->
         ("trim-thr", "hull"),
         ("random-query", "default"),
     }
+    query = rows_of(comparisons, other_variant="default", quantity="delta IBC").iloc[0]
+    assert query["p_corrected"] == pytest.approx(min(2 * query["p_value"], 1))  # the other one's p-value is 1
     hull = rows_of(comparisons, other_variant="hull")
     assert (hull[["difference", "difference_lo", "difference_hi"]] == 0).all(axis=None)  # the very same episodes
     assert "first-error-oracle" in set(main["router"])

@@ -6,6 +6,8 @@ from snakemake.exceptions import WorkflowError
 
 from trim.config import parse_config
 from trim.errors import TrimError
+from trim.paper.manuscript import included
+from trim.paper.numbers import READ
 from trim.resources import job_gpus, job_memory_mb
 
 try:
@@ -15,6 +17,7 @@ except TrimError as error:
 
 # The config with every default filled in. Rules hand on only the keys that they read.
 SETTINGS = EXPERIMENT.model_dump(mode="json")
+MANUSCRIPT = "paper/main.tex"
 RESULTS = f"results/{EXPERIMENT.experiment}"
 HOME = EXPERIMENT.pair.home
 SPLITS = ("prm_train", "router_train", "dev", "test")
@@ -46,9 +49,12 @@ STAGE = {
     "query_routers": 1,
     "episodes": 3,
     "by_prm": 1,
-    "tables": 2,
+    "tables": 3,
+    "analysis": 1,
     "claims": 1,
     "figures": 3,
+    "explorer": 1,
+    "paper": 1,
 }
 
 
@@ -430,11 +436,28 @@ FIGURE_PARTS = figure_parts()
 FIGURES = []
 
 
+def get_numbered(wildcards):
+    """Tables whose rows become numbers in the text."""
+    return [path for path in TABLES if Path(path).stem in READ and path.endswith("csv")]
+
+
+def get_included(kind, suffix):
+    """Files of one kind that the manuscript includes, as far as the experiment makes them."""
+
+    def paths(wildcards):
+        named = included(Path(MANUSCRIPT).read_text(encoding="utf-8"))[kind]
+        wanted = {f"{RESULTS}/{kind}s/{name}.{suffix}" for name in named}
+        return sorted(wanted.intersection(get_final_output()))
+
+    return paths
+
+
 def get_final_output():
     """All that the default target asks for."""
     return [
         *TABLES,
         *get_figures(),
+        *EXPLORER,
         *(
             f"{RESULTS}/problems/{dataset}/manifest.json"
             for dataset in EXPERIMENT.datasets

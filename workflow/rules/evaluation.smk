@@ -36,7 +36,8 @@ rule evaluate_oracles:
     input:
         **pair_inputs(),
         problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
-        forest=f"{RESULTS}/forests/{{dataset}}.test.parquet",
+        # Saves work and decides nothing, however much of it is explored.
+        forest=ancient(f"{RESULTS}/forests/{{dataset}}.test.parquet"),
     output:
         **episodes_of(ORACLES),
     log:
@@ -66,7 +67,9 @@ rule route_by_prm:
     input:
         **forest_inputs("router_train", HOME),
         **forest_inputs("dev", HOME),
-        **forest_inputs("test", HOME),
+        test_problems=f"{RESULTS}/problems/{HOME}/test.jsonl",
+        # As for the oracles.
+        test_forest=ancient(f"{RESULTS}/forests/{HOME}.test.parquet"),
         weak=model_folder("weak"),
         strong=model_folder("strong"),
         prm=lambda wildcards: prm_folder(wildcards.prm),

@@ -1,15 +1,14 @@
 """Compute curves, metrics and comparisons from the episodes of all routers."""
 
-import pandas as pd
-
 from trim.config import Bootstrap
+from trim.evaluation.episodes import read_episodes
 from trim.evaluation.tables import latex_comparisons, latex_main, make_tables, strong_calls
 from trim.files import write_csv, write_json, written_aside
 from trim.workflow import job, provenance
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
-    episodes = pd.concat([pd.read_parquet(path) for path in snakemake.input.episodes], ignore_index=True)
+    episodes = read_episodes(snakemake.input.episodes)
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     curves, main, comparisons = make_tables(episodes, params.pair, bootstrap, params.seed)
     write_csv(curves, output.curves, exact=["operating_point"])

@@ -17,7 +17,7 @@ from trim.config_routers import QUERY_BASELINES
 from trim.evaluation.bootstrap import resample_counts
 from trim.evaluation.curves import MetricSamples, envelope_samples, pgr_at
 from trim.evaluation.published import anchor, printed_tables, published_points
-from trim.evaluation.tables import Measured, Resampled, measure, resample
+from trim.evaluation.resampled import CURVE, Measured, Resampled, measure, resample
 from trim.evaluation.verdicts import Array, ratio
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Evidence:
     @classmethod
     def of(cls, episodes: pd.DataFrame, resamples: int, seed: str) -> Evidence:
         """Read the episodes of one dataset."""
-        sweeps = measure(episodes)
+        sweeps = measure(episodes, CURVE)
         problems = sweeps[0].values["correct"].shape[1]
         return cls(resample(sweeps, np.vstack([np.ones(problems), resample_counts(problems, resamples, seed)])))
 

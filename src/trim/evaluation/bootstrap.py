@@ -93,10 +93,12 @@ def resampled_curve(sweep: Sweep, counts: Array, strong_only_tokens: Array) -> t
     ValueError
         If the strong model alone used no token on a resample.
     """
-    alone = resampled_mean(strong_only_tokens, counts)
+    # One product instead of three: this is where a bootstrap spends its time.
+    means = resampled_mean(np.vstack([sweep.strong_tokens, sweep.correct, strong_only_tokens[None]]), counts)
+    tokens, accuracies, alone = np.split(means, [len(sweep.strong_tokens), means.shape[1] - 1], axis=1)
     if not (alone > 0).all():
         raise ValueError("the strong model alone decoded no tokens, so strong shares are not defined")
-    return resampled_mean(sweep.strong_tokens, counts) / alone[:, None], resampled_mean(sweep.correct, counts)
+    return tokens / alone, accuracies
 
 
 def interval(samples: Array, level: float) -> Interval:
@@ -116,9 +118,7 @@ def interval(samples: Array, level: float) -> Interval:
 def difference(a: Array, b: Array, level: float) -> Difference:
     """Compare two routers on the same resamples: interval of a - b, and p-value of no difference.
 
-    The p-value is twice the smaller share of resamples on either side of zero, each counted with one
-    more resample, so that it is never 0. Where either is empty (NaN), a resample is left out; with more
-    than half left out, all is NaN.
+    Where either is empty (NaN), a resample is left out; with more than half left out, all is NaN.
 
     Parameters
     ----------
@@ -127,7 +127,48 @@ def difference(a: Array, b: Array, level: float) -> Difference:
     """
     apart = a - b
     lo, hi, _ = interval(apart, level)
-    if np.isnan(lo):
-        return Difference(np.nan, np.nan, np.nan)
+    return Difference(lo, hi, p_value(apart) if not np.isnan(lo) else np.nan)
+
+
+def cpt_interval(samples: Array, level: float) -> Interval:
+    """Return the percentile interval of CPTs, or of their differences, (R,): infinite where a level is not reached.
+
+    So an empty end says that the level is not reached reliably. Empty (NaN) samples are left out.
+    """
+    kept = samples[~np.isnan(samples)]
+    if not kept.size:
+        return Interval(np.nan, np.nan, 1.0)
+    ends = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2], method="higher")
+    lo, hi = (np.nan if np.isinf(end) else float(end) for end in ends)
+    return Interval(lo, hi, 1 - kept.size / samples.size)
+
+
+def cpt_difference(a: Array, b: Array, level: float) -> Difference:
+    """Compare CPTs as `difference` does: infinite where a level is not reached, empty where neither reaches it."""
+    with np.errstate(invalid="ignore"):
+        apart = a - b
+    lo, hi, share_empty = cpt_interval(apart, level)
+    return Difference(lo, hi, p_value(apart)) if share_empty <= 0.5 else Difference(np.nan, np.nan, np.nan)
+
+
+def p_value(apart: Array) -> float:
+    """Return the two-sided p-value of no difference from differences on resamples, (R,); empty ones are left out.
+
+    It is twice the smaller share of resamples on either side of zero, each counted with one more resample,
+    so that it is never below 2 / (R + 1).
+    """
     below, above, counted = (int(side.sum()) for side in (apart <= 0, apart >= 0, ~np.isnan(apart)))
-    return Difference(lo, hi, min(1.0, 2 * (min(below, above) + 1) / (counted + 1)))
+    return min(1.0, 2 * (min(below, above) + 1) / (counted + 1))
+
+
+def holm(p_values: Array) -> Array:
+    """Correct the p-values of one family for multiple comparison (Holm's step-down method).
+
+    The chance that any true null hypothesis of the family falls below a level is at most that level,
+    however the tests depend on each other. Empty ones (NaN) stay empty and count for nothing.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaN is sorted last
+    corrected = np.full(p.shape, np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return corrected

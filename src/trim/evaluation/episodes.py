@@ -292,3 +292,17 @@ def score_table(
 
     scores = [score for solution in asyncio.run(score_all()) for score in solution]
     return rollouts.assign(score=scores)
+
+
+def read_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read the episodes of several files, all columns or some."""
+    import pandas as pd
+
+    return pd.concat([pd.read_parquet(path, columns=columns) for path in paths], ignore_index=True)
+
+
+def read_dev_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read episodes on dev, of routers fitted on the dataset that they were run on, and of the models alone."""
+    dev = read_episodes(paths, columns)
+    alone = dev["router"].isin(["weak-only", "strong-only"])
+    return dev.assign(trained_on=dev["dataset"].mask(alone, "untrained"))

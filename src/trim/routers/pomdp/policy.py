@@ -99,6 +99,14 @@ class PomdpPolicy(WantsEveryDraft):
 
     def gain_all(self, observed: Observed) -> Array:
         """Return Q(regenerate) - Q(keep) of n drafts, shape (n,): deciding otherwise than by its sign loses as much."""
+        position, seen = observed.position, self.believe(observed)
+        final = observed.final | (position == self.model.max_steps - 1)
+        tokens = observed.tokens[np.arange(len(position)), position]
+        gain: Array = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
+        return gain
+
+    def believe(self, observed: Observed) -> belief.Belief:
+        """Filter n episodes: the belief about the drafts under decision, their scores seen; arrays of shape (n,)."""
         position = observed.position
         check_length(self.model, position.max(initial=0))
         m: Any = np.ones(len(position))
@@ -107,12 +115,7 @@ class PomdpPolicy(WantsEveryDraft):
             strong = self._see_strong(seen, observed.scores[:, step])
             after = np.where(observed.strong[:, step], strong, belief.after_keep(seen))
             m = np.where(step < position, after, m)
-        rows = np.arange(len(position))
-        seen = self._see_draft(position, m, observed.scores[rows, position])
-        final = observed.final | (position == self.model.max_steps - 1)
-        tokens = observed.tokens[rows, position]
-        gain: Array = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
-        return gain
+        return self._see_draft(position, m, observed.score)
 
     def _see_draft(self, step: Any, m: Any, score: Any) -> belief.Belief:
         """Return the belief about a draft whose score is seen."""

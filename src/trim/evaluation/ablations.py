@@ -1,0 +1,245 @@
+"""Ablations: what one part of a router, or the PRM, is worth, as paired differences on the same problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trim.evaluation.resampled import (
+    COMPARED,
+    METRICS,
+    SWEEP,
+    Measured,
+    Reading,
+    Study,
+    correct_for_multiplicity,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Variant = tuple[str, str]
+"""A router and its variant."""
+
+THR, TAKEOVER = ("trim-thr", "default"), ("one-step-takeover", "default")
+HULL, PER_TOKEN = ("trim-thr", "hull"), ("trim-thr", "per-token")
+POMDP = ("trim-pomdp", "default")
+# One policy for each kappa, or one that sees kappa.
+AGG, SEQ = ([(router, policy) for policy in ("default", "conditioned")] for router in ("trim-agg", "trim-seq"))
+LOOKING_AHEAD = (*AGG, *SEQ, POMDP)
+
+BUDGET_SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
+BUDGET_MEASURES = (*(f"PGR at {share:.0%}" for share in BUDGET_SHARES), "cpt50", "cpt80", "cpt95")
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A question, and the two routers whose difference answers it.
+
+    Attributes
+    ----------
+    ablation
+        Name of what is varied.
+    question
+        One sentence; what the difference `of` minus `against` measures.
+    of, against
+        Router and variant.
+    measures
+        Metrics, or "PGR at 10%" for a share of `BUDGET_SHARES`.
+    """
+
+    ablation: str
+    question: str
+    of: Variant
+    against: Variant
+    measures: tuple[str, ...] = METRICS
+
+
+CONTRASTS = (
+    Contrast("takeover", "What does it gain to return to the weak model after each strong step?", THR, TAKEOVER),
+    *(
+        Contrast("look-ahead", "What does looking ahead gain beyond interpolation between thresholds?", router, HULL)
+        for router in LOOKING_AHEAD
+    ),
+    *(
+        Contrast("look-ahead", "What does looking ahead gain beyond awareness of a step's cost?", router, PER_TOKEN)
+        for router in LOOKING_AHEAD
+    ),
+    Contrast("filter", "What does it gain to filter the belief over the episode?", POMDP, ("trim-pomdp", "memoryless")),
+    Contrast(
+        "filter",
+        "What does our POMDP gain over the one of the released code, which also forgets?",
+        POMDP,
+        ("trim-pomdp", "released"),
+    ),
+    Contrast(
+        "observation transfer",
+        "What does it gain to fit the observation model again where the POMDP is used?",
+        POMDP,
+        ("trim-pomdp", "transferred"),
+    ),
+    *(
+        Contrast("conditioned", "What does one policy that sees kappa gain over a policy for each kappa?", one, each)
+        for each, one in (AGG, SEQ)
+    ),
+    *(
+        Contrast("memory", "What does the whole history gain over its summary?", seq, agg)
+        for seq, agg in zip(SEQ, AGG, strict=True)
+    ),
+    *(
+        Contrast("budget", "Where is planning in a model better than learning?", POMDP, agg, BUDGET_MEASURES)
+        for agg in AGG
+    ),
+)
+WITHIN_PRM = tuple(
+    Contrast("noisy PRM", "What does looking ahead gain over thresholds when this PRM routes?", router, THR)
+    for router in (*AGG, POMDP)
+)
+ACROSS_PRMS = (
+    Contrast("noisy PRM", "What does this PRM change for thresholds, against the PRM that routes otherwise?", THR, THR),
+)
+FAMILY = ["ablation", "dataset", "trained_on", "prm", "seed"]
+"""One family of p-values: all that an ablation asks about the routers fitted on one dataset, evaluated on one."""
+
+ROUTING_METRICS = ("delta_ibc", "cpt50", "cpt80", "cpt95")
+COLUMNS = [
+    "ablation",
+    "question",
+    "dataset",
+    "trained_on",
+    "prm",
+    "measure",
+    "router",
+    "variant",
+    "seed",
+    "other_router",
+    "other_variant",
+    "other_seed",
+    "value",
+    "other_value",
+    "difference",
+    "difference_lo",
+    "difference_hi",
+    "p_value",
+    "p_corrected",
+]
+
+
+def pairs(ours: Sequence[Measured], theirs: Sequence[Measured]) -> Iterator[tuple[Measured, Measured]]:
+    """Pair sweeps fitted on the same dataset: training runs of one number, or all with the only run of one side."""
+    one_run = any(len({sweep.seed for sweep in side}) == 1 for side in (ours, theirs))
+    for sweep in ours:
+        for other in theirs:
+            if sweep.trained_on == other.trained_on and (one_run or sweep.seed == other.seed):
+                yield sweep, other
+
+
+def contrast_rows(
+    contrasts: Sequence[Contrast], ours: Study, theirs: Study, level: float, head: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Compare both sides of every contrast on the same resamples; one with an absent side is left out.
+
+    Parameters
+    ----------
+    ours, theirs
+        Where the first and the second side of a contrast are: one study, or two of the same problems.
+    head
+        Columns that all rows share.
+    """
+    first = _read(ours, {contrast.of for contrast in contrasts})
+    second = _read(theirs, {contrast.against for contrast in contrasts})
+    for contrast in contrasts:
+        for sweep, other in pairs(ours.find(*contrast.of), theirs.find(*contrast.against)):
+            for measure in contrast.measures:
+                yield {
+                    "ablation": contrast.ablation,
+                    "question": contrast.question,
+                    **head,
+                    "measure": measure,
+                    **sweep.head,
+                    **other.as_other,
+                    **first[sweep.key][measure].against(second[other.key][measure], level),
+                }
+
+
+def _read(data: Study, variants: set[Variant]) -> dict[tuple[str, str, str, int], dict[str, Reading]]:
+    """Read all measures of the variants that are there, by sweep."""
+    names = [f"PGR at {share:.0%}" for share in BUDGET_SHARES]
+    return {
+        sweep.key: data.metrics(sweep) | dict(zip(names, data.pgr(sweep, BUDGET_SHARES), strict=True))
+        for variant in variants
+        for sweep in data.find(*variant)
+    }
+
+
+def ablations(
+    main: Mapping[str, Study], by_prm: Mapping[str, Study], home: str, prm: str, level: float
+) -> pd.DataFrame:
+    """Answer every question that the experiment holds both sides of: a row a measure, dataset and pair of routers.
+
+    A CPT that is not reached is an infinite share: a difference then has a sign but no value, and an interval's
+    end is empty where one side does not reach the level reliably; where neither does, there is no difference.
+    P-values are corrected within `FAMILY`.
+
+    Parameters
+    ----------
+    main
+        Studies of the experiment, by dataset.
+    by_prm
+        Studies of the home dataset with other PRMs, by PRM, of the same problems on the same resamples.
+    home
+        Dataset of `by_prm`.
+    prm
+        The PRM of `main`.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for dataset, data in main.items():
+        rows += contrast_rows(CONTRASTS, data, data, level, {"dataset": dataset, "prm": prm})
+    for name, data in sorted(by_prm.items()):
+        head = {"dataset": home, "prm": name}
+        rows += contrast_rows(WITHIN_PRM, data, data, level, head)
+        if home in main:
+            rows += contrast_rows(ACROSS_PRMS, data, main[home], level, head)
+    table = correct_for_multiplicity(pd.DataFrame(rows, columns=COLUMNS[:-1]), FAMILY)
+    return table.sort_values(["ablation", "dataset", "trained_on", "prm"], kind="stable", ignore_index=True)
+
+
+def prm_routing(
+    main: Mapping[str, Study], by_prm: Mapping[str, Study], home: str, prm: str, quality: pd.DataFrame, level: float
+) -> pd.DataFrame:
+    """Show what a better PRM buys every router: the metrics of routers fitted at home, by PRM in order of its AUC.
+
+    Parameters
+    ----------
+    main, by_prm, home, prm
+        As of `ablations`. Of the routers in `main` those count that `by_prm` has; without `by_prm`, all of TRIM.
+        Where the home dataset is not evaluated, the PRM of `main` has no rows.
+    quality
+        Columns prm, dataset, measure and value; a PRM that is not in it has an empty AUC.
+    """
+    import pandas as pd
+
+    measured = quality[(quality["dataset"] == home) & (quality["measure"] == "step AUC up to the first error")]
+    aucs = dict(zip(measured["prm"], measured["value"], strict=True))
+    data = dict(by_prm) | ({prm: main[home]} if home in main else {})
+    fitted = {
+        name: [sweep for sweep in part.exact.rows() if sweep.router in COMPARED and sweep.trained_on == home]
+        for name, part in data.items()
+    }
+    wanted = {sweep.key for name in by_prm or data for sweep in fitted[name]}
+    rows = []
+    for name in sorted(data, key=lambda name: (aucs.get(name, np.inf), name)):
+        for sweep in fitted[name]:
+            if sweep.key in wanted:
+                metrics = data[name].metrics(sweep)
+                row = {"prm": name, "auc": aucs.get(name), **sweep.head}
+                for metric in ROUTING_METRICS:
+                    row |= metrics[metric].columns(metric, level)
+                rows.append(row)
+    names = [f"{metric}{end}" for metric in ROUTING_METRICS for end in ("", "_lo", "_hi")]
+    return pd.DataFrame(rows, columns=["prm", "auc", *SWEEP[1:], *names])

@@ -1,0 +1,126 @@
+"""Routers at a given budget: accuracy at a share of strong tokens, and how many strong steps a rescue takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trim.evaluation.bootstrap import resampled_mean
+from trim.evaluation.latex import named, percent, tabular
+from trim.evaluation.resampled import COMPARED, EPISODE, SWEEP, Reading, Study, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BUDGETS = (0.1, 0.15, 0.2, 0.25, 0.3)
+"""Strong shares of the paper's tables 4 and 5."""
+
+INTERVENTION_SHARES = (0.1, 0.2, 0.3)
+INTERVENTIONS = ("1", "2", "3", ">3")
+"""Classes of the paper's table 6."""
+
+STEPWISE = ("random-step", "one-step-takeover", *COMPARED)
+
+
+def budgeted(main: Mapping[str, Study], level: float) -> pd.DataFrame:
+    """Read accuracy and PGR of every router at the paper's budgets, on the envelope of its curve.
+
+    Beyond its last operating point an envelope stays flat: nothing is extrapolated, where the paper's tables
+    hold values up to 133 % PGR that are.
+
+    Parameters
+    ----------
+    main
+        Studies by dataset.
+    level
+        Of the intervals.
+    """
+    import pandas as pd
+
+    rows = []
+    for dataset, data in main.items():
+        for sweep in data.exact.rows():
+            for share, pgr in zip(BUDGETS, data.pgr(sweep, BUDGETS), strict=True):
+                head = {"dataset": dataset, **sweep.head, "strong_share": share}
+                rows.append(head | data.accuracy(pgr).columns("accuracy", level) | pgr.columns("pgr", level))
+    return pd.DataFrame(rows)
+
+
+def interventions(episodes: pd.DataFrame, main: Mapping[str, Study], level: float) -> pd.DataFrame:
+    """Count, as the paper's table 6 does, the strong steps behind the answers that are right thanks to a router.
+
+    Those are the episodes that come out right where the weak model alone, on the same problem and replicate,
+    fails. Every step-level router is read at its operating points nearest to given strong shares, where one
+    is within `NEAR`.
+
+    Parameters
+    ----------
+    episodes
+        A row an episode, with `strong_calls`.
+    main
+        Studies of the same episodes, by dataset.
+
+    Returns
+    -------
+    A row a router, wanted share and class of strong steps: `solved` such episodes, `share` of them in the class.
+    """
+    import pandas as pd
+
+    rows = []
+    for dataset, data in main.items():
+        part = episodes[episodes["dataset"] == dataset]
+        problems = pd.Index(sorted(part["problem_id"].unique()))
+        weak = part[part["router"] == "weak-only"]
+        failed = weak.loc[~weak["correct"], EPISODE[-2:]]
+        # Without a strong step nothing was rescued: a served model may answer the same prefix in two ways.
+        rescued = part["router"].isin(STEPWISE) & part["correct"] & (part["strong_calls"] > 0)
+        solved = part[rescued].merge(failed)
+        points = dict(iter(solved.groupby([*SWEEP, "operating_point"])))
+        for sweep in data.exact.rows():
+            shares = data.exact.curve(sweep)[0][0]
+            for wanted in INTERVENTION_SHARES if sweep.router in STEPWISE else ():
+                at = nearest(shares, wanted)
+                if at is None:
+                    continue
+                head: dict[str, Any] = {"dataset": dataset, **sweep.head, "wanted_share": wanted}
+                head |= {"operating_point": sweep.settings[at], "strong_share": shares[at]}
+                counts = np.zeros((len(INTERVENTIONS), len(problems)))
+                mine = points.get((*sweep.key, sweep.settings[at]), solved[:0])
+                classes = np.minimum(mine["strong_calls"].to_numpy(int), len(INTERVENTIONS)) - 1
+                np.add.at(counts, (classes, problems.get_indexer(mine["problem_id"])), 1)
+                for name, reading, count in zip(INTERVENTIONS, _shares(counts, data), counts.sum(axis=1), strict=True):
+                    rows.append({**head, "strong_calls": name, "solved": int(count), **reading.columns("share", level)})
+    names = ["dataset", *SWEEP, "wanted_share", "operating_point", "strong_share", "strong_calls", "solved"]
+    return pd.DataFrame(rows, columns=[*names, "share", "share_lo", "share_hi"])
+
+
+def _shares(counts: np.ndarray[Any, np.dtype[np.float64]], data: Study) -> list[Reading]:
+    """Share of each class, from counts by class and problem; empty where there is nothing to share."""
+    exact, drawn = (resampled_mean(counts, part.counts) for part in (data.exact, data.drawn))
+    with np.errstate(invalid="ignore"):
+        estimates, samples = (means / means.sum(axis=1, keepdims=True) for means in (exact, drawn))
+    return [Reading(float(estimates[0, i]), samples[:, i]) for i in range(len(counts))]
+
+
+def latex_budgeted(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
+    """Return the accuracies (%) at the paper's budgets on a dataset, of routers that were fitted on one."""
+    rows = table[(table["dataset"] == dataset) & table["trained_on"].isin(["untrained", trained_on])]
+    body = [
+        [named(str(router), str(variant), int(seed)), *(percent(row, "accuracy") for row in part.to_dict("records"))]
+        for (router, variant, seed), part in rows.groupby(SWEEP[1:], sort=True)
+    ]
+    return tabular("lrrrrr", ["Router", *(rf"{share:.0%}".replace("%", r"\%") for share in BUDGETS)], body)
+
+
+def latex_interventions(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
+    """Return the shares (%) of solved problems by number of strong steps; routers and dataset as above."""
+    rows = table[(table["dataset"] == dataset) & table["trained_on"].isin(["untrained", trained_on])]
+    body = []
+    for key, part in rows.groupby([*SWEEP[1:], "wanted_share"], sort=True):
+        router, variant, seed, wanted = key
+        cells = [percent(row, "share") for row in part.to_dict("records")]
+        body.append([named(router, variant, seed), rf"${100 * wanted:.0f}$", f"${part['solved'].sum()}$", *cells])
+    header = ["Router", r"Share (\%)", "Solved", "1", "2", "3", "$>3$"]
+    return tabular("lrrrrrr", header, body)

@@ -1,0 +1,138 @@
+"""Routers away from home: metrics by dataset fitted on and evaluated on, and operating points taken along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trim.evaluation.bootstrap import resampled_mean
+from trim.evaluation.latex import interval_cell, named, tabular
+from trim.evaluation.resampled import (
+    CURVE,
+    SWEEP,
+    Measured,
+    Reading,
+    Study,
+    correct_for_multiplicity,
+    measure,
+    nearest,
+    resample,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = ("delta_ibc", "cpt50", "cpt80", "cpt95")
+TRANSFERRED_SHARE = 0.2
+"""Strong share for which an operating point is chosen on dev."""
+
+
+def generalization(main: Mapping[str, Study], level: float) -> pd.DataFrame:
+    """Lay out the matrix of fitted routers: metrics (envelope) on every dataset, and what being foreign costs.
+
+    Away from the dataset that a router was fitted on, its delta IBC is compared with that of the same router
+    fitted on the dataset evaluated; these differences are empty where there is none. P-values are corrected
+    over all routers on a dataset.
+
+    Parameters
+    ----------
+    main
+        Studies by dataset.
+    level
+        Of the intervals.
+    """
+    import pandas as pd
+
+    rows = []
+    for dataset, data in main.items():
+        fitted = [sweep for sweep in data.exact.rows() if sweep.trained_on != "untrained"]
+        readings = {sweep.key: data.metrics(sweep) for sweep in fitted}
+        for sweep in fitted:
+            ours, native = readings[sweep.key], readings.get((dataset, *sweep.key[1:]))
+            row: dict[str, Any] = {"dataset": dataset, **sweep.head}
+            for name in METRICS:
+                row |= ours[name].columns(name, level)
+            if native is not None and sweep.trained_on != dataset:
+                compared = ours["delta_ibc"].against(native["delta_ibc"], level)
+                row["home_delta_ibc"] = compared.pop("other_value")
+                row |= compared
+            rows.append(row)
+    metrics = [f"{name}{end}" for name in METRICS for end in ("", "_lo", "_hi")]
+    compared_names = ["home_delta_ibc", "difference", "difference_lo", "difference_hi", "p_value"]
+    names = [*SWEEP[1:], SWEEP[0], "dataset", *metrics, *compared_names]
+    table = correct_for_multiplicity(pd.DataFrame(rows, columns=names), ["dataset"])
+    return table.sort_values([*SWEEP[1:], SWEEP[0], "dataset"], kind="stable", ignore_index=True)
+
+
+def transfer(main: Mapping[str, Study], dev: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Choose operating points where routers were fitted, and see what they cost and give on every dataset.
+
+    The threshold or kappa is the one whose strong share on dev is nearest to `TRANSFERRED_SHARE`; a router
+    without one that is within `NEAR` of it is left out.
+
+    Parameters
+    ----------
+    main
+        Studies by dataset.
+    dev
+        Episodes of the fitted routers on the dev splits of the datasets that they were fitted on.
+    level
+        Of the intervals.
+    """
+    import pandas as pd
+
+    chosen = chosen_on_dev(dev, TRANSFERRED_SHARE)
+    rows = []
+    for dataset, data in main.items():
+        for sweep in data.exact.rows():
+            if sweep.key not in chosen:
+                continue
+            setting, dev_share = chosen[sweep.key]
+            row = {**sweep.head, "operating_point": setting, "wanted_share": TRANSFERRED_SHARE}
+            row |= {"dev_strong_share": dev_share, "dataset": dataset}
+            for name, reading in _at_point(data, sweep, sweep.settings.index(setting)).items():
+                row |= reading.columns(name, level)
+            rows.append(row)
+    measured = [f"{name}{end}" for name in ("strong_share", "accuracy", "pgr") for end in ("", "_lo", "_hi")]
+    head = [*SWEEP[1:], SWEEP[0], "operating_point", "wanted_share", "dev_strong_share", "dataset"]
+    table = pd.DataFrame(rows, columns=[*head, *measured])
+    return table.sort_values([*SWEEP[1:], SWEEP[0], "dataset"], kind="stable", ignore_index=True)
+
+
+def chosen_on_dev(dev: pd.DataFrame, share: float) -> dict[tuple[str, str, str, int], tuple[float, float]]:
+    """Return, by sweep, the operating point nearest to a strong share, and its share; only of those that have one."""
+    chosen = {}
+    for _, part in dev.groupby("dataset", sort=True):
+        data = resample(measure(part, CURVE))
+        for sweep in data.rows():
+            shares = data.curve(sweep)[0][0]
+            at = nearest(shares, share)
+            if at is not None and sweep.trained_on != "untrained":
+                chosen[sweep.key] = sweep.settings[at], float(shares[at])
+    return chosen
+
+
+def _at_point(data: Study, sweep: Measured, index: int) -> dict[str, Reading]:
+    """Read strong share, accuracy and PGR at one operating point."""
+    tokens, correct = (sweep.values[name][index] for name in ("strong_tokens", "correct"))
+    of_point = np.stack([tokens, correct, data.exact.strong_tokens])
+    readings = []
+    for part in (data.exact, data.drawn):
+        spent, accuracy, alone = resampled_mean(of_point, part.counts).T
+        gap = np.where(part.strong > part.weak, part.strong - part.weak, np.nan)
+        readings.append((spent / alone, accuracy, (accuracy - part.weak) / gap))
+    names = ("strong_share", "accuracy", "pgr")
+    return {name: Reading(float(exact[0]), drawn) for name, exact, drawn in zip(names, *readings, strict=True)}
+
+
+def latex_generalization(table: pd.DataFrame) -> str:
+    """Return the matrix of delta IBC: a row a router and dataset fitted on, a column a dataset evaluated on."""
+    datasets = sorted(table["dataset"].unique())
+    body = []
+    for key, part in table.groupby([*SWEEP[1:], SWEEP[0]], sort=True):
+        router, variant, seed, trained_on = key
+        cells = {row["dataset"]: interval_cell(row, "delta_ibc", 1, 2) for row in part.to_dict("records")}
+        body.append([named(router, variant, seed), trained_on, *(cells.get(name, "--") for name in datasets)])
+    return tabular("ll" + "r" * len(datasets), ["Router", "Fitted on", *datasets], body)

@@ -1,0 +1,203 @@
+"""What the explorer shows of each dataset, and the page that holds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trim.evaluation.episodes import BatchPoint
+from trim.evaluation.sweeps import operating_points
+from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
+from trim.explorer.traces import Traces, trace
+from trim.figures.style import LOOKS, STATE_LOOKS, leading_variants
+from trim.problems.arithmetic import step_is_valid
+from trim.problems.problem import Problem
+from trim.rollout.forest import ENDS, KEEP, REGENERATE, Forest
+from trim.routers.pomdp.policy import PomdpPolicy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHARES = (0.1, 0.2, 0.4)
+"""Strong shares for which each router's nearest operating point is shown."""
+
+PROBLEMS = 60
+"""Problems shown, over all datasets."""
+
+DATA = "/*DATA*/null"
+"""Where the template takes the data."""
+
+
+def known_forest(problems: Sequence[Problem], table: pd.DataFrame) -> Forest:
+    """Return a forest that is only walked where it is known: of those problems that were explored."""
+    explored = set(table["problem_id"])
+
+    def judge(answer: str | None, problem: Problem) -> tuple[bool, bool]:
+        raise AssertionError("no new solutions here")
+
+    shown = [problem for problem in problems if problem.id in explored]
+    steps = int(table["position"].max()) + 1
+    return Forest(shown, int(table["replicate"].max()) + 1, steps, judge).load(table)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRouter:
+    """A router at its operating points nearest to SHARES, with share and accuracy of each on the whole test split."""
+
+    points: Sequence[BatchPoint]
+    shares: Sequence[float]
+    accuracies: Sequence[float]
+
+    def describe(self) -> dict[str, Any]:
+        """Say what the page says of it."""
+        router, variant = self.points[0].router, self.points[0].variant
+        settings = [float(f"{point.setting:.4g}") for point in self.points]
+        return {
+            "id": router,
+            "label": LOOKS[router, variant].label,
+            "setting": "threshold" if router == "trim-thr" else "kappa",
+            "points": [
+                {"setting": setting, "share": _rounded(share), "accuracy": _rounded(accuracy)}
+                for setting, share, accuracy in zip(settings, self.shares, self.accuracies, strict=True)
+            ],
+        }
+
+
+def shown_routers(forest: Forest, curves: pd.DataFrame, fitted: Mapping[str, Sequence[Path]]) -> list[ShownRouter]:
+    """Return each fitted TRIM router in its leading variant.
+
+    Parameters
+    ----------
+    curves
+        Rows of `curves.csv` of one dataset, and of routers fitted on one.
+    fitted
+        Files or folders that were fitted, by router.
+    """
+    shown = []
+    for router, variant in leading_variants(curves[curves["router"].isin(list(fitted))]):
+        rows = curves[(curves["router"] == router) & (curves["variant"] == variant)]
+        rows = rows[rows["seed"] == rows["seed"].min()]
+        rows = rows.iloc[[(rows["strong_share"] - share).abs().argmin() for share in SHARES]]
+        run = variant, rows["seed"].iloc[0]
+        points = [p for p in operating_points(router, fitted[router], forest, []) if (p.variant, p.seed) == run]
+        settings = np.array([point.setting for point in points])
+        nearest = [points[np.abs(settings - setting).argmin()] for setting in rows["operating_point"]]
+        shown.append(ShownRouter(nearest, rows["strong_share"].tolist(), rows["accuracy"].tolist()))
+    return shown
+
+
+def explore_dataset(
+    forest: Forest,
+    curves: pd.DataFrame,
+    fitted: Mapping[str, Sequence[Path]],
+    trained_on: str,
+    count: int,
+    *,
+    labelled: bool,
+) -> dict[str, Any]:
+    """Lay out what the page shows of one dataset: its routers, and problems with all states that routers reach.
+
+    Parameters
+    ----------
+    curves
+        Rows of `curves.csv` of the dataset.
+    fitted
+        Files or folders that were fitted on `trained_on`, by router.
+    count
+        Most problems.
+    labelled
+        Whether steps have exact labels.
+    """
+    routers = shown_routers(forest, curves[curves["trained_on"] == trained_on], fitted)
+    policies: list[Any] = [point.policy for router in routers for point in router.points]
+    filters = [policy for policy in policies if isinstance(policy, PomdpPolicy)]
+    believe = filters[0].believe if filters else None  # the belief is the same at all operating points
+    first = np.arange(0, len(forest.roots), forest.replicates)
+    traces = trace(forest, first, policies)
+    kinds = outcome_kinds(traces.correct[:, :-2], *traces.correct[:, -2:].T)
+    decisions = traces.decisions.reshape(len(traces.node), -1, len(SHARES))[traces.drafted]
+    chosen = choose(kinds, disagreements(decisions, traces.owner[traces.drafted], len(first)), count)
+    traces = trace(forest, first[chosen], policies, believe)
+    alone = curves[curves["router"].isin(["weak-only", "strong-only"])].set_index("router")["accuracy"]
+    return {
+        "name": forest.problems[0].dataset,
+        "trained_on": trained_on,
+        "labelled": labelled,
+        "available": len(first),
+        "counts": {kind: kinds.count(kind) for kind in KINDS},
+        "weak_accuracy": _rounded(alone["weak-only"]),
+        "strong_accuracy": _rounded(alone["strong-only"]),
+        "routers": [router.describe() for router in routers],
+        "problems": [_problem(forest, traces, i, kinds[index], labelled=labelled) for i, index in enumerate(chosen)],
+    }
+
+
+def render(datasets: Sequence[Mapping[str, Any]], experiment: str) -> str:
+    """Return the page: one HTML text that asks for nothing else."""
+    data = {
+        "experiment": experiment,
+        "shares": SHARES,
+        "kinds": {kind: described._asdict() for kind, described in KINDS.items()},
+        "states": [state.label for state in STATE_LOOKS],
+        "datasets": datasets,
+    }
+    template = files("trim.explorer").joinpath("template.html").read_text(encoding="utf-8")
+    assert template.count(DATA) == 1
+    return template.replace(DATA, script_safe(data))
+
+
+def script_safe(data: Any) -> str:
+    """Return JSON that may stand inside a script element: no text in it can end the element or open a comment."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
+
+
+def _problem(forest: Forest, traces: Traces, index: int, kind: str, *, labelled: bool) -> dict[str, Any]:
+    problem = forest.problem(int(traces.trees[index]))
+    states = np.flatnonzero(traces.owner == index)
+    number = {int(state): i for i, state in enumerate(states)}
+    return {
+        "id": problem.id,
+        "text": problem.text,
+        "answer": problem.answer,
+        "kind": kind,
+        "states": [
+            {
+                "steps": _steps(forest, problem, int(traces.node[state]), labelled=labelled),
+                "belief": None if np.isnan(traces.belief[state]).any() else [_rounded(p) for p in traces.belief[state]],
+                "decisions": "".join("01"[int(d)] for d in traces.decisions[state]) if traces.drafted[state] else None,
+                "next": [number.get(child, child) for child in traces.child[state].tolist()],
+            }
+            for state in states
+        ],
+    }
+
+
+def _steps(forest: Forest, problem: Problem, node: int, *, labelled: bool) -> list[dict[str, Any] | None]:
+    """Return the draft and the strong model's step at a node; None for one that nobody asked for."""
+    record = forest.nodes[node]
+    steps: list[dict[str, Any] | None] = []
+    for action in (KEEP, REGENERATE):
+        if record["tokens"][action] < 0:
+            steps.append(None)
+            continue
+        text, score = forest.text(node, action), float(record["score"][action])
+        step: dict[str, Any] = {"text": text, "tokens": int(record["tokens"][action])}
+        if not np.isnan(score):
+            step["score"] = _rounded(score)
+        if labelled:
+            step["valid"] = step_is_valid(problem.text, forest.prefix(node).steps, text)
+        if record["child"][action] == ENDS:
+            step |= {"answer": forest.answer(node, action), "correct": bool(record["correct"][action])}
+        steps.append(step)
+    return steps
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)

@@ -1,0 +1,407 @@
+"""Numbers, tables and text of the manuscript."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from trim.config import parse_config
+from trim.paper import numbers
+from trim.paper.manuscript import ManuscriptError, build, find_complaints, included
+from trim.paper.numbers import (
+    Source,
+    all_macros,
+    choose_macros,
+    form_of,
+    known_words,
+    macro_name,
+    macros_of,
+    render,
+    spell,
+    used_macros,
+)
+from trim.paper.tables import baseline_table, end_point_table, prm_table, router_table
+
+ROOT = Path(__file__).parents[2]
+MANUSCRIPT = (ROOT / "paper/main.tex").read_text(encoding="utf-8")
+NAN = float("nan")
+
+
+def measured(name: str, value: float, low: float, high: float) -> dict[str, float]:
+    return {name: value, f"{name}_lo": low, f"{name}_hi": high}
+
+
+def main_row(router: str, variant: str = "default", **changes: object) -> dict[str, object]:
+    row = {"dataset": "arith", "trained_on": "arith", "router": router, "variant": variant, "seed": 0}
+    row |= {"reading": "envelope", **measured("cpt50", 0.1444, 0.131, 0.155), **measured("cpt80", 0.2, 0.19, NAN)}
+    return row | measured("cpt95", NAN, 0.9, NAN) | measured("delta_ibc", 2.349, 2.09, 2.68) | changes
+
+
+def gap_row(router: str, other: str, low: float, high: float, **changes: object) -> dict[str, object]:
+    row = {"dataset": "arith", "trained_on": "arith", "router": router, "variant": "default", "seed": 0}
+    row |= {"other_router": other, "other_variant": "default", "other_seed": 0, "quantity": "delta IBC"}
+    return row | measured("difference", (low + high) / 2, low, high) | {"p_value": 0.0004} | changes
+
+
+CURVES = pd.DataFrame(
+    [
+        {"dataset": "arith", "router": router, "n_problems": 1000, **measured("accuracy", *accuracy), **tokens}
+        for router, accuracy, tokens in (
+            ("weak-only", (0.321, 0.292, 0.351), measured("strong_tokens", 0, 0, 0)),
+            ("strong-only", (0.874, 0.854, 0.894), measured("strong_tokens", 79.76, 78.8, 80.7)),
+            ("trim-thr", (0.5, 0.4, 0.6), measured("strong_tokens", 9, 8, 10)),
+        )
+    ]
+)
+MAIN = pd.DataFrame(
+    [
+        main_row("trim-pomdp"),
+        main_row("trim-thr"),
+        main_row("trim-thr", reading="paper", delta_ibc=2.1),
+        main_row("trim-thr", seed=1, delta_ibc=9.0),
+        main_row("trim-thr", dataset="arith-hard", delta_ibc=1.27),
+        main_row("trim-thr", trained_on="arith-hard", delta_ibc=2.36),
+        main_row("bert", delta_ibc=0.1),
+        main_row("random-step", trained_on="untrained", delta_ibc=-0.31),
+    ]
+)
+GAPS = pd.DataFrame(
+    [
+        gap_row("trim-thr", "bert", 1.98, 2.56),
+        gap_row("trim-thr", "mf", -0.1, 0.3),
+        gap_row("trim-pomdp", "trim-thr", -0.6, -0.2),
+        gap_row("trim-pomdp", "trim-thr", 0.06, 0.14, quantity="PGR at 10%"),
+    ]
+)
+PRMS = pd.DataFrame(
+    [
+        {"prm": "verifier", "dataset": "arith", "measure": measure, "value": value, "count": 9}
+        for measure, value in (("step AUC", 0.9616), ("ECE", 0.0166), ("step AUC within *d", 0.7))
+    ]
+)
+SETTINGS = parse_config({}).model_dump(mode="json")
+ORIGIN = {"code": "0.1.0+abc_dirty", "config_hash": "12ab", "packages": {"torch": "2.13.0"}}
+TABLES: Mapping[str, pd.DataFrame] = {"curves": CURVES, "main": MAIN, "comparisons": GAPS, "prm_quality": PRMS}
+
+
+@pytest.fixture(scope="module")
+def macros() -> dict[str, str]:
+    return all_macros(TABLES, SETTINGS, ORIGIN)
+
+
+# --- numbers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "zero"),
+        (13, "thirteen"),
+        (50, "fifty"),
+        (95, "ninety five"),
+        (500, "five hundred"),
+        (2048, "two thousand forty eight"),
+    ],
+)
+def test_numbers_are_spelled(number: int, words: str) -> None:
+    assert spell(number) == words
+
+
+def test_names_are_letters_alone() -> None:
+    assert macro_name("arith-hard", "cpt50") == "ArithHardCptFifty"
+    assert macro_name("PGR at 10%") == "PgrAtTen"
+    assert macro_name("within *d") != macro_name("within +d") != macro_name("within -d")
+    assert macro_name("trim-thr", "-d") == "TrimThrMinusD"
+
+
+def test_numbers_are_those_of_the_rows(macros: dict[str, str]) -> None:
+    assert macros["MainArithArithTrimThrDeltaIbc"] == "$2.35$ [$2.09$, $2.68$]"
+    assert macros["MainArithArithTrimThrDeltaIbcPoint"] == "$2.35$"
+    assert macros["MainArithArithTrimThrCptFifty"] == r"$14.4$\,\% [$13.1$, $15.5$]"
+    assert macros["MainArithArithTrimThrCptEighty"] == r"$20.0$\,\% [$19.0$, --]"
+    assert macros["MainArithArithTrimThrCptNinetyFive"] == "--"
+    assert macros["MainPaperArithArithTrimThrDeltaIbcPoint"] == "$2.10$"
+    assert macros["MainArithHardArithTrimThrDeltaIbcPoint"] == "$1.27$"
+    assert macros["MainArithArithHardTrimThrDeltaIbcPoint"] == "$2.36$"
+    assert macros["MainArithRandomStepDeltaIbcPoint"] == "$-0.31$"
+    assert macros["EndArithWeakAccuracyPoint"] == r"$32.1$\,\%"
+    assert macros["EndArithStrongStrongTokensPoint"] == "$79.8$"
+    assert macros["EndArithProblems"] == "$1000$"
+    assert macros["PrmVerifierArithStepAuc"] == "$0.962$"
+    assert all(re.fullmatch("[A-Za-z]+", name) for name in macros)
+
+
+def test_differences_have_a_sign_a_verdict_and_a_p_value(macros: dict[str, str]) -> None:
+    assert macros["GapArithArithTrimThrBertDeltaIbc"] == "$+2.27$ [$+1.98$, $+2.56$]"
+    assert macros["GapArithArithTrimThrBertDeltaIbcVerdict"] == "above"
+    assert macros["GapArithArithTrimThrMfDeltaIbcVerdict"] == "not distinguishable from"
+    assert macros["GapArithArithTrimPomdpTrimThrDeltaIbcVerdict"] == "below"
+    assert macros["GapArithArithTrimPomdpTrimThrPgrAtTen"] == "$+10.0$ points [$+6.0$, $+14.0$]"
+    assert macros["GapArithArithTrimThrBertDeltaIbcPValue"] == "$p<0.001$"
+    without = pd.DataFrame([gap_row("trim-thr", "bert", NAN, NAN)])
+    found = dict(macros_of(numbers.SOURCES["comparisons"], without))
+    assert found["GapArithArithTrimThrBertDeltaIbc"] == "--"
+    assert found["GapArithArithTrimThrBertDeltaIbcVerdict"] == "not comparable with"
+
+
+def test_baselines_are_counted(macros: dict[str, str]) -> None:
+    found = [macros[f"TallyArithArithTrimThr{what}"] for what in ("Above", "Below", "All")]
+    assert found == ["1", "0", "2"]
+
+
+def test_settings_and_origin_are_numbers_too(macros: dict[str, str]) -> None:
+    assert macros["ConfigMaxSteps"] == "30"
+    assert macros["ConfigSamplingTemperature"] == "0.7"
+    assert macros["ConfigBootstrapLevelPercent"] == r"95\,\%"
+    assert macros["ConfigEvaluatedOn"] == "arith, arith-hard, arith-words"
+    assert macros["OriginCode"] == r"0.1.0+abc\_dirty"
+    assert macros["OriginPackagesTorch"] == "2.13.0"
+
+
+def test_published_tables_and_claims_are_read() -> None:
+    published = {name: pd.read_csv(ROOT / f"data/published/{name}.csv") for name in ("table1", "table2", "anchors")}
+    head = {"headline": NAN, "measure": "delta IBC", "paper_value": 1.0, **{"ours": 2.0, "lo": 1.5, "hi": 2.5}}
+    claims = pd.DataFrame(
+        [
+            head | {"scope": "same", "verdict": "not tested"},
+            head | {"scope": "analogue", "verdict": "holds", "headline": "learned"},
+            head | {"scope": "analogue", "verdict": "undecided"},
+        ]
+    )
+    found = all_macros({**published, "claims": claims}, {}, {})
+    assert found["PaperMathFiveHundredTrimThrDeltaIbc"] == "$4.75$"
+    assert found["PaperMathFiveHundredTrimThrCptFiftyPercent"] == r"$9.4$\,\%"
+    assert found["PaperTransferMinervaTrimAggDeltaIbc"] == "$3.12$"
+    assert found["AnchorPaperMathFiveHundredWeakModel"] == "Qwen2.5-3B-Instruct"
+    assert found["AnchorPaperMathFiveHundredProblems"] == "$500$"
+    counts = [found[f"ClaimsAnalogue{what}"] for what in ("", "Holds", "Fails", "Undecided")]
+    assert counts == ["2", "1", "0", "1"]
+    assert (found["ClaimsSame"], found["ClaimsSameNotTested"], found["ClaimsSameReproduced"]) == ("1", "1", "0")
+    assert (found["HeadlineLearnedVerdict"], found["HeadlineLearnedOurs"]) == ("holds", "$2.00$ [$1.50$, $2.50$]")
+
+
+def test_two_numbers_of_one_name_are_an_error() -> None:
+    rows = pd.DataFrame([{"k": "a-b", "v": 1.0}, {"k": "a b", "v": 2.0}])
+    with pytest.raises(ValueError, match=r"two numbers are called \\XABV"):
+        numbers_of = dict[str, pd.DataFrame]({"x": rows})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(numbers, "SOURCES", {"x": Source("X", ("k",), ("v",))})
+            all_macros(numbers_of, {}, {})
+
+
+def test_only_what_the_text_uses_is_defined(macros: dict[str, str]) -> None:
+    text = r"""\MainArithArithTrimThrDeltaIbc{} \ConfigMaxSteps, $\Delta$ \MainArithArithTrimTrhDeltaIbc
+        \MainArithHardArithHardTrimAggConditionedDeltaIbc{} \ClaimsAnalogueHolds{} % \MainCommented
+        \AblationObservationTransferVerifierArithArithTrimPomdpTrimPomdpTransferredDeltaIbc"""
+    used = used_macros(text)
+    assert len(used) == 6
+    chosen, lacking, wrong = choose_macros(used, macros, known_words(SETTINGS))
+    assert chosen["MainArithArithTrimThrDeltaIbc"] == macros["MainArithArithTrimThrDeltaIbc"]
+    assert lacking == [
+        "AblationObservationTransferVerifierArithArithTrimPomdpTrimPomdpTransferredDeltaIbc",
+        "ClaimsAnalogueHolds",
+        "MainArithHardArithHardTrimAggConditionedDeltaIbc",
+    ]
+    assert {chosen[name] for name in lacking} == {"--"}
+    assert wrong == ["MainArithArithTrimTrhDeltaIbc"]
+    assert not set(wrong) & set(chosen)
+    lines = render(chosen, "title").splitlines()
+    assert lines[0] == "% title"
+    assert lines[-1] == r"\newcommand{\MainArithHardArithHardTrimAggConditionedDeltaIbc}{--}"
+    assert len(lines) == 1 + len(chosen)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "written"),
+    [
+        ("accuracy", r"$50.0$\,\%"),
+        ("difference of PGR at 5%", r"$50.0$\,\%"),
+        ("delta_ibc", "$0.50$"),
+        ("auc", "$0.500$"),
+    ],
+)
+def test_a_quantity_is_written_by_its_name(quantity: str, written: str) -> None:
+    assert form_of(quantity).estimate(0.5) == written
+
+
+# --- tables -----------------------------------------------------------------------------
+
+
+def test_narrow_tables_hold_one_dataset_and_the_first_run() -> None:
+    rows = router_table(MAIN, "arith", "arith").splitlines()
+    assert [row.split(" & ")[0] for row in rows if "[" in row] == ["TRIM-Thr", "TRIM-POMDP", "BERT", "random step"]
+    assert (
+        r"TRIM-Thr & $14.4$ {\scriptsize [$13.1$, $15.5$]} & $20.0$ {\scriptsize [$19.0$, --]} & -- & $2.35$" in rows[4]
+    )
+    assert rows.count(r"\midrule") == 3
+    baselines = baseline_table(GAPS, "arith", "arith")
+    assert r"BERT & $+2.27$ {\scriptsize [$+1.98$, $+2.56$]}" in baselines
+    assert "trim-thr" not in baselines
+    assert r"arith & $32.1$ {\scriptsize [$29.2$, $35.1$]} & $87.4$" in end_point_table(CURVES)
+    assert r"verifier & arith & $0.962$ & -- & $0.017$ & -- \\" in prm_table(PRMS)
+
+
+# --- the text ---------------------------------------------------------------------------
+
+# Where a digit may be typed: it is no result, nor a setting of the experiment.
+LAYOUT = [
+    r"(?<!\\)%.*",  # comments
+    r"\\(?:documentclass|usepackage)(?:\[[^\]]*\])?\{[^}]*\}",
+    r"\\(?:citep|citet|cite|label|ref|resulttable|bibliography)\{[^}]*\}",
+    r"\\resultfigure(?:\[[\d.]*\\linewidth\])?\{[\w-]+\}",
+    r"\\setcounter\{\w+\}\{\d\}",
+    r"\\renewcommand\{\\\w+fraction\}\{0\.\d+\}",
+    r"\\newcommand\{\\\w+\}\[\d\](?:\[\\linewidth\])?",
+    r"#\d",  # arguments of macros
+    r"\\@startsection\{paragraph\}\{4\}",
+    r"\\pdfsuppressptexinfo=-1",
+    r"(?<![\w.])-?\d*\.?\d+(?:pt|em|ex|in)\b",  # lengths
+    r"(?<![\w.])0\.\d+\\(?:linewidth|textwidth|textheight)",
+    r"\\CPT\{(?:50|80|95)\}",  # names of metrics
+]
+NAMES = ["MATH-500", "Qwen2.5-Math-PRM", "Qwen2 architecture"]
+
+
+def typed_digits(text: str) -> list[str]:
+    """Lines of a LaTeX source with digits that are neither layout nor a name."""
+    for pattern in [*LAYOUT, *map(re.escape, NAMES)]:
+        text = re.sub(pattern, "", text)
+    return [line.strip() for line in text.splitlines() if re.search(r"\d", line)]
+
+
+def test_no_number_in_the_text_is_typed() -> None:
+    assert typed_digits(MANUSCRIPT) == []
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "TRIM-Thr has 2.35.",
+        r"recovers 14\,\% of the gap",
+        r"$p = 0.003$",
+        "on 3 datasets",
+        r"\dIBC{} of $+1.3$ [$0.9$, $1.7$]",
+        r"\newcommand{\result}{2.35}",
+        "see Table 4",
+        r"\CPT{50} of 12",
+        "In 2026,",
+        r"MATH-5000",
+        "a share of 0.2",
+        r"over 2000 resamples % \label{x1}",
+    ],
+)
+def test_a_typed_number_is_found(typed: str) -> None:
+    begun, rest = MANUSCRIPT.split(r"\section{Results}")
+    assert typed_digits(rf"{begun}{typed}\section{{Results}}{rest}") != []
+
+
+def test_the_text_uses_numbers_and_includes_what_others_draw() -> None:
+    assert len(used_macros(MANUSCRIPT)) > 80
+    found = included(MANUSCRIPT)
+    assert {"accuracy_vs_cost_arith", "pomdp_policy_arith"} <= set(found["figure"])
+    assert {"routers", "end_points", "claims"} <= set(found["table"])
+    assert "includegraphics" not in MANUSCRIPT.split(r"\begin{document}")[1]
+    assert included(r"\resultfigure[0.5\linewidth]{a_b-c} % \resulttable{no}") == {"figure": ["a_b-c"], "table": []}
+
+
+def test_every_citation_has_an_entry_and_every_entry_a_citation() -> None:
+    entries = re.findall(r"^@\w+\{(\w+),", (ROOT / "paper/references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    cited = {key for keys in re.findall(r"\\cite[pt]?\{([^}]*)\}", MANUSCRIPT) for key in keys.split(",")}
+    assert sorted(entries) == sorted(cited)
+
+
+# --- the PDF ----------------------------------------------------------------------------
+
+LOG = r"""
+LaTeX Warning: Reference `fig:gone' on page 3 undefined on input line 214.
+LaTeX Warning: Reference `fig:gone' on page 4 undefined on input line 220.
+Package natbib Warning: Citation `gone2020' on page 1 undefined on input line 71.
+LaTeX Warning: Label `tab:main' multiply defined.
+LaTeX Warning: Float too large for page by 12.5pt on input line 9.
+Overfull \hbox (31.5pt too wide) in paragraph at lines 214--220
+Overfull \hbox (0.9pt too wide) in paragraph at lines 10--12
+"""
+STOPPED = r"""
+Package natbib Warning: Citation `gone2020' on page 1 undefined on input line 71.
+./main.tex:12: Undefined control sequence.
+l.12 has \MainArithWrong
+                        {} of them
+./main.tex:12:  ==> Fatal error occurred, no output PDF file produced!
+"""
+
+
+def test_what_is_amiss_is_read_from_the_log() -> None:
+    assert find_complaints(LOG) == [
+        "reference fig:gone leads nowhere",
+        "citation gone2020 leads nowhere",
+        "label tab:main is there twice",
+        "a float is 12.5 points too high for its page",
+        "31.5 points stick out of a column in paragraph at lines 214--220",
+    ]
+    assert find_complaints(STOPPED) == [r"main.tex, line 12: Undefined control sequence. \MainArithWrong"]
+    assert find_complaints("! Emergency stop.") == ["Emergency stop."]
+    assert find_complaints("Output written on main.pdf (7 pages).") == []
+
+
+def write_source(folder: Path, body: str) -> Path:
+    source = folder / "main.tex"
+    head = r"\documentclass{article}\pdftrailerid{}\pdfsuppressptexinfo=-1 \input{numbers}\begin{document}"
+    source.write_text(rf"{head}{body}\end{{document}}", encoding="utf-8")
+    (folder / "numbers.tex").write_text(r"\newcommand{\MainRight}{$2.35$}", encoding="utf-8")
+    return source
+
+
+def build_source(folder: Path, body: str, name: str = "paper.pdf") -> bytes:
+    source = write_source(folder, body)
+    build([source, folder / "numbers.tex"], [], [], folder / name, folder / "latex.log")
+    return (folder / name).read_bytes()
+
+
+def test_without_latex_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ManuscriptError, match="no LaTeX here .*apt-get install .*latexmk") as error:
+        build_source(tmp_path, "Text")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.glob("*.pdf"))
+
+
+def test_tectonic_is_used_where_there_is_no_latexmk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bin/tectonic"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho "$@" > "${last%.tex}.pdf"; : > "${last%.tex}.log"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert build_source(tmp_path, "Text") == b"--keep-logs --chatter minimal main.tex\n"
+
+
+needs_latex = pytest.mark.skipif(not shutil.which("latexmk"), reason="latexmk is not installed")
+
+
+@needs_latex
+def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (build_source(tmp_path, r"It is \MainRight.", name) for name in ("one.pdf", "two.pdf"))
+    assert first.startswith(b"%PDF")
+    assert first == second
+    assert str(tmp_path).encode() not in first
+    assert {path.name for path in tmp_path.iterdir()} == {"main.tex", "numbers.tex", "one.pdf", "two.pdf", "latex.log"}
+
+
+@needs_latex
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (r"It is \MainWrong.", r"main.tex, line 1: Undefined control sequence. \\MainWrong"),
+        (r"See \ref{nothing}.", "reference nothing leads nowhere"),
+        (r"See \cite{nobody}.", "citation nobody leads nowhere"),
+        (r"\noindent\rule{900pt}{1pt}", "points stick out"),
+        (r"\includegraphics{nothing}", "Undefined control sequence"),
+    ],
+)
+def test_a_flaw_fails_the_build(body: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ManuscriptError, match=sentence):
+        build_source(tmp_path, body)
+    assert not (tmp_path / "paper.pdf").exists()
+    assert (tmp_path / "latex.log").stat().st_size > 0

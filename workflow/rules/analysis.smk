@@ -1,0 +1,156 @@
+ANALYSES = (
+    "ablations.csv",
+    "sampling.csv",
+    "power.csv",
+    "prm_routing.csv",
+    "generalization.csv",
+    "generalization.tex",
+    "transfer.csv",
+    "budgeted.csv",
+    "budgeted.tex",
+    "interventions.csv",
+    "interventions.tex",
+)
+TABLES += [f"{RESULTS}/tables/{name}" for name in ANALYSES]
+
+
+rule compute_ablations:
+    input:
+        # Of the routers that decide step by step.
+        episodes=[
+            path for path in EPISODES if Path(path).parts[-3] not in QUERY.baselines
+        ],
+        by_prm=BY_PRM_EPISODES,
+        dev=[path for path in dev_episodes() if "query-level" not in path],
+        quality=f"{RESULTS}/tables/prm_quality.csv" if MEASURED else [],
+        # As for compute_metrics: without disjoint parts no table.
+        checked=f"{RESULTS}/problems/disjoint.json",
+    output:
+        ablations=report(
+            f"{RESULTS}/tables/ablations.csv",
+            caption="../report/ablations.rst",
+            category="Tables",
+            labels={"table": "ablations"},
+        ),
+        sampling=report(
+            f"{RESULTS}/tables/sampling.csv",
+            caption="../report/sampling.rst",
+            category="Tables",
+            labels={"table": "sampling"},
+        ),
+        power=report(
+            f"{RESULTS}/tables/power.csv",
+            caption="../report/power.rst",
+            category="Tables",
+            labels={"table": "power"},
+        ),
+        prm_routing=report(
+            f"{RESULTS}/tables/prm_routing.csv",
+            caption="../report/prm_routing.rst",
+            category="Tables",
+            labels={"table": "routing by PRM"},
+        ),
+    log:
+        f"{RESULTS}/logs/compute_ablations.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_ablations.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        prm=EXPERIMENT.pair.prm,
+        home=HOME,
+        trained_on=EXPERIMENT.routers.trained_on[0],
+        bootstrap=SETTINGS["bootstrap"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["analysis"],
+    message:
+        "Computing what each part of a router is worth"
+    script:
+        "../scripts/compute_ablations.py"
+
+
+rule compute_generalization:
+    input:
+        episodes=EPISODES,
+        dev=list(dev_episodes()),
+        # As for compute_metrics: without disjoint parts no table.
+        checked=f"{RESULTS}/problems/disjoint.json",
+    output:
+        generalization=report(
+            f"{RESULTS}/tables/generalization.csv",
+            caption="../report/generalization.rst",
+            category="Tables",
+            labels={"table": "generalization"},
+        ),
+        generalization_tex=f"{RESULTS}/tables/generalization.tex",
+        transfer=report(
+            f"{RESULTS}/tables/transfer.csv",
+            caption="../report/transfer.rst",
+            category="Tables",
+            labels={"table": "transfer of operating points"},
+        ),
+    log:
+        f"{RESULTS}/logs/compute_generalization.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_generalization.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        bootstrap=SETTINGS["bootstrap"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["analysis"],
+    message:
+        "Computing what routers are worth away from home"
+    script:
+        "../scripts/compute_generalization.py"
+
+
+rule compute_budgets:
+    input:
+        episodes=EPISODES,
+        # As for compute_metrics: without disjoint parts no table.
+        checked=f"{RESULTS}/problems/disjoint.json",
+    output:
+        budgeted=report(
+            f"{RESULTS}/tables/budgeted.csv",
+            caption="../report/budgeted.rst",
+            category="Tables",
+            labels={"table": "accuracy at a budget"},
+        ),
+        budgeted_tex=f"{RESULTS}/tables/budgeted.tex",
+        interventions=report(
+            f"{RESULTS}/tables/interventions.csv",
+            caption="../report/interventions.rst",
+            category="Tables",
+            labels={"table": "strong steps of a rescue"},
+        ),
+        interventions_tex=f"{RESULTS}/tables/interventions.tex",
+    log:
+        f"{RESULTS}/logs/compute_budgets.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_budgets.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        # What the tables for the paper show.
+        dataset=EXPERIMENT.evaluated_on[0],
+        trained_on=EXPERIMENT.routers.trained_on[0],
+        bootstrap=SETTINGS["bootstrap"],
+        seed=EXPERIMENT.seed,
+        version=STAGE["analysis"],
+    message:
+        "Reading routers at given budgets"
+    script:
+        "../scripts/compute_budgets.py"

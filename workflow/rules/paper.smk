@@ -1,0 +1,75 @@
+# The manuscript. Included last: what it shows may come from any stage.
+
+NARROW = [
+    f"{RESULTS}/tables/{name}.tex"
+    for name in ("end_points", "routers", "baselines", *(["prms"] if MEASURED else []))
+]
+
+
+rule write_numbers:
+    input:
+        manuscript=MANUSCRIPT,
+        tables=get_numbered,
+        provenance=f"{RESULTS}/tables/provenance.json",
+        published=[
+            f"data/published/{name}.csv" for name in ("table1", "table2", "anchors")
+        ],
+    output:
+        numbers=f"{RESULTS}/paper/numbers.tex",
+        tables=NARROW,
+    log:
+        f"{RESULTS}/logs/write_numbers.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/write_numbers.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        # What the narrow tables show.
+        dataset=EXPERIMENT.evaluated_on[0],
+        trained_on=EXPERIMENT.routers.trained_on[0],
+        settings={
+            key: value
+            for key, value in SETTINGS.items()
+            if key not in ("offline", "step_store", "serving")
+        },
+        version=STAGE["paper"],
+    message:
+        "Writing the numbers of the manuscript"
+    script:
+        "../scripts/write_numbers.py"
+
+
+rule build_paper:
+    input:
+        sources=[
+            MANUSCRIPT,
+            "paper/references.bib",
+            f"{RESULTS}/paper/numbers.tex",
+        ],
+        figures=get_included("figure", "pdf"),
+        tables=get_included("table", "tex"),
+    output:
+        pdf=f"{RESULTS}/paper/main.pdf",
+    log:
+        f"{RESULTS}/logs/build_paper.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/build_paper.tsv"
+    conda:
+        "../../envs/paper.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=STAGE["paper"],
+    message:
+        "Building the manuscript"
+    script:
+        "../scripts/build_paper.py"
+
+
+TABLES += [f"{RESULTS}/paper/numbers.tex", *NARROW]

@@ -1,0 +1,27 @@
+"""Build the trace explorer: one page on which solutions are followed step by step."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from trim.explorer.page import PROBLEMS, explore_dataset, known_forest, render
+from trim.figures.style import TRIM_ROUTERS
+from trim.files import written_aside
+from trim.problems.problem import read_problems
+from trim.workflow import job, use_threads
+
+with job(snakemake) as log:
+    use_threads(snakemake.threads)
+    params, files = snakemake.params, dict(snakemake.input.items())
+    curves = pd.read_csv(files["curves"])
+    datasets = []
+    for dataset, trained_on in params.trained_on.items():
+        problems = read_problems(Path(files[f"{dataset}/problems"]))
+        forest = known_forest(problems, pd.read_parquet(files[f"{dataset}/forest"]))
+        fitted = {router: [Path(path) for path in files[f"{trained_on}/{router}"]] for router in TRIM_ROUTERS}
+        rows = curves[curves["dataset"] == dataset]
+        count, labelled = PROBLEMS // len(params.trained_on), params.labelled[dataset]
+        datasets.append(explore_dataset(forest, rows, fitted, trained_on, count, labelled=labelled))
+        log.info("%s: %d of %d problems", dataset, len(datasets[-1]["problems"]), len(problems))
+    with written_aside(snakemake.output.page) as aside:
+        aside.write_text(render(datasets, params.experiment), encoding="utf-8")

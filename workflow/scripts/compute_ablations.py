@@ -1,0 +1,34 @@
+"""Compute the ablations, and how sure one can be of differences between routers."""
+
+import pandas as pd
+
+from trim.config import Bootstrap
+from trim.evaluation.ablations import ablations, prm_routing
+from trim.evaluation.episodes import read_dev_episodes, read_episodes
+from trim.evaluation.power import power_note
+from trim.evaluation.resampled import CURVE, EPISODE, measure, studies, study
+from trim.evaluation.sampling import sampling
+from trim.files import write_csv
+from trim.workflow import job
+
+COLUMNS = [*EPISODE, *CURVE]
+ON_DEV = [name for name in COLUMNS if name != "trained_on"]
+NO_QUALITY = pd.DataFrame(columns=["prm", "dataset", "measure", "value"])
+
+with job(snakemake):
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    bootstrap = Bootstrap.model_validate(params.bootstrap)
+    main = studies(read_episodes(inputs.episodes, COLUMNS), bootstrap, params.seed)
+    by_prm = {
+        # The seed of the home dataset gives its resamples, so that PRMs are compared as pairs.
+        str(part["prm"].iloc[0]): study(measure(part, CURVE), bootstrap, f"{params.seed}/{params.home}")
+        for part in (pd.read_parquet(path, columns=["prm", *COLUMNS]) for path in inputs.by_prm)
+    }
+    quality = pd.read_csv(inputs.quality) if inputs.quality else NO_QUALITY
+    where, level = (params.home, params.prm), bootstrap.level
+    write_csv(ablations(main, by_prm, *where, level), output.ablations)
+    write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)
+    write_csv(power_note(main, params.trained_on), output.power)
+    dev = read_dev_episodes(inputs.dev, ON_DEV)
+    settings = ["operating_point", "other_operating_point"]
+    write_csv(sampling(dev, bootstrap, params.seed), output.sampling, exact=settings)
