@@ -102,6 +102,15 @@ def test_exact_worth_is_that_of_simulated_episodes(strong_scores: bool) -> None:
         assert played.strong_tokens == pytest.approx(worth.strong_tokens, abs=0.15)
 
 
+def test_a_router_on_the_features_is_its_table() -> None:
+    rng = np.random.default_rng(9)
+    policies = MemorylessPolicies(random_model(rng, steps=4))
+    table = rng.random(policies.shape) < 0.5
+    written = policies.tabulate_router(decide_by_table(policies, table))
+    assert np.array_equal(written[1:], table[1:])
+    assert np.array_equal(written[0, -1], table[0, -1])  # at the first step there is no lowest score but 1
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_best_memoryless_policy_lies_between_thresholds_and_the_optimum(seed: int) -> None:
     model = random_model(np.random.default_rng(seed), bins=6, steps=7)

@@ -93,6 +93,11 @@ class Observed:
         return np.asarray(np.prod(self.scores, axis=1, where=self._past))
 
     @property
+    def ending(self) -> Booleans:
+        """Whether a step ends the solution: of all seen the draft alone may, shape (n, T)."""
+        return np.asarray(self.final[:, None] & (np.arange(self.scores.shape[1]) == self.position[:, None]))
+
+    @property
     def _past(self) -> Booleans:
         return np.arange(self.scores.shape[1]) < self.position[:, None]
 

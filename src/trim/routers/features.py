@@ -20,8 +20,8 @@ AGGREGATES = ("score", "minimum", "draft_tokens", "position")
 PER_STEP = ("scores", "tokens")
 """Features of TRIM-Seq for each step (paper, section 4.2): r_i, c_i."""
 
-OPTIONAL_PER_STEP = ("strong", "draft_scores")
-"""What TRIM-Seq may see beyond the paper: who wrote a step, and the scores of rejected drafts."""
+OPTIONAL_PER_STEP = ("strong", "draft_scores", "ending")
+"""What TRIM-Seq may see beyond the paper: who wrote a step, scores of rejected drafts, whether the draft ends all."""
 
 
 @dataclass(frozen=True, slots=True)

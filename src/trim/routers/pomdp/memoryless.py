@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trim.rollout.observed import Observed
 from trim.routers.pomdp.model import PomdpModel
 
 Array = NDArray[np.float64]
@@ -65,6 +66,15 @@ class MemorylessPolicies:
         position, symbol, count = (axis.ravel() for axis in np.indices((steps, symbols, counts)))
         chosen = decide(position, symbol, self._tokens[count])
         return np.broadcast_to(chosen.reshape(steps, 1, symbols, counts), self.shape)
+
+    def tabulate_router(self, decide: Callable[[Observed], Table]) -> Table:
+        """Write the `decide_all` of a router that looks at TRIM-Agg's features alone as a table, in single scores."""
+        position, lowest, symbol, count = (axis.ravel() for axis in np.indices(self.shape))
+        centres, past = self.model.observation.centres, np.arange(self.shape[0]) < position[:, None]
+        scores = np.where(past, centres[lowest, None], centres[symbol, None])
+        tokens = np.broadcast_to(self._tokens[count, None], scores.shape).astype(np.int64)
+        no = np.zeros(scores.shape, dtype=bool)
+        return decide(Observed(scores, scores, tokens, no, position, no[:, 0])).reshape(self.shape)
 
     def evaluate(self, table: Table, cost: float) -> Worth:
         """Return what a policy is worth, exactly."""

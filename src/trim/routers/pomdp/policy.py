@@ -95,12 +95,15 @@ class PomdpPolicy(WantsEveryDraft):
 
     def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide for n episodes: True where the strong model shall write the step again, shape (n,)."""
+        return self.gain_all(observed) > 0
+
+    def gain_all(self, observed: Observed) -> Array:
+        """Return Q(regenerate) - Q(keep) of n drafts, shape (n,): deciding otherwise than by its sign loses as much."""
         position, seen = observed.position, self.believe(observed)
         final = observed.final | (position == self.model.max_steps - 1)
         tokens = observed.tokens[np.arange(len(position)), position]
-        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
-        regenerate: NDArray[np.bool_] = gain > 0
-        return regenerate
+        gain: Array = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
+        return gain
 
     def believe(self, observed: Observed) -> belief.Belief:
         """Filter n episodes: the belief about the drafts under decision, their scores seen; arrays of shape (n,)."""
