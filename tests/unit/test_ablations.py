@@ -104,6 +104,7 @@ def test_prms_are_compared_on_the_same_resamples() -> None:
     assert set(of_prms["prm"]) == {"noisy", "same"}
     assert asked(of_prms) == {
         ("quality of the PRM", "trim-agg", "conditioned", "trim-thr", "default"),
+        ("quality of the PRM", "trim-seq", "default", "trim-thr", "default"),
         ("quality of the PRM", "trim-pomdp", "default", "trim-thr", "default"),
         ("quality of the PRM", "trim-thr", "default", "trim-thr", "default"),
     }

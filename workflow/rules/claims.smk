@@ -46,6 +46,7 @@ rule check_claims:
         home=HOME,
         trained_on=list(EXPERIMENT.routers.trained_on),
         prm=EXPERIMENT.pair.prm,
+        noisy=noisy_prm(),
         models=model_names(),
         bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,

@@ -127,15 +127,22 @@ def scorer_params(prm):
     return params | {"prm": settings} if settings["kind"] == "served" else params
 
 
+def noisy_prm():
+    """The first reported PRM that is another one with noise; empty for none."""
+    kinds = {prm: SETTINGS["prms"][prm]["kind"] for prm in EXPERIMENT.reported_prms}
+    return next((prm for prm, kind in kinds.items() if kind == "noisy"), "")
+
+
 def gpus(*roles):
-    """GPUs for the models of these roles."""
-    return job_gpus(EXPERIMENT, roles)
+    """GPUs for the models of these roles; the PRM is the one that a job names, else the one that routes."""
+    return lambda wildcards: job_gpus(EXPERIMENT, roles, wildcards.get("prm"))
 
 
 def memory_mb(*roles):
     """Host memory for the models of these roles, more at each attempt."""
-    need = job_memory_mb(EXPERIMENT, roles)
-    return lambda wildcards, attempt: attempt * need
+    return lambda wildcards, attempt: (
+        attempt * job_memory_mb(EXPERIMENT, roles, wildcards.get("prm"))
+    )
 
 
 def replicates(wildcards):
@@ -239,11 +246,13 @@ def fitted_of(router, trained_on):
                 f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)
             ]
         case "trim-pomdp":
+            variants = routers.pomdp.variants
             at_home = trained_on == HOME  # there, nothing is transferred
+            known = HOME in routers.trained_on and "default" in variants
             return [
                 f"{folder}/{variant}.npz"
-                for variant in routers.pomdp.variants
-                if not (variant == "transferred" and at_home)
+                for variant in variants
+                if variant != "transferred" or (known and not at_home)
             ]
     return []
 

@@ -30,6 +30,7 @@ with job(snakemake):
         published=published,
         resamples=bootstrap.resamples,
         seed=params.seed,
+        noisy=params.noisy,
     )
     claims = ledger(world, pd.read_csv(given.main), params.models, published, bootstrap.level)
     write_csv(claims, output.claims)

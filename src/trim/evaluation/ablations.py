@@ -97,7 +97,7 @@ CONTRASTS = (
 )
 WITHIN_PRM = tuple(
     Contrast("quality of the PRM", "What does looking ahead gain over thresholds when this PRM routes?", router, THR)
-    for router in (*AGG, POMDP)
+    for router in LOOKING_AHEAD
 )
 ACROSS_PRMS = (
     Contrast(
@@ -185,8 +185,8 @@ def ablations(
 ) -> pd.DataFrame:
     """Answer every question that the experiment holds both sides of: a row a measure, dataset and pair of routers.
 
-    A CPT that is not reached is an infinite share: a difference then has a sign but no value, and an interval's
-    end is empty where one side does not reach the level reliably; where neither does, there is no difference.
+    A CPT that is not reached is an infinite share, so that a difference and the ends of its interval may be infinite;
+    where neither side reaches the level, there is no difference.
     P-values are corrected within `FAMILY`.
 
     Parameters

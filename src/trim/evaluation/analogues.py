@@ -36,7 +36,6 @@ LOW_BUDGET, HIGH_BUDGET = 0.05, 0.3
 """Strong shares at which budgets are called low and high: the paper names none. At 10 % its own budgeted accuracies
 have TRIM-Agg ahead of TRIM-POMDP already."""
 
-NOISY_PRM = "noisy"
 ORACLE = "first-error-oracle"
 MINIMUM_AUC = "AUC of the minimum score, weak-only"
 """Quality of a PRM as the paper's Appendix H measures it."""
@@ -189,6 +188,8 @@ class World:
         Datasets that routers were fitted on; the first is where they are transferred from.
     prm, auc
         The PRM that routes, and the quality of every measured one by PRM and dataset.
+    noisy
+        Which of `by_prm` is noisy; empty for none.
     """
 
     evidence: Mapping[str, Evidence]
@@ -198,6 +199,7 @@ class World:
     prm: str
     auc: Mapping[tuple[str, str], float]
     paper: Paper
+    noisy: str
 
     @classmethod
     def of(
@@ -212,13 +214,14 @@ class World:
         published: Path,
         resamples: int,
         seed: int,
+        noisy: str = "",
     ) -> World:
         """Read episodes, with the resamples of `main.csv`; `home` may be none of the `datasets` that were evaluated."""
         parts = {name: episodes[episodes["dataset"] == name] for name in datasets}
         home = home if home in parts else datasets[0]
         evidence = {name: Evidence.of(part, resamples, f"{seed}/{name}") for name, part in parts.items()}
         others = {name: Evidence.of(part, resamples, f"{seed}/{home}") for name, part in by_prm.items()}
-        return cls(evidence, others, home, trained_on, prm, auc, Paper(published))
+        return cls(evidence, others, home, trained_on, prm, auc, Paper(published), noisy)
 
     @property
     def others(self) -> dict[str, Evidence]:
@@ -443,7 +446,7 @@ def _learned(world: World, claim: str, variant: str) -> Iterator[Case]:
 
 def noisy_prm(world: World) -> Iterator[Case]:
     """Routers fitted to a noisy PRM, against TRIM-Thr on its scores."""
-    found = world.by_prm.get(NOISY_PRM)
+    found = world.by_prm.get(world.noisy)
     for router, method in LOOK_AHEAD.items():
         numbers, source = {}, world.fitted_on(world.home)
         if found is not None:

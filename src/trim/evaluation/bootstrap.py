@@ -131,23 +131,31 @@ def difference(a: Array, b: Array, level: float) -> Difference:
 
 
 def cpt_interval(samples: Array, level: float) -> Interval:
-    """Return the percentile interval of CPTs, or of their differences, (R,): infinite where a level is not reached.
+    """Return the percentile interval of CPTs (R,): infinite where a level is not reached.
 
     So an empty end says that the level is not reached reliably. Empty (NaN) samples are left out.
     """
+    lo, hi, share_empty = _open_interval(samples, level)
+    return Interval(np.nan if np.isinf(lo) else lo, np.nan if np.isinf(hi) else hi, share_empty)
+
+
+def _open_interval(samples: Array, level: float) -> Interval:
+    """Return the percentile interval of samples (R,) that may be infinite; empty (NaN) ones are left out."""
     kept = samples[~np.isnan(samples)]
     if not kept.size:
         return Interval(np.nan, np.nan, 1.0)
-    ends = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2], method="higher")
-    lo, hi = (np.nan if np.isinf(end) else float(end) for end in ends)
-    return Interval(lo, hi, 1 - kept.size / samples.size)
+    lo, hi = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2], method="higher")
+    return Interval(float(lo), float(hi), 1 - kept.size / samples.size)
 
 
 def cpt_difference(a: Array, b: Array, level: float) -> Difference:
-    """Compare CPTs as `difference` does: infinite where a level is not reached, empty where neither reaches it."""
+    """Compare CPTs as `difference` does: infinite where a level is not reached, empty where neither reaches it.
+
+    An interval may have infinite ends: -inf where `b` does not reach the level reliably, inf where `a` does not.
+    """
     with np.errstate(invalid="ignore"):
         apart = a - b
-    lo, hi, share_empty = cpt_interval(apart, level)
+    lo, hi, share_empty = _open_interval(apart, level)
     return Difference(lo, hi, p_value(apart)) if share_empty <= 0.5 else Difference(np.nan, np.nan, np.nan)
 
 

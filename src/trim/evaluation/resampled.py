@@ -190,10 +190,13 @@ class Reading:
     def against(self, other: Reading, level: float) -> dict[str, float]:
         """Return both values and their paired difference, with interval and p-value."""
         apart = (cpt_difference if self.is_cpt else difference)(self.samples, other.samples, level)
+        ours, theirs = (
+            np.inf if reading.is_cpt and np.isnan(reading.estimate) else reading.estimate for reading in (self, other)
+        )
         return {
             "value": self.estimate,
             "other_value": other.estimate,
-            "difference": self.estimate - other.estimate,
+            "difference": ours - theirs if np.isfinite([ours, theirs]).any() else np.nan,
             "difference_lo": apart.lo,
             "difference_hi": apart.hi,
             "p_value": apart.p,

@@ -92,9 +92,10 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 def judge_same(found: Bounds, published: float) -> SameVerdict:
     """Compare a number with the published one of the same pair and dataset.
 
-    `reproduced`: our interval holds it, or ours deviates by at most REPRODUCED; `partly`: by at most PARTLY.
+    `reproduced`: ours deviates by at most REPRODUCED, or by at most PARTLY and our interval holds the other; a wide
+    interval alone reproduces nothing. `partly`: it deviates by at most PARTLY.
     """
     deviation = abs(found.value - published) / max(abs(published), SMALLEST_SCALE)
-    if found.lo <= published <= found.hi or deviation <= REPRODUCED:
-        return "reproduced"
-    return "partly" if deviation <= PARTLY else "not"
+    if deviation > PARTLY:
+        return "not"
+    return "reproduced" if found.lo <= published <= found.hi or deviation <= REPRODUCED else "partly"
