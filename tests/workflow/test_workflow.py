@@ -10,6 +10,8 @@ import yaml
 from overlays import STACKS, completed
 from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_rules, snakemake
 
+from trim.readme import fill_readme
+
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 TARGETS = {"all", "tables", "figures", "paper"}
 SECTIONS = ("output", "log", "benchmark", "conda", "threads", "resources", "message")
@@ -261,3 +263,19 @@ def test_a_new_check_of_the_splits_hides_no_missing_result(smoke_copy: Path) -> 
     planned = planned_rules(snakemake(smoke_copy, "--dry-run"))
     assert {"check_splits", "collect_rollouts", "evaluate_routers", "compute_metrics"} <= set(planned)
     assert "train_language_model" not in planned
+
+
+def test_the_readme_shows_the_results(smoke_copy: Path) -> None:
+    fill_readme(smoke_copy, smoke_copy / RESULTS)
+    text = (smoke_copy / "README.md").read_text(encoding="utf-8")
+    before, block, after = re.split("<!-- results[^>]*-->", text)
+    original = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert original.startswith(before) and original.endswith(after)  # what is written by hand stays
+    claims = pd.read_csv(smoke_copy / RESULTS / "tables/claims.csv")
+    for statement in claims.loc[claims["headline"].notna(), "claim"]:
+        assert statement in block
+    main = pd.read_csv(smoke_copy / RESULTS / "tables/main.csv")
+    assert all(f"| {router}" in block for router in main.loc[main["dataset"] == "arith", "router"].unique())
+    for picture in re.findall(r"\]\((docs/figures/[^)]+)\)", text):
+        drawn = smoke_copy / RESULTS / "figures" / Path(picture).name
+        assert (smoke_copy / picture).read_bytes() == drawn.read_bytes()

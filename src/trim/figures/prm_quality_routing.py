@@ -52,7 +52,7 @@ def draw(table: pd.DataFrame, dataset: str) -> Figure:
         axes.set(xscale="logit", xlabel="step AUC of the PRM, up to the first error", ylabel=label)
         axes.set(title=f"{dataset}: {title}")
         names = [f"{prm}, {auc:.3f}" for prm, auc in zip(prms["prm"], prms["auc"], strict=True)]
-        axes.set_xticks(prms["auc"], names, rotation=25, ha="right", rotation_mode="anchor")
+        axes.set_xticks(prms["auc"], names, rotation=45, ha="right", rotation_mode="anchor")
         axes.minorticks_off()
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
