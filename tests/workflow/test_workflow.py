@@ -162,7 +162,18 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-ANALYSED = {"compute_ablations": 1, "compute_generalization": 1, "compute_budgets": 1}
+CLAIMED = {"check_claims": 1, "plot_claims": 1}
+ANALYSED = {
+    "compute_ablations": 1,
+    "compute_generalization": 1,
+    "compute_budgets": 1,
+    "plot_ablations": 1,
+    "plot_generalization_matrix": 1,
+    "plot_prm_quality_routing": 1,
+    "plot_budgeted": 1,
+    "plot_interventions": 1,
+    **CLAIMED,
+}
 DRAWN = {
     "plot_accuracy_vs_cost": 1,
     "plot_controls": 1,
@@ -187,7 +198,7 @@ CHANGES = {
         {"bootstrap": {"resamples": 50}},
         {"compare_on_dev": 1, "compute_metrics": 1, **ANALYSED, **DRAWN},
     ),
-    "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **DRAWN}),
+    "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **CLAIMED, **DRAWN}),
     "random_shares": (
         {"routers": {"random_shares": [0.5]}},
         {**EVALUATED, "compute_metrics": 1, **ANALYSED, **DRAWN},
