@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -38,7 +39,8 @@ def fit_sweeps(
         *ALONE,
         *_thresholds(forest, dev, routers),
         *_pomdp(forest, dev, routers),
-        *(point for name in ("agg", "seq") for point in _learned(name, forest, dev, routers, seed, progress)),
+        *learned_sweep("agg", forest, dev, routers, seed, progress("training trim-agg, decisions")),
+        *learned_sweep("seq", forest, dev, routers, seed, progress("training trim-seq, decisions")),
     ]
 
 
@@ -82,15 +84,15 @@ def _pomdp(forest: Forest, dev: Forest, routers: Routers) -> list[BatchPoint]:
     return [BatchPoint("trim-pomdp", "default", kappa, build(kappa)) for kappa in laid]
 
 
-def _learned(
-    name: str, forest: Forest, dev: Forest, routers: Routers, seed: int, progress: Callable[[str], Progress]
+def learned_sweep(
+    name: Literal["agg", "seq"], forest: Forest, dev: Forest, routers: Routers, seed: int, report: Progress | None
 ) -> list[BatchPoint]:
+    """Train the conditioned variant of TRIM-Agg or TRIM-Seq, and lay its operating points on dev."""
     from trim.training.curriculum import train_router
     from trim.training.operating_points import lay_kappas
 
-    router, report = f"trim-{name}", progress(f"training trim-{name}, decisions")
     settings = routers.agg if name == "agg" else routers.seq
     learner, trained = train_router(settings, "conditioned", forest, dev, routers.kappa, seed, None, report)
     build = partial(learner.build, trained.networks[0])
     laid = lay_kappas(build, routers.kappa.candidates(), dev, routers.operating_points)
-    return [BatchPoint(router, "conditioned", kappa, build(kappa)) for kappa in laid]
+    return [BatchPoint(f"trim-{name}", "conditioned", kappa, build(kappa)) for kappa in laid]

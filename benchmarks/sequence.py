@@ -1,0 +1,84 @@
+"""What depth and features are worth to TRIM-Seq, judged on dev.
+
+    python benchmarks/sequence.py [--results results/embedded] [--dataset arith] [--transitions 300000] [--seeds 0 1]
+
+The paper names the inputs of TRIM-Seq and the word transformer, and no more. Each shape is trained on the explored
+trees that an experiment left behind, as its conditioned variant, for fewer decisions than there, and compared with
+the first one on the same resampled problems of dev.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pandas as pd
+
+from trim.config import Experiment
+from trim.evaluation.by_prm import learned_sweep
+from trim.evaluation.episodes import judge, walk_points
+from trim.evaluation.resampled import studies
+from trim.evaluation.sweeps import ALONE
+from trim.problems.grading import Grader
+from trim.problems.problem import read_problems
+from trim.rollout.forest import Forest
+
+LEVEL = 0.95
+SHAPES = {
+    "as configured": {},
+    "two layers": {"layers": 2},
+    "width 64": {"width": 64},
+    "scores alone": {"features": ("scores",)},
+    "with authors": {"features": ("scores", "tokens", "strong")},
+    "with rejected scores": {"features": ("scores", "tokens", "draft_scores")},
+}
+
+
+def read_forest(results: Path, dataset: str, split: str, grader: Grader) -> Forest:
+    """Read the explored trees of a split, which must be whole: there are no models here."""
+    problems = read_problems(results / "problems" / dataset / f"{split}.jsonl")
+    table = pd.read_parquet(results / "forests" / f"{dataset}.{split}.parquet")
+    experiment, replicates = Experiment(), int(table["replicate"].max()) + 1
+    return Forest(problems, replicates, experiment.max_steps, judge(grader, exact=True)).load(table)
+
+
+def main() -> None:
+    """Print a row a shape and training run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("results/embedded"))
+    parser.add_argument("--dataset", default="arith")
+    parser.add_argument("--transitions", type=int, default=300_000, help="decisions to learn from")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    options = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    experiment = Experiment()
+    with Grader() as grader:
+        forest, dev = (read_forest(options.results, options.dataset, s, grader) for s in ("router_train", "dev"))
+    ppo = experiment.routers.seq.ppo.model_copy(update={"transitions": options.transitions})
+    print(f"{'shape':22} {'seed':>4} {'delta IBC on dev':>20} {'minus the first':>22} {'CPU s':>6}")
+    for seed in options.seeds:
+        episodes = [walk_points(ALONE, dev)]
+        for name, shape in SHAPES.items():
+            started = time.process_time()
+            seq = experiment.routers.seq.model_copy(update={"ppo": ppo, **shape})
+            routers = experiment.routers.model_copy(update={"seq": seq})
+            points = learned_sweep("seq", forest, dev, routers, seed, None)
+            episodes.append(walk_points(points, dev).assign(variant=name))
+            table = pd.concat(episodes).assign(trained_on=options.dataset)
+            study = studies(table, experiment.bootstrap, experiment.seed)[options.dataset]
+            first, this = (study.metrics(study.find("trim-seq", v)[0])["delta_ibc"] for v in (next(iter(SHAPES)), name))
+            ibc, apart = this.columns("ibc", LEVEL), this.against(first, LEVEL)
+            value = f"{ibc['ibc']:.2f} [{ibc['ibc_lo']:.2f}, {ibc['ibc_hi']:.2f}]"
+            less = f"{apart['difference']:+.2f} [{apart['difference_lo']:+.2f}, {apart['difference_hi']:+.2f}]"
+            spent = time.process_time() - started
+            print(f"{name:22} {seed:4} {value:>20} {less:>22} {spent:6.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
