@@ -1,6 +1,6 @@
 """How near PPO comes to what is known to be best, on the POMDP with the published parameters.
 
-    python benchmarks/ppo.py [--costs 0.15 0.45 0.75] [--router trim-agg trim-seq] [--seed 0]
+    python benchmarks/ppo.py [--costs 0.15 0.45 0.6 0.75] [--router trim-agg trim-seq] [--seed 0]
 
 The world is that of the published parameters, with the strong model's step scored as a draft in the same state is.
 A gain is net reward beyond weak-only's. The best is the certified optimum for TRIM-Seq, which sees all that the
@@ -36,7 +36,7 @@ SETTINGS = {  # at the highest cost the whole gain is a few hundredths: it takes
 def main() -> None:
     """Print a row a router and cost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--costs", type=float, nargs="+", default=[0.15, 0.45, 0.75], help="of a strong token")
+    parser.add_argument("--costs", type=float, nargs="+", default=[0.15, 0.45, 0.6, 0.75], help="of a strong token")
     parser.add_argument("--router", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
