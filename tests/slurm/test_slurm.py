@@ -80,4 +80,5 @@ def test_a_job_that_fails_comes_back_with_more_memory_and_time(smoke_copy: Path)
     assert memory == [4000, 8000, 12000]
     logs = list((smoke_copy / ".snakemake/slurm_logs").rglob("*.log"))  # those of failed jobs stay
     assert len(logs) == 3
-    assert all("offline: 24 of 24 prefixes that routers reach next need steps" in log.read_text(encoding="utf-8") for log in logs)
+    said = "offline: 24 of 24 prefixes that routers reach next need steps"
+    assert all(said in log.read_text(encoding="utf-8") for log in logs)
