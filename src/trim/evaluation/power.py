@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.ablations import AGG, LOOKING_AHEAD, POMDP, TAKEOVER, THR, pairs
-from trim.evaluation.resampled import Measured, Reading, Study
+from trim.evaluation.resampled import PAIR, Measured, Reading, Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +27,7 @@ BENCHMARKS = {"MATH-500": 500, "AIME test": 482, "Minerva Math": 272}
 COLUMNS = [
     "dataset",
     "trained_on",
-    "router",
-    "variant",
-    "seed",
-    "other_router",
-    "other_variant",
-    "other_seed",
+    *PAIR,
     "measure",
     "difference_here",
     "problems_here",

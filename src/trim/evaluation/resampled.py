@@ -39,6 +39,9 @@ MEASURED = (
     "strong_calls",
 )
 SWEEP = ["trained_on", "router", "variant", "seed"]
+PAIR = [*SWEEP[1:], "other_router", "other_variant", "other_seed"]
+"""Two sweeps that were fitted on the same dataset."""
+
 EPISODE = ["dataset", *SWEEP, "operating_point", "problem_id", "replicate"]
 END_POINTS = ("weak-only", "strong-only")
 ORACLES = ("first-error-oracle", "perfect-information", "oracle-query")

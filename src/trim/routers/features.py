@@ -20,9 +20,6 @@ AGGREGATES = ("score", "minimum", "draft_tokens", "position")
 PER_STEP = ("scores", "tokens")
 """Features of TRIM-Seq for each step (paper, section 4.2): r_i, c_i."""
 
-OPTIONAL_PER_STEP = ("strong", "draft_scores", "ending")
-"""What TRIM-Seq may see beyond the paper: who wrote a step, scores of rejected drafts, whether the draft ends all."""
-
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -76,6 +73,9 @@ class AggregateEncoder:
 @dataclass(frozen=True, slots=True)
 class SequenceEncoder:
     """Observations of TRIM-Seq: the features of every step up to the draft, flat, zeros behind it.
+
+    Features beyond the paper's are `strong` (who wrote a step), `draft_scores` (of rejected drafts too) and `ending`
+    (whether the draft ends all).
 
     An observation is (position, log kappa, features of step 0, of step 1, ...); log kappa is 0
     where the policy does not see it.
