@@ -17,15 +17,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from trim.config import Experiment
-from trim.models.protocols import FinishReason, Prefix, Score, Step
+from trim.config.experiment import Experiment
+from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
-from trim.rollout.engine import Author, History, KeptStep, ModelPair
-from trim.rollout.forest import Forest
-from trim.routers.features import AggregateEncoder, Scale, SequenceEncoder
-from trim.routers.storage import build_agg, build_seq
-from trim.training.environment import ForestWorld, Routing, TrimVecEnv
-from trim.training.learners import AggLearner, Learner, SeqLearner
+from trim.rollout.engine import Author, History, KeptStep
+from trim.rollout.trees import Forest
+from trim.routers.learned.disk import build_agg, build_seq
+from trim.routers.learned.environment import ForestWorld, Routing, TrimVecEnv
+from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
+from trim.routers.learned.networks import AggLearner, Learner, SeqLearner
 
 ROUTERS = Experiment().routers
 MAX_STEPS = Experiment().max_steps
@@ -92,7 +92,7 @@ def fresh(learner: Learner) -> dict[str, np.ndarray]:
     """Return the tensors of a policy as it is before training; deciding with it takes as long."""
     from stable_baselines3.common.policies import ActorCriticPolicy
 
-    from trim.training.environment import spaces
+    from trim.routers.learned.environment import spaces
 
     policy = ActorCriticPolicy(*spaces(learner.encoder.size), lambda _: 1e-3, **learner.policy_kwargs())
     return dict(learner.tensors(policy))

@@ -19,13 +19,15 @@ from typing import Any
 import torch
 import transformers
 
-from trim.config import Experiment, TrainedModel
+from trim.config.experiment import Experiment
+from trim.config.models import TrainedModel
 from trim.models.batching import BatchedStepModel, BatchLoop
+from trim.models.protocols import ModelPair
 from trim.models.tiny import build_config, build_tokenizer
 from trim.models.transformers_backend import StepGenerator, load_model
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
-from trim.rollout.engine import ModelPair, Run, solve_all
+from trim.rollout.engine import Run, solve_all
 from trim.routers.controls import WeakOnly
 
 BATCH_SIZES = (1, 16, 64, 256)

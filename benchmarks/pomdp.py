@@ -14,16 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
+from trim.checks.memoryless import MemorylessPolicies, Worth
+from trim.checks.released_parameters import published_model
+from trim.checks.simulator import play
 from trim.models.protocols import FinishReason, Prefix, Step
 from trim.problems.problem import Problem
 from trim.rollout.engine import Author, History, KeptStep
-from trim.rollout.observed import Observed
-from trim.routers.pomdp.memoryless import MemorylessPolicies, Worth
+from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.pomdp.released import ReleasedPolicy, published_model, with_late_hazard
-from trim.routers.pomdp.simulator import play
+from trim.routers.pomdp.released import ReleasedPolicy, with_late_hazard
 from trim.routers.pomdp.solver import solve
 
 PUBLISHED = Path(__file__).parents[1] / "data" / "published"

@@ -18,10 +18,10 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from trim.config_routers import Ppo
-from trim.routers.pomdp.memoryless import MemorylessPolicies
-from trim.routers.pomdp.released import published_model
-from trim.training.simulated import compare
+from trim.checks.memoryless import MemorylessPolicies
+from trim.checks.ppo_against_optimum import compare
+from trim.checks.released_parameters import published_model
+from trim.config.routers import Ppo
 
 PUBLISHED = Path(__file__).parents[1] / "data" / "published"
 COMMON = Ppo(learning_rate=2e-3, annealed=True, entropy_coefficient=0.003, gae_lambda=0.8, epochs=2, patience=100)

@@ -18,14 +18,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pandas as pd
 
-from trim.config import Experiment
-from trim.evaluation.by_prm import learned_sweep
-from trim.evaluation.episodes import judge, walk_points
-from trim.evaluation.resampled import studies
-from trim.evaluation.sweeps import ALONE
-from trim.problems.grading import Grader
+from trim.config.experiment import Experiment
+from trim.evaluation.study import studies
+from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
-from trim.rollout.forest import Forest
+from trim.rollout.tables import walk_points
+from trim.rollout.trees import Forest
+from trim.routers.registry import ALONE, learned_sweep
 
 LEVEL = 0.95
 SHAPES = {

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from trim.models.protocols import FinishReason, Prefix, Score, Step
+from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
-from trim.rollout.engine import ModelPair
 
 # Torch is not imported yet: tests that compare bits need a fixed number of threads.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -91,7 +90,7 @@ def model_folders(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> d
     import torch
     from transformers import Qwen2ForCausalLM
 
-    from trim.config import Architecture
+    from trim.config.models import Architecture
     from trim.models.tiny import build_config
 
     folders = {}

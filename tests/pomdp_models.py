@@ -5,7 +5,7 @@ import numpy as np
 from trim.models.protocols import FinishReason, Prefix, Step
 from trim.problems.problem import Problem
 from trim.rollout.engine import Author, History, KeptStep
-from trim.rollout.observed import Observed
+from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel, floored
 from trim.routers.pomdp.transition import TransitionModel

@@ -12,7 +12,7 @@ import yaml
 from trim.errors import ConfigError, TrimError
 
 if TYPE_CHECKING:
-    from trim.config import Experiment
+    from trim.config.experiment import Experiment
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
 
@@ -28,8 +28,8 @@ def config(
     overlay: Annotated[Path | None, typer.Option("--check", help="Check config.yaml with this overlay on top.")] = None,
 ) -> None:
     """Check the config, or generate config.yaml, its page and its schema from the models."""
-    from trim.config import config_hash
-    from trim.config_files import stale_files, write_files
+    from trim.config.experiment import config_hash
+    from trim.documents.config_pages import stale_files, write_files
 
     root = Path.cwd()
     if write:
@@ -53,7 +53,7 @@ def golden(
     prm: Annotated[str | None, typer.Option(help="Entry of `prms`; by default the one that routes.")] = None,
 ) -> None:
     """Compute a served PRM's golden scores with the transformers backend, on the CPU."""
-    from trim.config_serving import ServedPRM
+    from trim.config.models import ServedPRM
     from trim.models.served.golden import write_golden
 
     try:
@@ -72,7 +72,7 @@ def _experiment(root: Path, overlay: Path | None) -> Experiment:
     """Read config.yaml and lay an overlay on top."""
     from snakemake.utils import update_config
 
-    from trim.config import parse_config
+    from trim.config.experiment import parse_config
 
     content = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
     if overlay is not None:
@@ -92,7 +92,7 @@ def readme(
     results: Annotated[Path, typer.Option(help="Results of the embedded experiment.")] = Path("results/embedded"),
 ) -> None:
     """Fill the generated part of README.md from results."""
-    from trim.readme import fill_readme
+    from trim.documents.readme import fill_readme
 
     try:
         fill_readme(Path.cwd(), results)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trim.models.protocols import FinishReason, Step
-from trim.rollout.store import STEPS, Shelf
+from trim.models.store import STEPS, Shelf
 
 STEP = st.builds(
     Step,

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trim.evaluation.verdicts import Array, bounds, greatest, judge, smallest
+from trim.evaluation.claims.verdicts import Array, bounds, greatest, judge, smallest
 
 value = st.one_of(st.integers(-20, 20).map(float), st.just(np.nan), st.just(np.inf), st.just(-np.inf))
 number = st.lists(value, min_size=3, max_size=12).map(np.array)

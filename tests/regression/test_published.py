@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from trim.evaluation.claims.published import published_points
 from trim.evaluation.curves import Metrics, envelope_metrics, paper_metrics
-from trim.evaluation.published import published_points
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published"
 ROUTERS = ["trim-thr", "trim-agg", "trim-pomdp"]

@@ -15,7 +15,7 @@ import pytest
 from run_rule import run_rule
 from smoke import RESULTS, ROOT, contents, planned_rules, snakemake
 
-from trim.config_routers import QUERY_BASELINES
+from trim.names import QUERY_BASELINES
 from trim.problems.arithmetic import parse_program, step_labels
 from trim.problems.problem import Problem, fingerprint, read_problems, write_problems
 from trim.problems.splits import SPLIT_RANGES, split_of

@@ -5,17 +5,9 @@ import pandas as pd
 import pytest
 from made_episodes import ends, made_episodes, right
 
-from trim.config import Bootstrap
-from trim.evaluation.ablations import (
-    COLUMNS,
-    CONTRASTS,
-    FAMILY,
-    Contrast,
-    ablations,
-    pairs,
-    prm_routing,
-)
-from trim.evaluation.resampled import CURVE, Study, measure, studies, study
+from trim.config.experiment import Bootstrap
+from trim.evaluation.ablations import COLUMNS, CONTRASTS, FAMILY, Contrast, ablations, pairs, prm_routing
+from trim.evaluation.study import CURVE, Study, measure, studies, study
 
 SETTINGS = Bootstrap(resamples=200)
 LEVEL = 0.95

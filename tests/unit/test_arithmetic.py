@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from trim.config import ArithmeticFamily
+from trim.config.experiment import ArithmeticFamily
 from trim.problems.arithmetic import (
     Instruction,
     Program,

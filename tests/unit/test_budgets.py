@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from made_episodes import PROBLEMS, ends, made_episodes, right
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.budgets import BUDGETS, budgeted, interventions, latex_budgeted, latex_interventions
-from trim.evaluation.resampled import studies
+from trim.evaluation.study import studies
 
 SETTINGS = Bootstrap(resamples=200)
 # Of 40 problems the weak model solves 10. At a share of 10 % the router rescues 8: 5 with a call, 2 with two,

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trim.evaluation.analogues import CLAIMS, Paper, World
-from trim.evaluation.claims import COLUMNS, HEADLINES, latex_claims, ledger, read_auc, same_rows
-from trim.evaluation.published import PAPER_MODELS, metric_check
-from trim.evaluation.verdicts import Bounds, bounds, greatest, judge, judge_same, ratio, smallest
+from trim.evaluation.claims.ledger import COLUMNS, HEADLINES, latex_claims, ledger, read_auc, same_rows
+from trim.evaluation.claims.published import PAPER_MODELS, metric_check
+from trim.evaluation.claims.statements import CLAIMS, Paper, World
+from trim.evaluation.claims.verdicts import Bounds, bounds, greatest, judge, judge_same, ratio, smallest
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published"
 TINY = {"weak": "one of our own", "strong": "one of our own", "prm": "one of our own"}

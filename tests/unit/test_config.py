@@ -11,9 +11,9 @@ from snakemake.utils import update_config
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config import ArithmeticFamily, Experiment, PretrainedModel, Sampling, config_hash, parse_config
-from trim.config_files import GENERATED, render_config, stale_files, write_files
-from trim.config_serving import ApiModel, ServedModel, ServedPRM
+from trim.config.experiment import ArithmeticFamily, Experiment, config_hash, parse_config
+from trim.config.models import ApiModel, PretrainedModel, Sampling, ServedModel, ServedPRM
+from trim.documents.config_pages import GENERATED, render_config, stale_files, write_files
 from trim.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -290,7 +290,7 @@ def test_an_api_model_needs_an_endpoint_with_a_price() -> None:
 
 
 def test_serving_is_no_part_of_what_decides_a_result() -> None:
-    from trim.rollout.pair import identify_remote
+    from trim.models.opening import identify_remote
 
     sections = (ServedModel(name="a/b"), ServedPRM(name="a/b"), ApiModel(name="b", prefill="prefix"))
     identities = [identify_remote(section) for section in sections]

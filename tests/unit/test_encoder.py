@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trim.config_routers import EncoderTuning
+from trim.config.routers import EncoderTuning
 from trim.errors import BackendError
 from trim.models.encoder import Encoder, TextClassifier, fine_tune
 

@@ -7,20 +7,9 @@ from dataclasses import dataclass, fields, replace
 import pytest
 
 from trim.errors import BackendError
-from trim.models.protocols import FinishReason, Prefix, Score, Step
+from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
-from trim.rollout.engine import (
-    Action,
-    Author,
-    Costs,
-    Episode,
-    History,
-    ModelPair,
-    Reads,
-    Run,
-    solve,
-    solve_all,
-)
+from trim.rollout.engine import Action, Author, Costs, Episode, History, Reads, Run, solve, solve_all
 from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import Threshold
 

@@ -6,11 +6,11 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from trim.problems.problem import Problem
-from trim.rollout.forest import KEEP, Forest
+from trim.rollout.trees import KEEP, Forest
 from trim.rollout.walk import outcomes, walk
 from trim.routers.controls import StrongOnly, WeakOnly
-from trim.routers.features import AggregateEncoder, Scale, SequenceEncoder
-from trim.training.environment import ForestWorld, Routing, TrimEnv, TrimVecEnv
+from trim.routers.learned.environment import ForestWorld, Routing, TrimEnv, TrimVecEnv
+from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 
 MAX_STEPS = 8
 PRICE = 50.0

@@ -6,20 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from trim.evaluation.episodes import (
-    OperatingPoint,
-    episode_table,
-    judge,
-    run_points,
-    score_steps,
-    score_table,
-    step_table,
-)
 from trim.files import write_parquet
-from trim.models.protocols import FinishReason, Prefix, Step
-from trim.problems.grading import Grader
+from trim.models.protocols import FinishReason, ModelPair, Prefix, Step
+from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem
-from trim.rollout.engine import Author, Costs, Episode, KeptStep, ModelPair
+from trim.rollout.engine import Author, Costs, Episode, KeptStep
+from trim.rollout.tables import OperatingPoint, episode_table, run_points, score_steps, score_table, step_table
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.threshold import Threshold
 

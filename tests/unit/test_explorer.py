@@ -10,18 +10,18 @@ import pandas as pd
 import pytest
 from pomdp_models import random_model
 
-from trim.evaluation.episodes import BatchPoint, walk_points
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
 from trim.explorer.page import SHARES, explore_dataset, known_forest, render, script_safe
 from trim.explorer.traces import trace
 from trim.files import write_json
 from trim.problems.problem import Problem
 from trim.rollout.engine import Reads
-from trim.rollout.forest import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
+from trim.rollout.tables import BatchPoint, walk_points
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
 from trim.rollout.walk import walk
+from trim.routers.pomdp.disk import load_solved, save_solved
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import solve
-from trim.routers.pomdp.storage import load_solved, save_solved
 from trim.routers.threshold import Threshold
 
 MAX_STEPS = 8

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pomdp_models import random_model, random_observed
 
-from trim.config_routers import QUERY_BASELINES
 from trim.evaluation.budgets import INTERVENTIONS
 from trim.figures import (
     ablations,
@@ -34,13 +33,14 @@ from trim.figures import (
     strong_calls,
     transfer_curves,
 )
-from trim.figures.style import LOOKS, PAGE_INCHES, SMALL, STATE_LOOKS, look_of, save
-from trim.routers.agg import AggPolicy, Layer
-from trim.routers.features import AggregateEncoder, Scale
+from trim.figures.style import PAGE_INCHES, SMALL, STATE_LOOKS, save
+from trim.names import LOOKS, QUERY_BASELINES, look_of
+from trim.routers.learned.agg import AggPolicy, Layer
+from trim.routers.learned.features import AggregateEncoder, Scale
+from trim.routers.pomdp.disk import SolvedPomdp
 from trim.routers.pomdp.observation import ObservationModel, floored
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import solve
-from trim.routers.pomdp.storage import SolvedPomdp
 
 ORIGIN = {"config_hash": "0123456789ab", "code": "0.1+abc"}
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from trim.errors import StoreError
-from trim.evaluation.episodes import BatchPoint, OperatingPoint, episode_table, run_points, walk_points
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.engine import Reads, Run, solve_all
-from trim.rollout.forest import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.observed import Observed, WantsEveryDraft
+from trim.rollout.history import Observed, WantsEveryDraft
+from trim.rollout.tables import BatchPoint, OperatingPoint, episode_table, run_points, walk_points
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
 from trim.rollout.walk import COSTS, ByHistory, outcomes, walk, walk_all
 from trim.routers.controls import OneStepTakeover, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold

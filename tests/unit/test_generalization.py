@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from made_episodes import PROBLEMS, ends, made_episodes, right
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.generalization import chosen_on_dev, generalization, latex_generalization, transfer
-from trim.evaluation.resampled import studies
+from trim.evaluation.study import studies
 
 SETTINGS = Bootstrap(resamples=200)
 # Fitted on either dataset, evaluated on both; a router without a counterpart, and one that was not fitted.

@@ -10,18 +10,18 @@ import pytest
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from trim.config_routers import AggRouter, KappaRange, Ppo, SeqRouter
+from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.errors import InputError
 from trim.problems.problem import Problem
-from trim.rollout.forest import Forest
-from trim.rollout.observed import Observed
+from trim.rollout.history import Observed
+from trim.rollout.trees import Forest
 from trim.rollout.walk import walk
-from trim.routers.features import AGGREGATES, AggregateEncoder, Scale, SequenceEncoder
-from trim.routers.seq import SequenceNetwork
-from trim.routers.storage import load_policies, save_policies
-from trim.training.curriculum import train_router
-from trim.training.environment import spaces
-from trim.training.learners import AggLearner, ReleasedAggLearner, SeqLearner
+from trim.routers.learned.disk import load_policies, save_policies
+from trim.routers.learned.environment import spaces
+from trim.routers.learned.features import AGGREGATES, AggregateEncoder, Scale, SequenceEncoder
+from trim.routers.learned.fit import train_router
+from trim.routers.learned.networks import AggLearner, ReleasedAggLearner, SeqLearner
+from trim.routers.learned.seq import SequenceNetwork
 
 MAX_STEPS = 8
 PPO = Ppo(lanes=16, steps_per_lane=4, batch_size=32, transitions=256, check_every=1)
@@ -175,7 +175,7 @@ def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, forest
         for kappa, network in first.served:
             seen = [check.dev_return for at, check in first.checks if at == kappa]
             from trim.rollout.walk import outcomes
-            from trim.training.operating_points import tokens_per_solution
+            from trim.routers.kappas import tokens_per_solution
 
             correct, tokens = outcomes(dev, walk(dev, learner.build(first.networks[network], kappa)))
             kept = correct.mean() - kappa / tokens_per_solution(forest) * tokens.mean()
@@ -204,8 +204,8 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, {str(tmp_path.parent)!r})
 import numpy as np
-from trim.rollout.observed import Observed
-from trim.routers.storage import load_policies
+from trim.rollout.history import Observed
+from trim.routers.learned.disk import load_policies
 rng = np.random.default_rng(3)
 shape = 200, {MAX_STEPS}
 seen = Observed(rng.random(shape), rng.random(shape), rng.integers(1, 20, shape), rng.random(shape) < 0.5,

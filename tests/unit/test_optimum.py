@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trim.config import ArithmeticFamily
-from trim.evaluation.optimum import _LookUp, best_actions, first_error_table, grow_where_right, optimum_table
-from trim.models.protocols import FinishReason, Score, Step
+from trim.config.experiment import ArithmeticFamily
+from trim.models.protocols import FinishReason, ModelPair, Score, Step
 from trim.problems.arithmetic import draw_problems, parse_program, step_is_valid, step_labels
-from trim.rollout.engine import ModelPair, Reads
-from trim.rollout.forest import KEEP, REGENERATE, Forest
-from trim.rollout.observed import Observed
+from trim.rollout.engine import Reads
+from trim.rollout.history import Observed
+from trim.rollout.trees import KEEP, REGENERATE, Forest
 from trim.rollout.walk import outcomes, walk, walk_all
 from trim.routers.controls import StrongOnly, WeakOnly
-from trim.training.operating_points import HIGHEST_SHARE, lay_kappas, spread_over
-from trim.training.pomdp import label_by_score, label_nodes, lowest_before, observe_solutions
+from trim.routers.kappas import HIGHEST_SHARE, lay_kappas, spread_over
+from trim.routers.oracles import _LookUp, best_actions, first_error_table, grow_where_right, optimum_table
+from trim.routers.pomdp.fit import label_by_score, label_nodes, lowest_before, observe_solutions
 
 
 class Arithmetician:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from trim.config import parse_config
+from trim.config.experiment import parse_config
+from trim.evaluation.format import form_of
 from trim.paper import numbers
 from trim.paper.manuscript import ManuscriptError, build, find_complaints, included
 from trim.paper.numbers import (
     Source,
     all_macros,
     choose_macros,
-    form_of,
     known_words,
     macro_name,
     macros_of,

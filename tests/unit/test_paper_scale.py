@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from trim.paper_scale import DECODED_PER_SECOND, READ_PER_SECOND, Part, estimate, parts, render
+from trim.documents.paper_scale import DECODED_PER_SECOND, READ_PER_SECOND, Part, estimate, parts, render
 
 ROOT = Path(__file__).parents[2]
 LOG = pd.DataFrame(

@@ -12,14 +12,14 @@ import pytest
 from pomdp_models import as_history, random_model, random_observed, step_of
 
 from trim.errors import InputError
-from trim.models.protocols import Prefix
+from trim.models.protocols import ModelPair, Prefix
 from trim.problems.problem import Problem
-from trim.rollout.engine import Action, History, ModelPair, Run, solve_all
-from trim.rollout.observed import Observed
+from trim.rollout.engine import Action, History, Run, solve_all
+from trim.rollout.history import Observed
+from trim.routers.pomdp.disk import load_solved, save_solved
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import Solution, solve
-from trim.routers.pomdp.storage import load_solved, save_solved
 
 KAPPAS = [0.1, 0.4, 1.6]
 COSTS = [kappa / 40 for kappa in KAPPAS]
@@ -129,9 +129,9 @@ def test_pairs_are_not_filtered(model: PomdpModel) -> None:
 FRESH = """
 import json, sys
 import numpy as np
-from trim.rollout.observed import Observed
+from trim.rollout.history import Observed
 from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.pomdp.storage import load_solved
+from trim.routers.pomdp.disk import load_solved
 with np.load(sys.argv[2]) as file:
     observed = Observed(**file)
 solved = load_solved(sys.argv[1])

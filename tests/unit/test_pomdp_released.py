@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from pomdp_models import as_history, random_model, random_observed
 
+from trim.checks.memoryless import MemorylessPolicies
+from trim.checks.released_parameters import published_model
+from trim.checks.simulator import play
 from trim.errors import InputError
 from trim.rollout.engine import Action
-from trim.routers.pomdp.memoryless import MemorylessPolicies
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.pomdp.released import ReleasedPolicy, published_model, with_late_hazard
-from trim.routers.pomdp.simulator import play
+from trim.routers.pomdp.released import ReleasedPolicy, with_late_hazard
 from trim.routers.pomdp.solver import Solution, solve
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published"

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from pomdp_models import random_model
 
+from trim.checks.memoryless import MemorylessPolicies
+from trim.checks.simulator import Simulator, play
 from trim.errors import InputError
-from trim.rollout.observed import Observed
-from trim.routers.pomdp.memoryless import MemorylessPolicies
+from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.pomdp.simulator import Simulator, play
 from trim.routers.pomdp.solver import solve
 
 

@@ -5,16 +5,9 @@ import pytest
 from made_episodes import ends, made_episodes, right
 from scipy.stats import norm
 
-from trim.config import Bootstrap
-from trim.evaluation.power import (
-    BENCHMARKS,
-    DIFFERENCES,
-    power_note,
-    problems_needed,
-    separation,
-    smallest_difference,
-)
-from trim.evaluation.resampled import studies
+from trim.config.experiment import Bootstrap
+from trim.evaluation.power import BENCHMARKS, DIFFERENCES, power_note, problems_needed, separation, smallest_difference
+from trim.evaluation.study import studies
 
 ROUTERS = {
     ("arith", "trim-thr", "default", 0.5): (right(20), 3 * right(20)),

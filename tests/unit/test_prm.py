@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from trim.config import ArithmeticFamily, ClassifierPRM, LikelihoodPRM
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import ClassifierPRM, LikelihoodPRM
 from trim.models.batching import BatchedStepScorer, BatchLoop
 from trim.models.prm import StepJudge, load_judge
 from trim.models.prm_training import Trace, train_classifier_prm, train_likelihood_prm
@@ -169,7 +170,7 @@ def test_the_step_tag_stands_once_behind_each_step(folders: dict[str, Path], tok
 def test_a_scorer_gives_one_score_a_step(folders: dict[str, Path]) -> None:
     import asyncio
 
-    from trim.evaluation.episodes import score_steps
+    from trim.rollout.tables import score_steps
 
     judge = load_judge(folders["likelihood"], batch_size=4)
     trace = max(TRACES, key=lambda t: len(t.steps))

@@ -11,24 +11,32 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
-from trim.config_routers import EncoderTuning, QueryRouters
+from trim.config.routers import EncoderTuning, QueryRouters
 from trim.errors import InputError
-from trim.evaluation.query_level import ORACLE_SHARES, Options, gather_evidence, oracle_table, route_table, solve_whole
+from trim.models.protocols import ModelPair
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
-from trim.rollout.engine import Costs, ModelPair, Run, solve_all
+from trim.rollout.engine import Costs, Run, solve_all
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.query_level.automix import AutoMix, fit_automix
 from trim.routers.query_level.best_route import label_best
+from trim.routers.query_level.disk import Policy, Space, load_policies, save_policies
 from trim.routers.query_level.evidence import Evidence, choose, every_replicate, lay_doubt_thresholds, summarise
+from trim.routers.query_level.fit import fit_policies
 from trim.routers.query_level.frugal import fit_frugal
 from trim.routers.query_level.hybrid_llm import label_matches
 from trim.routers.query_level.mf import fit_mf
+from trim.routers.query_level.options import (
+    ORACLE_SHARES,
+    Options,
+    gather_evidence,
+    oracle_table,
+    route_table,
+    solve_whole,
+)
 from trim.routers.query_level.smoothie import fit_smoothie
-from trim.routers.query_level.storage import Policy, Space, load_policies, save_policies
 from trim.routers.query_level.sw import fit_sw
 from trim.routers.threshold import Threshold
-from trim.training.query_level import fit_policies
 
 MakePair = Callable[[], ModelPair]
 MakeProblems = Callable[[int], list[Problem]]

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from overlays import completed
 
-from trim.config import Experiment, parse_config
-from trim.config_serving import Role
-from trim.resources import JOB_MB, LOADED_MB, SERVER_MB, job_gpus, job_memory_mb
+from trim.config.experiment import Experiment, parse_config
+from trim.config.serving import Role
+from trim.models.resources import JOB_MB, LOADED_MB, SERVER_MB, job_gpus, job_memory_mb
 
 ALL: tuple[Role, ...] = ("weak", "strong", "prm")
 

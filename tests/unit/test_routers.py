@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trim.evaluation.episodes import OperatingPoint, episode_table, run_points
-from trim.evaluation.sweeps import evaluate, fit_hull, lay_thresholds, operating_points
 from trim.files import write_json
-from trim.models.protocols import FinishReason, Prefix, Step
+from trim.models.protocols import FinishReason, ModelPair, Prefix, Step
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
-from trim.rollout.engine import Action, Author, History, KeptStep, ModelPair, Run, solve_all
-from trim.rollout.forest import Forest
+from trim.rollout.engine import Action, Author, History, KeptStep, Run, solve_all
+from trim.rollout.tables import OperatingPoint, episode_table, run_points
+from trim.rollout.trees import Forest
 from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
-from trim.routers.threshold import PerToken, Threshold, concave_hull, quantile_thresholds
+from trim.routers.registry import evaluate, operating_points
+from trim.routers.threshold import PerToken, Threshold, concave_hull, fit_hull, lay_thresholds, quantile_thresholds
 
 PROBLEM = Problem("p", "arith", "5 a+1 b*3 c-2?", "16", "00000000")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_episodes import ends, made_episodes, right
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.sampling import COLUMNS, OTHER, SAME, UNPAIRED, sampling, standard_errors
 
 SETTINGS = Bootstrap(resamples=100)

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from fake_server import FakeServer
 
-from trim.config import Sampling
-from trim.config_serving import ApiModel, Endpoint, Price, ServedModel, Serving
+from trim.config.models import ApiModel, Sampling, ServedModel
+from trim.config.serving import Endpoint, Price, Serving
 from trim.errors import BackendError, ConfigError
+from trim.models.opening import open_pair
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
 from trim.models.served.api import UNKNOWN_TOKEN, parse_chat
 from trim.models.served.servers import Servers
 from trim.models.served.spending import Ledger, SpendingLimit
-from trim.rollout.pair import open_pair
-from trim.rollout.store import StepStore
+from trim.models.store import StepStore
 
 PRICE = Price(input_per_million=1.0, output_per_million=10.0, max_cost=1.0, max_tokens=100_000)
 SAMPLING = Sampling(max_step_tokens=16)

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config_serving import ServedPRM
+from trim.config.models import ServedPRM
 from trim.errors import BackendError, InputError
 from trim.models.prm import SHARD_INDEX, load_classifier
 from trim.models.protocols import Prefix

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 from fake_server import FakeServer, Model, Script, fake_vllm
 
-from trim.config import ArithmeticFamily, PretrainedModel, Sampling
-from trim.config_serving import Endpoint, Role, ServedModel, ServedPRM, Serving
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import PretrainedModel, Sampling, ServedModel, ServedPRM
+from trim.config.serving import Endpoint, Role, Serving
 from trim.errors import BackendError, ConfigError
-from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
+from trim.models.opening import open_pair
+from trim.models.protocols import SEPARATOR, FinishReason, ModelPair, Prefix, Step
 from trim.models.served.models import is_degenerate, seed_of, write_step
 from trim.models.served.servers import Servers
+from trim.models.store import StepStore
 from trim.models.tiny import STEP_TAG
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
-from trim.rollout.engine import Episode, ModelPair, Run, solve_all
-from trim.rollout.pair import open_pair
-from trim.rollout.store import StepStore
+from trim.rollout.engine import Episode, Run, solve_all
 from trim.routers.threshold import Threshold
 
 GREEDY = Sampling(temperature=0.0, max_step_tokens=24)

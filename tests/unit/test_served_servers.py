@@ -16,15 +16,15 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from trim.config import Sampling
-from trim.config_serving import ServedModel, ServedPRM, ServerOptions, Serving
+from trim.config.models import Sampling, ServedModel, ServedPRM
+from trim.config.serving import ServerOptions, Serving
 from trim.errors import BackendError
+from trim.models.opening import open_pair
 from trim.models.protocols import Prefix
 from trim.models.served.servers import Servers
 from trim.models.served.vllm import server_arguments
+from trim.models.store import StepStore
 from trim.models.tiny import STEP_TAG
-from trim.rollout.pair import open_pair
-from trim.rollout.store import StepStore
 
 FAKE = Path(__file__).parents[1] / "fake_server.py"
 SAMPLING = Sampling(temperature=0.0, max_step_tokens=8)
@@ -134,7 +134,8 @@ JOB = """
 import asyncio, sys
 from contextlib import closing
 from pathlib import Path
-from trim.config_serving import ServedModel, Serving
+from trim.config.models import ServedModel
+from trim.config.serving import Serving
 from trim.models.served.servers import Servers
 
 folder, fake, logs = sys.argv[1:]

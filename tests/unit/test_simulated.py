@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trim.config_routers import Ppo
-from trim.rollout.observed import Observed
+from trim.checks.ppo_against_optimum import GRID, Decide, FeatureJudge, HistoryJudge, compare
+from trim.checks.simulator import play
+from trim.config.routers import Ppo
+from trim.rollout.history import Observed
 from trim.routers.controls import WeakOnly
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel
 from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.pomdp.simulator import play
 from trim.routers.pomdp.solver import solve
 from trim.routers.pomdp.transition import TransitionModel
-from trim.training.simulated import GRID, Decide, FeatureJudge, HistoryJudge, compare
 
 DRAFT = np.array([[0.05, 0.3, 0.6], [0.15, 0.3, 0.3], [0.8, 0.4, 0.1]])
 MODEL = PomdpModel(

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from trim.config import FileDataset
+from trim.config.experiment import FileDataset
 from trim.errors import InputError
-from trim.evaluation.episodes import STEP_KEYS, solution_table
 from trim.evaluation.prm_quality import prm_quality
 from trim.problems.adapters import load_dataset
 from trim.problems.solutions import load_solutions
+from trim.rollout.tables import STEP_KEYS, solution_table
 
 
 def record(problem: str, steps: list[str], label: int, **more: Any) -> dict[str, Any]:

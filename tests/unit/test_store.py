@@ -15,20 +15,12 @@ import pytest
 
 import trim
 from trim.errors import BackendError, StoreError
-from trim.evaluation.episodes import score_steps
-from trim.models.protocols import FinishReason, Prefix, Score, Step
+from trim.models import store as store_module
+from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
+from trim.models.store import SCORES, STEPS, MissingEntries, Shelf, StepStore, StoredStepModel, StoredStepScorer
 from trim.problems.problem import Problem
-from trim.rollout import store as store_module
-from trim.rollout.engine import ModelPair, Run, solve_all
-from trim.rollout.store import (
-    SCORES,
-    STEPS,
-    MissingEntries,
-    Shelf,
-    StepStore,
-    StoredStepModel,
-    StoredStepScorer,
-)
+from trim.rollout.engine import Run, solve_all
+from trim.rollout.tables import score_steps
 from trim.routers.threshold import Threshold
 
 MakePair = Callable[[], ModelPair]
@@ -301,7 +293,7 @@ WRITER = """
 import os, signal, sys
 from pathlib import Path
 from trim.models.protocols import Score
-from trim.rollout import store
+from trim.models import store
 
 folder, fatal_flush = Path(sys.argv[1]), int(sys.argv[2])
 store.FLUSH_ENTRIES = 40

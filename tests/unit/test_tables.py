@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.curves import envelope_metrics, paper_metrics, pgr_at
-from trim.evaluation.resampled import RANDOM_QUERY_SHARES
+from trim.evaluation.study import RANDOM_QUERY_SHARES
 from trim.evaluation.tables import latex_comparisons, latex_main, make_tables, strong_calls
 from trim.files import write_csv
 

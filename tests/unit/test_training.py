@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from trim.config import Architecture, ArithmeticFamily, Sampling, TrainedModel
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import Architecture, Sampling, TrainedModel
 from trim.models import language_model
 from trim.models.language_model import accuracy_alone, train_language_model
 from trim.models.protocols import FinishReason, Prefix, Step

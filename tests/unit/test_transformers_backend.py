@@ -13,9 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trim.config import ArithmeticFamily, PretrainedModel, Sampling
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import PretrainedModel, Sampling
 from trim.errors import BackendError
-from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
+from trim.models.opening import open_pair
+from trim.models.protocols import SEPARATOR, FinishReason, ModelPair, Prefix, Step
+from trim.models.store import StepStore
 from trim.models.transformers_backend import (
     PrefixReader,
     PrefixState,
@@ -27,9 +30,7 @@ from trim.models.transformers_backend import (
 )
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
-from trim.rollout.engine import Episode, ModelPair, Router, Run, solve_all
-from trim.rollout.pair import open_pair
-from trim.rollout.store import StepStore
+from trim.rollout.engine import Episode, Router, Run, solve_all
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.threshold import Threshold
 
@@ -313,7 +314,7 @@ def test_a_nucleus_is_the_smallest_set_that_reaches_its_mass() -> None:
 @pytest.fixture(scope="module")
 def verifier(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PRM with a random head."""
-    from trim.config import ClassifierPRM
+    from trim.config.models import ClassifierPRM
     from trim.models.prm_training import train_classifier_prm
 
     folder = tmp_path_factory.mktemp("prm")

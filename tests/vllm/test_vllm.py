@@ -21,19 +21,20 @@ import pytest
 import torch
 from widen import widen_heads
 
-from trim.config import ArithmeticFamily, PretrainedModel, Sampling
-from trim.config_serving import Role, ServedModel, ServedPRM, ServerOptions, Serving
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import PretrainedModel, Sampling, ServedModel, ServedPRM
+from trim.config.serving import Role, ServerOptions, Serving
+from trim.models.opening import open_pair
 from trim.models.prm import ClassifierHead, load_judge
 from trim.models.prm_training import _save_classifier
-from trim.models.protocols import Prefix
+from trim.models.protocols import ModelPair, Prefix
 from trim.models.served.servers import Servers
+from trim.models.store import StepStore
 from trim.models.tiny import STEP_TAG
 from trim.models.transformers_backend import load_model
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
-from trim.rollout.engine import ModelPair, Run, solve_all
-from trim.rollout.pair import open_pair
-from trim.rollout.store import StepStore
+from trim.rollout.engine import Run, solve_all
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.threshold import Threshold
 

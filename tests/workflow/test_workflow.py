@@ -10,7 +10,7 @@ import yaml
 from overlays import STACKS, completed
 from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_rules, snakemake
 
-from trim.readme import fill_readme
+from trim.documents.readme import fill_readme
 
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 TARGETS = {"all", "tables", "figures", "paper"}

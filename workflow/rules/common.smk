@@ -4,11 +4,11 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from trim.config import parse_config
+from trim.config.experiment import parse_config
 from trim.errors import TrimError
 from trim.paper.manuscript import included
 from trim.paper.numbers import READ
-from trim.resources import job_gpus, job_memory_mb
+from trim.models.resources import job_gpus, job_memory_mb
 
 try:
     EXPERIMENT = parse_config(config)

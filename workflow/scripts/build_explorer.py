@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.evaluation.resampled import TRIM_ROUTERS
 from trim.explorer.page import PROBLEMS, explore_dataset, known_forest, render
 from trim.files import written_aside
+from trim.jobs import job, use_threads
+from trim.names import TRIM_ROUTERS
 from trim.problems.problem import read_problems
-from trim.workflow import job, use_threads
 
 with job(snakemake) as log:
     use_threads(snakemake.threads)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from trim.jobs import job
 from trim.paper.manuscript import build, included
-from trim.workflow import job
 
 with job(snakemake) as logger:
     sources, figures, tables = (

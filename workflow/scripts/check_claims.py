@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.config import Bootstrap
-from trim.evaluation.analogues import MINIMUM_AUC, World
-from trim.evaluation.claims import latex_claims, ledger, read_auc
-from trim.evaluation.episodes import read_episodes
-from trim.evaluation.published import metric_check
-from trim.evaluation.resampled import CURVE, EPISODE
+from trim.config.experiment import Bootstrap
+from trim.evaluation.claims.ledger import latex_claims, ledger, read_auc
+from trim.evaluation.claims.published import metric_check
+from trim.evaluation.claims.statements import MINIMUM_AUC, World
+from trim.evaluation.study import CURVE, EPISODE, read_episodes
 from trim.files import write_csv, written_aside
-from trim.workflow import job
+from trim.jobs import job
 
 COLUMNS = [*EPISODE, *CURVE]
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from trim.files import write_json
+from trim.jobs import job, provenance
 from trim.problems.problem import Problem, read_problems
 from trim.problems.splits import check_disjoint
-from trim.workflow import job, provenance
 
 with job(snakemake):
     splits: dict[str, list[Problem]] = {}

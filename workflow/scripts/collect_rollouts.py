@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from trim.evaluation.episodes import OperatingPoint, run_points, step_table
 from trim.files import write_parquet
+from trim.jobs import job, open_job_pair, progress, provenance, shard
 from trim.problems.grading import Grader
 from trim.problems.problem import read_problems
 from trim.rollout.engine import Reads
+from trim.rollout.tables import OperatingPoint, run_points, step_table
 from trim.routers.controls import RandomStep, StrongOnly, WeakOnly
-from trim.workflow import job, open_job_pair, progress, provenance, shard
 
 MIXED_SHARE = 0.3
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from trim.evaluation.query_level import solve_whole
 from trim.files import write_parquet
+from trim.jobs import job, open_job_pair, progress, provenance
 from trim.problems.grading import Grader
 from trim.problems.problem import read_problems
-from trim.workflow import job, open_job_pair, progress, provenance
+from trim.routers.query_level.options import solve_whole
 
 with job(snakemake) as log, Grader() as grader:
     name, params = f"{snakemake.wildcards.dataset}.{snakemake.wildcards.split}", snakemake.params

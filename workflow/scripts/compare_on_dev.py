@@ -1,10 +1,10 @@
 """Compare the fitted routers on the dev split, on which they were chosen."""
 
-from trim.config import Bootstrap
-from trim.evaluation.episodes import read_dev_episodes
+from trim.config.experiment import Bootstrap
+from trim.evaluation.study import read_dev_episodes
 from trim.evaluation.tables import make_tables
 from trim.files import write_csv
-from trim.workflow import job
+from trim.jobs import job
 
 with job(snakemake):
     params, episodes = snakemake.params, read_dev_episodes(snakemake.input.episodes)

@@ -2,14 +2,13 @@
 
 import pandas as pd
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.ablations import ablations, prm_routing
-from trim.evaluation.episodes import read_dev_episodes, read_episodes
 from trim.evaluation.power import power_note
-from trim.evaluation.resampled import CURVE, EPISODE, measure, studies, study
 from trim.evaluation.sampling import sampling
+from trim.evaluation.study import CURVE, EPISODE, measure, read_dev_episodes, read_episodes, studies, study
 from trim.files import write_csv
-from trim.workflow import job
+from trim.jobs import job
 
 COLUMNS = [*EPISODE, *CURVE]
 NO_QUALITY = pd.DataFrame(columns=["prm", "dataset", "measure", "value"])

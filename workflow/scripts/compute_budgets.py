@@ -1,11 +1,10 @@
 """Read routers at given budgets: accuracies, and the number of strong steps behind what they solve."""
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.budgets import budgeted, interventions, latex_budgeted, latex_interventions
-from trim.evaluation.episodes import read_episodes
-from trim.evaluation.resampled import CURVE, EPISODE, studies
+from trim.evaluation.study import CURVE, EPISODE, read_episodes, studies
 from trim.files import write_csv, written_aside
-from trim.workflow import job
+from trim.jobs import job
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output

@@ -1,11 +1,10 @@
 """Compute what routers are worth on datasets that they were not fitted on."""
 
-from trim.config import Bootstrap
-from trim.evaluation.episodes import read_dev_episodes, read_episodes
+from trim.config.experiment import Bootstrap
 from trim.evaluation.generalization import generalization, latex_generalization, transfer
-from trim.evaluation.resampled import CURVE, EPISODE, studies
+from trim.evaluation.study import CURVE, EPISODE, read_dev_episodes, read_episodes, studies
 from trim.files import write_csv, written_aside
-from trim.workflow import job
+from trim.jobs import job
 
 COLUMNS = [*EPISODE, *CURVE]
 

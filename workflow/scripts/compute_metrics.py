@@ -1,10 +1,10 @@
 """Compute curves, metrics and comparisons from the episodes of all routers."""
 
-from trim.config import Bootstrap
-from trim.evaluation.episodes import read_episodes
+from trim.config.experiment import Bootstrap
+from trim.evaluation.study import read_episodes
 from trim.evaluation.tables import latex_comparisons, latex_main, make_tables, strong_calls
 from trim.files import write_csv, write_json, written_aside
-from trim.workflow import job, provenance
+from trim.jobs import job, provenance
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output

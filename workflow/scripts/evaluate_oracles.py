@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.evaluation.episodes import judge
-from trim.evaluation.optimum import first_error_table, optimum_table
 from trim.files import write_parquet
-from trim.problems.grading import Grader
+from trim.jobs import job, open_job_pair, provenance
+from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
-from trim.rollout.forest import Forest
-from trim.workflow import job, open_job_pair, provenance
+from trim.rollout.trees import Forest
+from trim.routers.oracles import first_error_table, optimum_table
 
 with job(snakemake), Grader() as grader:
     params = snakemake.params

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.evaluation.query_level import Options, gather_evidence, route_table
 from trim.files import write_parquet
+from trim.jobs import job, provenance, use_threads
 from trim.models.encoder import Encoder
 from trim.problems.problem import read_problems
-from trim.routers.query_level.storage import load_policies
-from trim.workflow import job, provenance, use_threads
+from trim.routers.query_level.disk import load_policies
+from trim.routers.query_level.options import Options, gather_evidence, route_table
 
 with job(snakemake):
     use_threads(snakemake.threads)

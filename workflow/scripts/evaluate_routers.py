@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.evaluation.episodes import judge
-from trim.evaluation.query_level import oracle_table
-from trim.evaluation.sweeps import evaluate, operating_points
 from trim.files import write_parquet
-from trim.problems.grading import Grader
+from trim.jobs import job, open_job_pair, provenance
+from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
-from trim.rollout.forest import Forest
-from trim.workflow import job, open_job_pair, provenance
+from trim.rollout.trees import Forest
+from trim.routers.query_level.options import oracle_table
+from trim.routers.registry import evaluate, operating_points
 
 with job(snakemake) as log, Grader() as grader:
     params, outputs, fitted = snakemake.params, dict(snakemake.output.items()), dict(snakemake.input.items())

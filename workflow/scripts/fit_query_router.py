@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.config_routers import QueryRouters
-from trim.evaluation.query_level import Options, gather_evidence, route_table
+from trim.config.routers import QueryRouters
 from trim.files import write_parquet, written_aside
+from trim.jobs import job, provenance, use_threads
 from trim.models.encoder import Encoder
 from trim.problems.problem import read_problems
-from trim.routers.query_level.storage import Space, load_policies, save_policies
-from trim.training.query_level import embed_solutions, fit_policies
-from trim.workflow import job, provenance, use_threads
+from trim.routers.query_level.disk import Space, load_policies, save_policies
+from trim.routers.query_level.fit import embed_solutions, fit_policies
+from trim.routers.query_level.options import Options, gather_evidence, route_table
 
 with job(snakemake) as log:
     use_threads(snakemake.threads)

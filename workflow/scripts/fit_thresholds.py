@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from trim.evaluation.episodes import walk_points
-from trim.evaluation.sweeps import ALONE, fit_hull, lay_thresholds, threshold_points
 from trim.files import write_json, write_parquet
-from trim.workflow import job, open_job_forests, provenance
+from trim.jobs import job, open_job_forests, provenance
+from trim.rollout.tables import walk_points
+from trim.routers.registry import ALONE, threshold_points
+from trim.routers.threshold import fit_hull, lay_thresholds
 
 with job(snakemake) as log, open_job_forests(snakemake, "dev") as (dev,):
     params = snakemake.params

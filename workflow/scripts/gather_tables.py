@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from trim.files import write_parquet
-from trim.workflow import job
+from trim.jobs import job
 
 with job(snakemake):
     shards = [pd.read_parquet(shard) for shard in snakemake.input.shards]

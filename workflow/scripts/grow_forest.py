@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from trim.evaluation.episodes import judge
 from trim.files import write_parquet
-from trim.problems.grading import Grader
+from trim.jobs import job, open_job_pair, progress, provenance
+from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
-from trim.rollout.forest import Forest
+from trim.rollout.trees import Forest
 from trim.rollout.walk import explore
-from trim.workflow import job, open_job_pair, progress, provenance
 
 with job(snakemake) as log, Grader() as grader:
     name, params = f"{snakemake.wildcards.dataset}.{snakemake.wildcards.split}", snakemake.params

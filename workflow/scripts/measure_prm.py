@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from trim.evaluation.episodes import STEP_KEYS
 from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram
 from trim.files import write_csv
-from trim.workflow import job
+from trim.jobs import job
+from trim.rollout.tables import STEP_KEYS
 
 with job(snakemake):
     quality, reliability, histogram = [], [], []

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.evaluation.published import published_points
+from trim.evaluation.claims.published import published_points
 from trim.figures import accuracy_vs_cost
 from trim.figures.style import save
-from trim.workflow import job, provenance
+from trim.jobs import job, provenance
 
 with job(snakemake):
     params, origin = snakemake.params, provenance(snakemake)

@@ -6,8 +6,8 @@ import pandas as pd
 
 from trim.figures import decision_map
 from trim.figures.style import save
-from trim.routers.storage import load_policies
-from trim.workflow import job, provenance
+from trim.jobs import job, provenance
+from trim.routers.learned.disk import load_policies
 
 with job(snakemake):
     found, drawn, origin = snakemake.input, snakemake.output, provenance(snakemake)

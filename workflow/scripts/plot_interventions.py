@@ -4,7 +4,7 @@ import pandas as pd
 
 from trim.figures import interventions
 from trim.figures.style import save
-from trim.workflow import job, provenance
+from trim.jobs import job, provenance
 
 with job(snakemake):
     table, params = pd.read_csv(snakemake.input.interventions), snakemake.params

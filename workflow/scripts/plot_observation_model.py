@@ -2,8 +2,8 @@
 
 from trim.figures import observation_model
 from trim.figures.style import save
-from trim.routers.pomdp.storage import load_solved
-from trim.workflow import job, provenance
+from trim.jobs import job, provenance
+from trim.routers.pomdp.disk import load_solved
 
 with job(snakemake):
     found, drawn, origin = snakemake.input, snakemake.output, provenance(snakemake)

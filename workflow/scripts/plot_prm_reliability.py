@@ -4,7 +4,7 @@ import pandas as pd
 
 from trim.figures import prm_reliability
 from trim.figures.style import save
-from trim.workflow import job, provenance
+from trim.jobs import job, provenance
 
 with job(snakemake):
     tables = (pd.read_csv(snakemake.input[name]) for name in ("quality", "reliability", "histogram"))

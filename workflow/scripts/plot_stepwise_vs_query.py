@@ -4,7 +4,7 @@ import pandas as pd
 
 from trim.figures import stepwise_vs_query
 from trim.figures.style import save
-from trim.workflow import job, provenance
+from trim.jobs import job, provenance
 
 with job(snakemake):
     params, origin = snakemake.params, provenance(snakemake)

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from trim.config import ArithmeticFamily, Dataset
+from trim.config.experiment import ArithmeticFamily, Dataset
 from trim.files import write_json, written_aside
+from trim.jobs import job, provenance
 from trim.problems.adapters import load_dataset, source_digest
 from trim.problems.problem import read_problems, write_problems
 from trim.problems.splits import check_disjoint, divide, draw_split, leave_out, manifest
-from trim.workflow import job, provenance
 
 SPLITS = ("prm_train", "router_train", "dev", "test")
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from trim.config import Dataset
-from trim.evaluation.episodes import solution_table
+from trim.config.experiment import Dataset
 from trim.files import write_parquet
+from trim.jobs import job, provenance
 from trim.problems.problem import read_problems
 from trim.problems.solutions import load_solutions
-from trim.workflow import job, provenance
+from trim.rollout.tables import solution_table
 
 with job(snakemake):
     spec = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)

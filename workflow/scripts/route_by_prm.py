@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from trim.config_routers import Routers
-from trim.evaluation.by_prm import fit_sweeps
-from trim.evaluation.episodes import walk_points
+from trim.config.routers import Routers
 from trim.files import write_parquet
-from trim.workflow import job, open_job_forests, progress, provenance, use_threads
+from trim.jobs import job, open_job_forests, progress, provenance, use_threads
+from trim.rollout.tables import walk_points
+from trim.routers.registry import fit_sweeps
 
 with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev", "test") as (forest, dev, test):
     use_threads(snakemake.threads)

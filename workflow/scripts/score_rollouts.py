@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.evaluation.episodes import score_table
 from trim.files import write_parquet
+from trim.jobs import job, open_job_scorer, progress, provenance, shard
 from trim.problems.problem import read_problems
-from trim.workflow import job, open_job_scorer, progress, provenance, shard
+from trim.rollout.tables import score_table
 
 with job(snakemake):
     wildcards = snakemake.wildcards

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.config_routers import KappaRange, PomdpRouter
-from trim.evaluation.episodes import walk_points
-from trim.evaluation.sweeps import pomdp_points
+from trim.config.routers import KappaRange, PomdpRouter
 from trim.files import write_parquet
-from trim.routers.pomdp.storage import load_solved, save_solved
-from trim.training.operating_points import lay_kappas, tokens_per_solution
-from trim.training.pomdp import (
+from trim.jobs import job, open_job_forests, provenance
+from trim.rollout.tables import walk_points
+from trim.routers.kappas import lay_kappas, tokens_per_solution
+from trim.routers.pomdp.disk import load_solved, save_solved
+from trim.routers.pomdp.fit import (
     fit_pomdp,
     label_by_score,
     label_nodes,
@@ -20,7 +20,7 @@ from trim.training.pomdp import (
     pomdp_policy,
     solve_pomdp,
 )
-from trim.workflow import job, open_job_forests, provenance
+from trim.routers.registry import pomdp_points
 
 with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") as (forest, dev):
     params, variant, file = snakemake.params, snakemake.wildcards.variant, Path(snakemake.output.solved)

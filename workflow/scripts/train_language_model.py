@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from trim.config import ArithmeticFamily, Sampling, TrainedModel
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import Sampling, TrainedModel
 from trim.files import write_json, written_aside
+from trim.jobs import job, progress, provenance, use_threads
 from trim.models.language_model import train_language_model
 from trim.problems.problem import read_problems
-from trim.workflow import job, progress, provenance, use_threads
 
 with job(snakemake):
     use_threads(snakemake.threads)

@@ -5,12 +5,13 @@ from pathlib import Path
 import pandas as pd
 from pydantic import TypeAdapter
 
-from trim.config import PRM, ArithmeticFamily, LikelihoodPRM
-from trim.evaluation.episodes import STEP_KEYS
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import PRM, LikelihoodPRM
 from trim.files import write_json, written_aside
+from trim.jobs import job, progress, provenance, use_threads
 from trim.models.prm_training import Trace, train_classifier_prm, train_likelihood_prm
 from trim.problems.problem import read_problems
-from trim.workflow import job, progress, provenance, use_threads
+from trim.rollout.tables import STEP_KEYS
 
 with job(snakemake) as log:
     use_threads(snakemake.threads)

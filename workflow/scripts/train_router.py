@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.config_routers import AggRouter, KappaRange, SeqRouter
-from trim.evaluation.episodes import walk_points
-from trim.evaluation.sweeps import learned_points
+from trim.config.routers import AggRouter, KappaRange, SeqRouter
 from trim.files import write_csv, write_json, write_parquet, written_aside
-from trim.routers.storage import save_policies
-from trim.training.curriculum import checks_table, train_router
-from trim.training.operating_points import lay_kappas
-from trim.workflow import job, open_job_forests, progress, provenance, use_threads
+from trim.jobs import job, open_job_forests, progress, provenance, use_threads
+from trim.rollout.tables import walk_points
+from trim.routers.kappas import lay_kappas
+from trim.routers.learned.disk import save_policies
+from trim.routers.learned.fit import checks_table, train_router
+from trim.routers.registry import learned_points
 
 with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") as (forest, dev):
     use_threads(snakemake.threads)

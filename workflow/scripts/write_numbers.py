@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.config import parse_config
+from trim.config.experiment import parse_config
 from trim.files import read_json, written_aside
+from trim.jobs import job
 from trim.paper.numbers import all_macros, choose_macros, known_words, render, used_macros
 from trim.paper.tables import baseline_table, end_point_table, prm_table, router_table
-from trim.workflow import job
 
 with job(snakemake) as logger:
     files, params = snakemake.input, snakemake.params

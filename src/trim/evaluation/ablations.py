@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.resampled import (
+from trim.evaluation.study import (
     HEADLINE_METRICS,
     METRICS,
     PAIR,
     SWEEP,
-    TRIM_ROUTERS,
     Measured,
     Reading,
     Study,
     correct_for_multiplicity,
 )
+from trim.names import TRIM_ROUTERS
 
 if TYPE_CHECKING:
     import pandas as pd

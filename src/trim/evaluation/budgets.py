@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.bootstrap import resampled_mean
-from trim.evaluation.latex import escape, named, percent, tabular
-from trim.evaluation.resampled import EPISODE, SWEEP, TRIM_ROUTERS, Reading, Study, nearest
+from trim.evaluation.format import escape, named, percent, tabular
+from trim.evaluation.study import EPISODE, SWEEP, Reading, Study, nearest
+from trim.names import TRIM_ROUTERS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.bootstrap import resampled_mean
-from trim.evaluation.latex import escape, interval_cell, named, tabular
-from trim.evaluation.resampled import (
+from trim.evaluation.format import escape, interval_cell, named, tabular
+from trim.evaluation.study import (
     CURVE,
     HEADLINE_METRICS,
     SWEEP,

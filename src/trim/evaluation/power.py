@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.ablations import AGG, LOOKING_AHEAD, POMDP, TAKEOVER, THR, pairs
-from trim.evaluation.resampled import PAIR, Measured, Reading, Study
+from trim.evaluation.study import PAIR, Measured, Reading, Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.ablations import LOOKING_AHEAD, THR
 from trim.evaluation.bootstrap import resample_counts, resampled_mean
-from trim.evaluation.resampled import CURVE, Measured, Reading, measure, nearest, resample
+from trim.evaluation.study import CURVE, Measured, Reading, measure, nearest, resample
 
 if TYPE_CHECKING:
     import pandas as pd

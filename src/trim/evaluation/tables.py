@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.config import Bootstrap
+from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import resampled_mean
 from trim.evaluation.curves import envelope_samples, paper_samples
-from trim.evaluation.latex import escape, interval_cell, named, percent, tabular
-from trim.evaluation.resampled import (
+from trim.evaluation.format import escape, interval_cell, named, percent, tabular
+from trim.evaluation.study import (
     MEASURED,
-    ORACLES,
     SWEEP,
-    TRIM_ROUTERS,
     Array,
     Measured,
     Reading,
@@ -28,6 +26,7 @@ from trim.evaluation.resampled import (
     measure,
     study,
 )
+from trim.names import ORACLES, TRIM_ROUTERS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.episodes import BatchPoint
-from trim.evaluation.sweeps import operating_points
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
 from trim.explorer.traces import Traces, trace
-from trim.figures.style import LOOKS, STATE_LOOKS, leading_variants
+from trim.figures.style import STATE_LOOKS
+from trim.names import LOOKS, leading_variants
 from trim.problems.arithmetic import step_is_valid
 from trim.problems.problem import Problem
-from trim.rollout.forest import ENDS, KEEP, REGENERATE, Forest
+from trim.rollout.tables import BatchPoint
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, Forest
 from trim.routers.pomdp.policy import PomdpPolicy
+from trim.routers.registry import operating_points
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.rollout.forest import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.observed import Booleans, Floats, Integers, Observed
+from trim.rollout.history import Booleans, Floats, Integers, Observed
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
 from trim.rollout.walk import BatchRouter
 
 Believe = Callable[[Observed], tuple[Floats, Floats, Floats]]

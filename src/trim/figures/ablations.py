@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trim.figures.style import PAGE_INCHES, SMALL, begin, dataset_looks, look_of
+from trim.figures.style import PAGE_INCHES, SMALL, begin, dataset_looks
+from trim.names import look_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.figures.style import LOOKS, PAGE_INCHES, SMALL, begin, leading_variants
+from trim.figures.style import PAGE_INCHES, SMALL, begin
+from trim.names import LOOKS, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.config_routers import QUERY_BASELINES
 from trim.figures.accuracy_vs_cost import rows_of
-from trim.figures.style import LOOKS, PAGE_INCHES, begin, in_order, leading_variants, panels
+from trim.figures.style import PAGE_INCHES, begin, panels
+from trim.names import LOOKS, QUERY_BASELINES, in_order, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ import re
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trim.evaluation.claims import is_percent
+from trim.evaluation.claims.ledger import is_percent
 from trim.figures.style import PAGE_INCHES, SMALL, begin
 
 if TYPE_CHECKING:

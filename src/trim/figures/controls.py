@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trim.evaluation.resampled import TRIM_ROUTERS
 from trim.figures.accuracy_vs_cost import draw_curves, rows_of
-from trim.figures.style import LOOKS, PAGE_INCHES, begin
+from trim.figures.style import PAGE_INCHES, begin
+from trim.names import LOOKS, TRIM_ROUTERS
 
 if TYPE_CHECKING:
     import pandas as pd

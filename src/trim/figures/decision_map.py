@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.figures.style import PAGE_INCHES, SMALL, begin, shown_kappas
-from trim.rollout.observed import Observed
-from trim.routers.agg import AggPolicy
+from trim.rollout.history import Observed
+from trim.routers.learned.agg import AggPolicy
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ import numpy as np
 
 from trim.evaluation.budgets import INTERVENTIONS
 from trim.figures.accuracy_vs_cost import rows_of
-from trim.figures.style import LOOKS, begin, leading_variants, panels
+from trim.figures.style import begin, panels
+from trim.names import LOOKS, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.figures.style import LOOKS, PAGE_INCHES, SMALL, begin
+from trim.figures.style import PAGE_INCHES, SMALL, begin
 from trim.files import read_json
-from trim.routers.storage import DESCRIPTION
+from trim.names import LOOKS
+from trim.routers.learned.disk import DESCRIPTION
 
 if TYPE_CHECKING:
     import pandas as pd

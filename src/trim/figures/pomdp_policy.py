@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.figures.style import PAGE_INCHES, begin, shown_kappas
+from trim.routers.pomdp.disk import SolvedPomdp
 from trim.routers.pomdp.policy import regeneration_gain
-from trim.routers.pomdp.storage import SolvedPomdp
 from trim.routers.pomdp.transition import TransitionModel
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.figures.style import PAGE_INCHES, begin, in_order, look_of
+from trim.figures.style import PAGE_INCHES, begin
+from trim.names import in_order, look_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trim.figures.style import BLACK, PAGE_INCHES, begin, dataset_looks
+from trim.figures.style import PAGE_INCHES, begin, dataset_looks
+from trim.names import BLACK
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trim.config_routers import QUERY_BASELINES
 from trim.figures.accuracy_vs_cost import RANDOM_QUERY, draw_curves, rows_of
-from trim.figures.style import LOOKS, PAGE_INCHES, begin, in_order, leading_variants
+from trim.figures.style import PAGE_INCHES, begin
+from trim.names import LOOKS, QUERY_BASELINES, in_order, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.evaluation.resampled import nearest
+from trim.evaluation.study import nearest
 from trim.figures.accuracy_vs_cost import rows_of
-from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
+from trim.figures.style import PAGE_INCHES, begin
+from trim.names import LOOKS, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd

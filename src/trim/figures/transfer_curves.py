@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trim.figures.style import LOOKS, PAGE_INCHES, begin, leading_variants
+from trim.figures.style import PAGE_INCHES, begin
+from trim.names import LOOKS, leading_variants
 
 if TYPE_CHECKING:
     import pandas as pd

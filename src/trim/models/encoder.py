@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from trim.config_routers import EncoderTuning
+from trim.config.routers import EncoderTuning
 from trim.errors import BackendError
 from trim.models.training import batched, seed_torch
 from trim.models.transformers_backend import load_model

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from trim.config import ArithmeticFamily, Sampling, TrainedModel
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import Sampling, TrainedModel
 from trim.models.protocols import Prefix
 from trim.models.tiny import build_config, build_tokenizer
 from trim.models.training import Optimiser, SolutionStream, batched, seed_torch, solution_loss, stream_batches

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from trim.config import ArithmeticFamily, ClassifierPRM, LikelihoodPRM
+from trim.config.experiment import ArithmeticFamily
+from trim.config.models import ClassifierPRM, LikelihoodPRM
 from trim.models.prm import DESCRIPTION_FILE, HEAD_FILE, ClassifierHead, LikelihoodHead
 from trim.models.tiny import STEP_TAG
 from trim.models.training import (

@@ -151,3 +151,12 @@ class StepScorer(Protocol):
     async def score(self, prefix: Prefix, step: str) -> Score:
         """Return the probability that the step is right given the prefix."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPair:
+    """The models of an experiment; the PRM is None while there is none yet."""
+
+    weak: StepModel
+    strong: StepModel
+    prm: StepScorer | None

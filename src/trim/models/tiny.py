@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING
 
-from trim.config import Architecture
+from trim.config.models import Architecture
 
 if TYPE_CHECKING:
     from transformers import Qwen2Config, Qwen2Tokenizer

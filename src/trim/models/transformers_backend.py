@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from trim.config import Sampling
+from trim.config.models import Sampling
 from trim.errors import BackendError
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step, request_digest

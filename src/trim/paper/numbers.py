@@ -8,22 +8,29 @@ the table has one; with ``Point`` behind its name it holds the value alone.
 
 from __future__ import annotations
 
+from trim.evaluation.format import ABSENT
+from trim.evaluation.format import Form
+from trim.evaluation.format import PERCENT
+from trim.evaluation.format import POINTS
+from trim.evaluation.format import COUNT
+from trim.evaluation.format import form_of
+from trim.evaluation.format import write_p
+
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from trim.config_routers import QUERY_BASELINES
-from trim.evaluation.latex import escape
-from trim.evaluation.published import MEASURES
-from trim.evaluation.resampled import METRICS
-from trim.evaluation.verdicts import SameVerdict, Verdict
-from trim.figures.style import LOOKS
+from trim.names import QUERY_BASELINES
+from trim.evaluation.format import escape
+from trim.evaluation.claims.published import MEASURES
+from trim.evaluation.study import METRICS
+from trim.evaluation.claims.verdicts import SameVerdict, Verdict
+from trim.names import LOOKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ABSENT = "--"
 SILENT = ("default", "envelope", "untrained")
 """Keys that are left out of a name."""
 
@@ -57,53 +64,6 @@ def macro_name(*keys: object) -> str:
 
 
 # --- how values are written -------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a quantity is written: multiplied, rounded, with a unit behind it."""
-
-    scale: float = 1
-    digits: int = 2
-    unit: str = ""
-    signed: bool = False
-
-    def value(self, number: float) -> str:
-        """Write one number; one that is not there is a dash."""
-        return ABSENT if number != number else f"${number * self.scale:{'+' if self.signed else ''}.{self.digits}f}$"
-
-    def estimate(self, value: float, ends: Sequence[float] = ()) -> str:
-        """Write an estimate, its unit and its interval."""
-        if value != value:
-            return ABSENT
-        interval = f" [{', '.join(self.value(end) for end in ends)}]" if len(ends) else ""
-        return f"{self.value(value)}{self.unit}{interval}"
-
-
-PERCENT = Form(100, 1, r"\,\%")
-POINTS = Form(100, 1, " points")
-COUNT = Form(digits=0)
-FORMS: tuple[tuple[str, Form], ...] = (
-    (r"factor", Form(digits=1)),
-    (r"percent", Form(digits=1, unit=r"\,\%")),
-    (r"cpt|accuracy|share|pgr", PERCENT),
-    (r"^n_|problems", COUNT),
-    (r"tokens|calls", Form(digits=1)),
-    (r"auc|ece|brier|p_value|p_corrected", Form(digits=3)),
-)
-"""The first pattern that a quantity's name holds decides; all else has two digits."""
-
-
-def form_of(quantity: str) -> Form:
-    """Return how a quantity is written."""
-    return next((form for pattern, form in FORMS if re.search(pattern, quantity.lower())), Form())
-
-
-def write_p(value: float) -> str:
-    """Write a p-value, with the sign that it stands behind."""
-    if value != value:
-        return ABSENT
-    return "$p<0.001$" if value < 0.001 else f"$p={value:.3f}$"
 
 
 def direction(low: float, high: float) -> str:

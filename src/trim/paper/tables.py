@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trim.config_routers import QUERY_BASELINES
-from trim.evaluation.latex import escape, tabular
-from trim.evaluation.resampled import TRIM_ROUTERS
-from trim.figures.style import LOOKS, look_of
-from trim.paper.numbers import ABSENT, form_of
+from trim.names import QUERY_BASELINES
+from trim.evaluation.format import escape, tabular
+from trim.names import TRIM_ROUTERS
+from trim.names import LOOKS, look_of
+from trim.evaluation.format import ABSENT, form_of
 
 if TYPE_CHECKING:
     import pandas as pd

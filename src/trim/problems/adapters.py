@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from trim.config import FileDataset
+from trim.config.experiment import FileDataset
 from trim.errors import InputError
 from trim.problems.grading import extract_answer
 from trim.problems.problem import Problem, fingerprint, read_json_lines

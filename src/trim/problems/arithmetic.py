@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_lowercase
 
-from trim.config import ArithmeticFamily
+from trim.config.experiment import ArithmeticFamily
 from trim.problems.problem import Problem, fingerprint
 
 MODULUS = 100

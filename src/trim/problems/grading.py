@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection, Pipe
 from string import whitespace
 
 from trim.errors import BackendError
+from trim.problems.problem import Problem
 
 START_LIMIT = 120.0  # seconds for the worker to import sympy, on a busy node or a slow disk
 EDGES = whitespace + "$"
@@ -34,6 +35,9 @@ _THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 _SPACE = re.compile(r"\s+(?![0-9])|(?<![0-9])\s+")  # but "1 2" is not 12
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _ALTERNATIVES = re.compile(r"[-+0-9.]+( or [-+0-9.]+)+")
+
+Judge = Callable[[str | None, Problem], tuple[bool, bool]]
+"""Strict verdict on an answer, and the one that counts."""
 
 
 def extract_answer(text: str) -> str | None:
@@ -175,6 +179,25 @@ class Grader:
             raise
         self.close()
         return False
+
+
+def judge(grader: Grader, *, exact: bool) -> Judge:
+    """Return the function that gives the strict verdict on an answer, and the one that counts.
+
+    Parameters
+    ----------
+    exact
+        Whether an answer must be the reference itself (arithmetic, where "91+7" is no answer);
+        else the symbolic verdict counts.
+    """
+
+    def verdict(answer: str | None, problem: Problem) -> tuple[bool, bool]:
+        if exact:
+            return (answer == problem.answer,) * 2
+        graded = grader.grade(answer, problem.answer)
+        return graded.strict, graded.symbolic
+
+    return verdict
 
 
 class _Worker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from trim.config import FileDataset
+from trim.config.experiment import FileDataset
 from trim.errors import InputError
 from trim.problems.adapters import Record, read_records
 from trim.problems.problem import fingerprint

@@ -11,7 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from trim.config import ArithmeticFamily, FileDataset
+from trim.config.experiment import ArithmeticFamily, FileDataset
 from trim.errors import InputError
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem

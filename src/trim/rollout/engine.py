@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from trim.errors import BackendError, StoreError
-from trim.models.protocols import Prefix, Score, Step, StepModel, StepScorer
+from trim.models.protocols import ModelPair, Prefix, Score, Step, StepScorer
+from trim.models.store import MissingEntries
 from trim.problems.grading import extract_answer
 from trim.problems.problem import Problem
-from trim.rollout.store import MissingEntries
 
 CONCURRENT_EPISODES = 4096
 
@@ -98,15 +98,6 @@ class Router(Protocol):
     def decide(self, history: History, draft: Step, score: float | None) -> Action:
         """Keep the draft or have the strong model write the step again."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPair:
-    """The models of an experiment; the PRM is None while there is none yet."""
-
-    weak: StepModel
-    strong: StepModel
-    prm: StepScorer | None
 
 
 @dataclass(frozen=True, slots=True)

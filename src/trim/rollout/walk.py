@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from trim.rollout.engine import Costs, Reads
-from trim.rollout.forest import KEEP, REGENERATE, Forest
-from trim.rollout.observed import Booleans, Drafts, Floats, Histories, Integers, Observed, Outcome, WantsEveryDraft
+from trim.rollout.history import Booleans, Drafts, Floats, Histories, Integers, Observed, Outcome, WantsEveryDraft
+from trim.rollout.trees import KEEP, REGENERATE, Forest
 
 
 class BatchRouter(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, Author, History, Reads
-from trim.rollout.observed import Booleans, Observed, WantsEveryDraft
+from trim.rollout.history import Booleans, Observed, WantsEveryDraft
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, History, Reads
-from trim.rollout.observed import Observed, WantsEveryDraft
+from trim.rollout.history import Observed, WantsEveryDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +82,22 @@ def concave_hull(shares: Sequence[float], accuracies: Sequence[float]) -> list[i
 
 def _slope(shares: Sequence[float], accuracies: Sequence[float], a: int, b: int) -> float:
     return (accuracies[b] - accuracies[a]) / max(shares[b] - shares[a], 1e-12)
+
+
+def lay_thresholds(scores: pd.DataFrame, count: int) -> dict[str, list[float]]:
+    """Lay the thresholds of TRIM-Thr and of its per-token control over the weak model's scored steps."""
+    drafts = scores[scores["behaviour"] == "weak-only"]
+    doubt = (1 - drafts["score"]) / drafts["tokens"].clip(lower=1)
+    # A high threshold on the doubt keeps more, so its quantiles are laid from the other end.
+    per_token = sorted(-value for value in quantile_thresholds((-doubt).tolist(), count))
+    return {"default": quantile_thresholds(drafts["score"].tolist(), count), "per-token": per_token}
+
+
+def fit_hull(episodes: pd.DataFrame) -> list[float]:
+    """Return the thresholds whose points lie on the concave hull of a sweep, given a row an episode.
+
+    The sweep holds threshold 0, weak-only: there the hull starts, but it is no operating point.
+    """
+    means = episodes.groupby("operating_point")[["strong_tokens", "correct"]].mean()
+    hull = concave_hull(means["strong_tokens"].tolist(), means["correct"].tolist())
+    return [setting for setting in (float(means.index[i]) for i in hull) if setting > 0]

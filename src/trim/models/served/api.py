@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trim.config import Sampling
-from trim.config_serving import ApiModel
+from trim.config.models import ApiModel, Sampling
 from trim.errors import BackendError
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
 from trim.models.served.client import Once

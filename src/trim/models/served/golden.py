@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from trim.config_base import Section, Share
-from trim.config_serving import ServedPRM
+from trim.config.models import ServedPRM
+from trim.config.section import Section, Share
 from trim.errors import BackendError, InputError
 from trim.files import read_json, write_json
 from trim.models.protocols import Prefix

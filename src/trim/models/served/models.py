@@ -7,8 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, cached_property
 from typing import Any
 
-from trim.config import Sampling
-from trim.config_serving import ServedModel, ServedPRM
+from trim.config.models import Sampling, ServedModel, ServedPRM
 from trim.errors import BackendError
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import FinishReason, Prefix, Score, Step, request_digest

@@ -19,7 +19,8 @@ from typing import IO, Any
 
 import httpx
 
-from trim.config_serving import Endpoint, Role, ServedModel, ServedPRM, ServerOptions, Serving
+from trim.config.models import ServedModel, ServedPRM
+from trim.config.serving import Endpoint, Role, ServerOptions, Serving
 from trim.errors import BackendError, ConfigError
 from trim.models.served import vllm
 from trim.models.served.client import HttpClient, ssl_context

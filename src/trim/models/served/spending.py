@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trim.config_serving import Price
+from trim.config.serving import Price
 from trim.errors import BackendError
 
 

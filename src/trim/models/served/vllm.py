@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from trim.config import Sampling
-from trim.config_serving import ServedModel, ServedPRM, ServerOptions
+from trim.config.models import Sampling, ServedModel, ServedPRM
+from trim.config.serving import ServerOptions
 from trim.errors import BackendError
 from trim.models.protocols import SEPARATOR, FinishReason
 

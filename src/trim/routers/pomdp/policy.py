@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trim.errors import InputError
 from trim.models.protocols import Step
 from trim.rollout.engine import Action, Author, History, Reads
-from trim.rollout.observed import Observed, WantsEveryDraft
+from trim.rollout.history import Observed, WantsEveryDraft
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 

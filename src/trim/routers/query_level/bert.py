@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trim.config_routers import EncoderTuning
+from trim.config.routers import EncoderTuning
 from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.config_routers import EncoderTuning
+from trim.config.routers import EncoderTuning
 from trim.routers.query_level.evidence import Evidence, Floats
 
 if TYPE_CHECKING:

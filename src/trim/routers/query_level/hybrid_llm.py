@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.config_routers import EncoderTuning
+from trim.config.routers import EncoderTuning
 from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What the solver and PPO are held against."""

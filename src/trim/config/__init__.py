@@ -1,0 +1,1 @@
+"""What an experiment is: the one definition of its configuration."""

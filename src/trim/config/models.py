@@ -1,0 +1,132 @@
+"""The part of the config that says which models there are: language models and PRMs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trim.config.section import Count, Section, Share
+
+
+class Sampling(Section):
+    """How steps are sampled, in every experiment (paper's code: 0.7, 0.8, 20)."""
+
+    temperature: float = Field(0.7, ge=0, description="0 takes the likeliest token")
+    top_p: float = Field(0.8, gt=0, le=1, description="nucleus mass")
+    top_k: int = Field(20, ge=0, description="0 keeps the whole vocabulary")
+    max_step_tokens: Count = Field(32, description="token limit of one step")
+
+
+class Architecture(Section):
+    """Shape of a Qwen2 model."""
+
+    hidden_size: Count = Field(64, description="width")
+    layers: Count = Field(2, description="number of layers")
+    heads: Count = Field(4, description="attention heads")
+    intermediate_size: Count = Field(192, description="width of the feed-forward part")
+
+
+class TrainedModel(Section):
+    """A language model trained from scratch by the pipeline."""
+
+    kind: Literal["trained"] = "trained"
+    architecture: Architecture = Field(default_factory=Architecture, description="shape of the model")
+    training_steps: Count = Field(2800, description="optimiser steps of the full schedule")
+    batch_problems: Count = Field(16, description="problems in a batch")
+    learning_rate: float = Field(3e-3, gt=0, description="AdamW, for embeddings, norms and biases")
+    matrix_learning_rate: float = Field(0.011, gt=0, description="Muon, for weight matrices")
+    warm_up_short: Share = Field(0.1, description="first share of the schedule, on short problems mostly")
+    decay_share: Share = Field(0.4, description="last share of the schedule, where learning rates fall to zero")
+    accuracy_band: tuple[Share, Share] = Field(
+        (0.25, 0.45), description="aim for the accuracy of the model alone; the snapshot is picked on dev"
+    )
+    stop_at: Share = Field(0.35, description="dev accuracy at which training stops early")
+    check_every: Count = Field(50, description="optimiser steps between looks at dev accuracy")
+    check_from: Share = Field(0.7, description="share of the schedule before the first look")
+    check_problems: Count = Field(200, description="dev problems of a look")
+
+
+class PretrainedModel(Section):
+    """A model from a folder or the hub, run by the transformers backend."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    name: str = Field(description="folder or hub name")
+    revision: str | None = Field(None, description="hub revision to pin")
+
+
+class ServedModel(Section):
+    """A language model on a vLLM server, which the pipeline starts unless `serving.endpoints` names one."""
+
+    kind: Literal["served"] = "served"
+    name: str = Field(description="folder or hub name; also the name that the server knows the model by")
+    revision: str | None = Field(None, description="hub revision to pin")
+    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    thinking: bool = Field(False, description="`enable_thinking` of the chat template (Qwen3)")
+    max_model_len: Count = Field(4096, description="tokens of prompt and step together; no room left ends a solution")
+
+
+class ApiModel(Section):
+    """A language model behind an OpenAI-compatible chat API that can continue an assistant message."""
+
+    kind: Literal["api"] = "api"
+    name: str = Field(description="the model's name at the API")
+    system: str | None = Field(None, description="system message")
+    prefill: Literal["continue_final_message", "prefix", "assistant_last"] = Field(
+        description="how the API is asked to continue the assistant's message: by the flag of vLLM and SGLang, "
+        "by `prefix: true` (DeepSeek, Mistral), or by that message standing last"
+    )
+    extra: dict[str, Any] = Field(default_factory=dict, description="more keys of the request, such as top_k")
+
+
+LanguageModel = Annotated[TrainedModel | PretrainedModel | ServedModel | ApiModel, Field(discriminator="kind")]
+
+
+class LikelihoodPRM(Section):
+    """A PRM that reads the likelihood of a step under its own language-model head."""
+
+    kind: Literal["likelihood"] = "likelihood"
+    backbone: Literal["weak", "strong"] = Field("weak", description="which language model it starts from")
+    tuning_steps: int = Field(400, ge=0, description="the quality dial: joint steps on solutions and step labels")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
+    matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
+
+
+class ClassifierPRM(Section):
+    """A plain token classifier in the layout of Qwen2ForProcessRewardModel."""
+
+    kind: Literal["classifier"] = "classifier"
+    backbone: Literal["weak", "strong"] = Field("weak", description="which language model it starts from")
+    tuning_steps: int = Field(150, ge=0, description="optimiser steps on step labels")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
+    matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
+
+
+class NoisyPRM(Section):
+    """Another PRM with noise on its scores."""
+
+    kind: Literal["noisy"] = "noisy"
+    of: str = Field("verifier", description="which entry of `prms` is disturbed")
+    deviation: float = Field(3.0, gt=0, description="standard deviation of the noise on the logit of a score")
+
+
+class ServedPRM(Section):
+    """A PRM in the layout of Qwen2ForProcessRewardModel, on a vLLM pooling server."""
+
+    kind: Literal["served"] = "served"
+    name: str = Field(description="folder or hub name; also the name that the server knows the model by")
+    revision: str | None = Field(None, description="hub revision to pin")
+    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    step_tag: str = Field("<extra_0>", description="token at which a step is judged, inserted behind each step")
+    keeps_separator: bool = Field(
+        False, description="whether the blank line stands before the step tag (PRMs trained here), or is left out"
+    )
+    max_model_len: Count = Field(4096, description="tokens it reads; the oldest steps are left out where more came")
+    golden: str | None = Field(
+        None,
+        description="file of golden scores (`trim golden`); without one the first job computes them on the CPU, in "
+        "single precision (30 GB for a 7B PRM), and keeps them in the step store",
+    )
+
+
+PRM = Annotated[LikelihoodPRM | ClassifierPRM | NoisyPRM | ServedPRM, Field(discriminator="kind")]

@@ -1,0 +1,173 @@
+"""The part of the config that says which routers are trained, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from trim.config.section import Count, Section, Share
+from trim.names import QUERY_BASELINES, QueryBaseline
+
+Variant = Literal["default", "hull", "per-token"]
+
+
+class KappaRange(Section):
+    """Trade-offs: kappa = lambda x the strong model's mean tokens per solution."""
+
+    lowest: float = Field(0.02, gt=0, description="lowest kappa, near the strong model's accuracy")
+    highest: float = Field(6.0, gt=0, description="highest kappa, near weak-only")
+    count: Count = Field(96, description="kappas between them, of which a sweep is laid on dev")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> KappaRange:
+        if self.lowest >= self.highest:
+            raise ValueError("lowest is not below highest")
+        return self
+
+    def spread(self, count: int) -> list[float]:
+        """Return that many kappas, evenly apart in their logarithm."""
+        ratio = self.highest / self.lowest
+        return [self.lowest * ratio ** (i / max(count - 1, 1)) for i in range(count)]
+
+    def candidates(self) -> list[float]:
+        """Return all kappas of the range."""
+        return self.spread(self.count)
+
+
+class Ppo(Section):
+    """PPO of stable-baselines3; rewards are not discounted (paper, hyperparameters of TRIM-Agg)."""
+
+    learning_rate: float = Field(1e-4, gt=0, description="of Adam (paper: 1e-4)")
+    clip_range: float = Field(0.2, gt=0, description="how far a policy may move in one update (paper: 0.2)")
+    entropy_coefficient: float = Field(0.01, ge=0, description="weight of the entropy bonus (paper: 0.01)")
+    gae_lambda: Share = Field(0.95, description="of generalised advantage estimation (paper: 0.95)")
+    normalise_advantages: bool = Field(False, description="whether advantages are standardised (paper: no)")
+    annealed: bool = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
+    lanes: Count = Field(1024, description="episodes that run side by side")
+    steps_per_lane: Count = Field(8, description="decisions in each lane between two updates")
+    batch_size: Count = Field(1024, description="decisions in a minibatch")
+    epochs: Count = Field(4, description="passes over the decisions of an update")
+    transitions: Count = Field(1_000_000, description="decisions to learn from, at most")
+    check_every: Count = Field(5, description="updates between looks at the return on dev")
+    patience: Count = Field(12, description="looks without a better return after which training stops")
+
+
+def _quick_ppo(transitions: int, checks: int) -> Ppo:
+    # The paper's constant rate moves too slowly for a run of a minute or two.
+    return Ppo(learning_rate=2e-3, annealed=True, transitions=transitions, check_every=checks)
+
+
+def _unrepeated(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("the same value stands here twice")
+    return values
+
+
+LearnedVariant = Literal["default", "conditioned", "released"]
+
+
+Kappas = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), AfterValidator(_unrepeated)]
+
+
+VARIANTS = "variants to train; those after the first are ablations, trained at home alone"
+KAPPAS = "where a policy is trained for each; they share the decisions of a training run out among them"
+
+
+class AggRouter(Section):
+    """TRIM-Agg: `default`, one policy a kappa (paper); `conditioned`, one for all; `released`, as the official code."""
+
+    variants: tuple[LearnedVariant, ...] = Field(("conditioned", "default"), description=VARIANTS)
+    kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
+    hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(3_000_000, 20), description="training")
+
+
+class SeqRouter(Section):
+    """TRIM-Seq: `default`, one policy a kappa (paper); `conditioned`, one for all."""
+
+    variants: tuple[Literal["default", "conditioned"], ...] = Field(("conditioned",), description=VARIANTS)
+    kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
+    features: Annotated[
+        tuple[Literal["scores", "tokens", "strong", "draft_scores"], ...], AfterValidator(_unrepeated)
+    ] = Field(("scores", "tokens"), min_length=1, description="of each step (paper: scores, tokens)")
+    width: Count = Field(32, description="width of the transformer")
+    layers: Count = Field(1, description="number of its layers")
+    heads: Count = Field(4, description="attention heads")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(1_000_000, 10), description="training")
+
+    @model_validator(mode="after")
+    def _divides(self) -> SeqRouter:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class PomdpRouter(Section):
+    """TRIM-POMDP: `default`, filtered and solved exactly; `released`, memoryless as the official code.
+
+    And two ablations of `default`: `memoryless`, which forgets all scores but the draft's; `transferred`, whose
+    observation model is that of the home dataset.
+    """
+
+    variants: tuple[Literal["default", "released", "memoryless", "transferred"], ...] = Field(
+        ("default", "released", "memoryless", "transferred"), description="variants"
+    )
+    bins: Count = Field(25, description="bins of a PRM score")
+    observed_on: str | None = Field(
+        None, description="dataset of labelled solutions that observations are fitted to, where steps have no labels"
+    )
+    first_error_below: Share = Field(
+        0.35,
+        description="PRM score below which a step is wrong, where steps have no labels (released code: 0.35)",
+    )
+    accuracy_by_step: bool = Field(True, description="whether the weak model's accuracy depends on the position")
+    closeness: Share = Field(0.4, description="`released` keeps wherever the likeliest state leads S2 by this much")
+
+
+class EncoderTuning(Section):
+    """Fine-tuning of an encoder on the outcomes of training problems."""
+
+    epochs: Count = Field(5, description="passes over the training problems (BEST-Route: 5); dev picks the best one")
+    learning_rate: float = Field(
+        3e-3, gt=0, description="AdamW (RouteLLM and BEST-Route, on pretrained encoders: 1e-5)"
+    )
+    batch_size: Count = Field(32, description="problems in a batch")
+
+
+class QueryRouters(Section):
+    """Baselines that decide once a problem."""
+
+    baselines: tuple[QueryBaseline, ...] = Field(
+        QUERY_BASELINES, min_length=1, description="which ones to fit and evaluate"
+    )
+    encoder: str | None = Field(
+        None, description="folder or hub name of a transformers encoder that reads problems; null for the weak model"
+    )
+    revision: str | None = Field(None, description="hub revision of the encoder to pin")
+    tuning: EncoderTuning = Field(
+        default_factory=EncoderTuning, description="fine-tuning of the encoder for bert, hybrid-llm and best-route"
+    )
+    samples: Count = Field(
+        1, description="further weak solutions of each problem, for self-verification and best-of-n (AutoMix: 8)"
+    )
+    bins: Count = Field(8, description="bins of AutoMix's verifier (AutoMix: 8)")
+    neighbours: Count = Field(20, description="training problems that Smoothie asks for each problem")
+
+
+class Routers(Section):
+    """Which routers are trained, on what, and how their operating points are laid."""
+
+    trained_on: tuple[str, ...] = Field(("arith", "arith-hard"), description="datasets on which routers are fitted")
+    seeds: Count = Field(1, description="training runs of each learned router")
+    operating_points: Count = Field(26, description="operating points of a sweep, laid on the training and dev splits")
+    variants: tuple[Variant, ...] = Field(("default", "hull", "per-token"), description="variants of TRIM-Thr")
+    random_shares: tuple[Share, ...] = Field(
+        (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75), description="probabilities of random-step"
+    )
+    kappa: KappaRange = Field(default_factory=KappaRange, description="trade-offs of the routers that look ahead")
+    largest_tree: int = Field(2000, ge=0, description="nodes beyond which a problem's tree is not explored in advance")
+    agg: AggRouter = Field(default_factory=AggRouter, description="TRIM-Agg")
+    seq: SeqRouter = Field(default_factory=SeqRouter, description="TRIM-Seq")
+    pomdp: PomdpRouter = Field(default_factory=PomdpRouter, description="TRIM-POMDP")
+    query: QueryRouters = Field(default_factory=QueryRouters, description="query-level baselines")

@@ -1,0 +1,1 @@
+"""Generated pages: those of the config, the README's tables, what paper scale takes."""

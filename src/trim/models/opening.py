@@ -1,0 +1,201 @@
+"""Open the models of an experiment behind the step store; nothing is loaded before a step is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from trim.config.models import ApiModel, LanguageModel, PretrainedModel, Sampling, ServedModel, ServedPRM
+from trim.config.serving import Role
+from trim.errors import ConfigError
+from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
+from trim.models.noise import NoisyScorer
+from trim.models.protocols import ModelPair, StepModel, StepScorer
+from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
+
+if TYPE_CHECKING:
+    from trim.models.served.client import HttpClient
+    from trim.models.served.servers import Servers
+
+
+class LazyBackend:
+    """A `BatchBackend` that is built when the first request arrives."""
+
+    def __init__(self, build: Callable[[], BatchBackend], batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._build = build
+        self._backend: BatchBackend | None = None
+
+    def _built(self) -> BatchBackend:
+        if self._backend is None:
+            self._backend = self._build()
+        return self._backend
+
+    def bucket(self, request: Any) -> Hashable:
+        """Name the shape class of a request."""
+        return self._built().bucket(request)
+
+    def run(self, requests: Sequence[Any]) -> list[Any]:
+        """Answer requests of one bucket."""
+        return self._built().run(requests)
+
+
+def open_pair(
+    weak: LanguageModel,
+    strong: LanguageModel,
+    folders: dict[str, Path],
+    sampling: Sampling,
+    store: StepStore,
+    batch_size: int,
+    device: str = "cpu",
+    prm: ServedPRM | None = None,
+    servers: Servers | None = None,
+) -> ModelPair:
+    """Open weak model, strong model and PRM, each behind the store.
+
+    Parameters
+    ----------
+    folders
+        Folders of `weak`, `strong` and `prm`, where this pipeline trained them.
+    prm
+        The PRM, where it is a served one.
+    servers
+        Starts or finds the servers of those models that are served.
+    """
+    loop = BatchLoop()
+
+    def language_model(role: Literal["weak", "strong"], spec: LanguageModel) -> StoredStepModel:
+        if isinstance(spec, ServedModel | ApiModel):
+            return StoredStepModel(open_remote(role, spec, sampling, store, servers), store)
+        name, revision = (spec.name, spec.revision) if isinstance(spec, PretrainedModel) else (str(folders[role]), None)
+        identity = identify(name, revision, batch_size, device, sampling=sampling.model_dump(mode="json"))
+
+        def build() -> BatchBackend:
+            from trim.models.transformers_backend import StepGenerator, load_model
+
+            loaded = load_model(name, revision=revision, device=device, offline=Path(name).is_dir())
+            return StepGenerator(*loaded, identity, sampling, batch_size=batch_size)
+
+        return StoredStepModel(BatchedStepModel(LazyBackend(build, batch_size), identity, loop), store)
+
+    return ModelPair(
+        language_model("weak", weak),
+        language_model("strong", strong),
+        open_scorer(prm or folders["prm"], store, batch_size, loop, device, servers)
+        if prm or "prm" in folders
+        else None,
+    )
+
+
+def open_scorer(
+    prm: Path | ServedPRM,
+    store: StepStore,
+    batch_size: int,
+    loop: BatchLoop,
+    device: str = "cpu",
+    servers: Servers | None = None,
+) -> StoredStepScorer:
+    """Open a PRM behind the store: a folder that this pipeline trained, or a served one."""
+    if isinstance(prm, ServedPRM):
+        return StoredStepScorer(open_served_scorer(prm, store, servers), store)
+    folder = prm
+
+    def build() -> BatchBackend:
+        from trim.models.prm import load_judge
+
+        return load_judge(folder, device=device, batch_size=batch_size)
+
+    identity = identify(str(folder), None, batch_size, device, role="prm")
+    return StoredStepScorer(BatchedStepScorer(LazyBackend(build, batch_size), identity, loop), store)
+
+
+def open_remote(
+    role: Literal["weak", "strong"],
+    spec: ServedModel | ApiModel,
+    sampling: Sampling,
+    store: StepStore,
+    servers: Servers | None,
+) -> StepModel:
+    """Open a language model behind HTTP; nothing is asked or started before a step is missing."""
+    from trim.models.served.api import ApiStepModel
+    from trim.models.served.models import ServedStepModel
+    from trim.models.served.spending import Ledger
+
+    identity = identify_remote(spec, sampling=sampling.model_dump(mode="json"))
+    connect = _connector(role, spec, store, servers)
+    if isinstance(spec, ServedModel):
+        return ServedStepModel(spec, identity, sampling, connect)
+    endpoint = servers.endpoint(role) if servers else None
+    if endpoint is None or endpoint.price is None:
+        raise ConfigError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and price")
+    paid = store.root / "spending" / hashlib.sha256(spec.name.encode()).hexdigest()[:16]
+    return ApiStepModel(spec, identity, sampling, connect, Ledger(paid, endpoint.price))
+
+
+def open_served_scorer(spec: ServedPRM, store: StepStore, servers: Servers | None) -> StepScorer:
+    """Open a PRM on a pooling server; nothing is asked or started before a score is missing."""
+    from trim.models.served.golden import golden_solutions
+    from trim.models.served.models import ServedStepScorer
+
+    connect = _connector("prm", spec, store, servers)
+    identity = identify_remote(spec, role="prm")
+    computed = store.root / "golden" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
+    return ServedStepScorer(spec, identity, connect, lambda: golden_solutions(spec, computed))
+
+
+def _connector(
+    role: Role, spec: ServedModel | ServedPRM | ApiModel, store: StepStore, servers: Servers | None
+) -> Callable[[], HttpClient]:
+    """Announce a model to the servers, and return what connects to its own."""
+    if servers is None:
+        raise ConfigError(f"the {role} model is behind a server, but this job was opened without servers")
+    if not isinstance(spec, ApiModel):
+        servers.serve(role, spec)
+    store.origin = servers.versions
+    return lambda: servers.client(role)
+
+
+# Raised when a change in this library changes the steps or scores that a model gives.
+BACKEND_VERSION = 1
+REMOTE_VERSION = 1
+FINGERPRINTED = ("*.safetensors", "*.bin", "*.model", "*.json", "*.jinja")
+
+
+def identify(name: str, revision: str | None, batch_size: int, device: str, **more: Any) -> str:
+    """Say all that a stored step or score depends on, but the prefix and the replicate."""
+    facts = {"model": fingerprint_model(name, revision), "rows": batch_size, "device": device}
+    return json.dumps({**facts, "backend": f"transformers/{BACKEND_VERSION}", **more}, sort_keys=True)
+
+
+def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> str:
+    """Say all that a step or score from behind HTTP depends on; versions of servers are noted beside what is stored."""
+    facts = spec.model_dump(mode="json", exclude={"kind", "name", "revision", "golden"})
+    model = spec.name if isinstance(spec, ApiModel) else fingerprint_model(spec.name, spec.revision)
+    return json.dumps({**facts, "model": model, "backend": f"{spec.kind}/{REMOTE_VERSION}", **more}, sort_keys=True)
+
+
+def fingerprint_model(name: str, revision: str | None) -> str:
+    """Identify a model by the content of its folder, or by its hub name and revision."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return f"{name}@{revision or 'main'}"
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in FINGERPRINTED for path in folder.glob(pattern)}):
+        if path.name != "metrics.json":  # says how it was made, not what it is
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def served_prm(params: Mapping[str, Any]) -> ServedPRM | None:
+    """Return the PRM of a job where it is a served one; a trained one comes as a folder."""
+    prm = params.get("prm")
+    return ServedPRM.model_validate(prm) if prm else None
+
+
+def with_noise(prm: StepScorer, params: Mapping[str, Any]) -> StepScorer:
+    """Return the PRM with the noise that the job's params ask for, if any."""
+    return NoisyScorer(prm, params["noise"]) if params.get("noise") else prm

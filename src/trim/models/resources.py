@@ -1,0 +1,52 @@
+"""What a job that runs models asks its machine for, from where the config says the models run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from trim.config.experiment import Experiment
+from trim.config.models import NoisyPRM
+from trim.config.serving import Role
+
+# Host memory: of a job with its tables; of a vLLM server with its worker processes; of a model of a few billion
+# weights on its way to a GPU. The last two are allowances, not measurements: a profile's retries ask for more.
+JOB_MB = 4_000
+SERVER_MB = 12_000
+LOADED_MB = 16_000
+
+
+def job_gpus(experiment: Experiment, roles: Collection[Role], prm: str | None = None) -> int:
+    """GPUs of a job that runs the models of these roles; servers that already run take none of them.
+
+    Parameters
+    ----------
+    prm
+        Which of `prms` has the role `prm`; by default the one that routes.
+    """
+    gpus = [0]
+    for role in roles:
+        where = _where(experiment, role, prm)
+        if where == "own server":
+            placed = experiment.serving.servers.get(role)
+            gpus.append(max(placed.tensor_parallel, *(gpu + 1 for gpu in placed.gpus), 1) if placed else 1)
+        elif where in ("trained", "pretrained") and experiment.pair.device == "cuda":
+            gpus.append(1)
+    return max(gpus)
+
+
+def job_memory_mb(experiment: Experiment, roles: Collection[Role], prm: str | None = None) -> int:
+    """Host memory of a job that runs the models of these roles; `prm` as of `job_gpus`."""
+    need = {"own server": SERVER_MB, "pretrained": LOADED_MB}
+    return JOB_MB + sum(need.get(_where(experiment, role, prm), 0) for role in roles)
+
+
+def _where(experiment: Experiment, role: Role, prm: str | None) -> str:
+    """Tell what the model of a role is to its job: an own server, one elsewhere, or in the job itself."""
+    model = experiment.prms[prm or experiment.pair.prm] if role == "prm" else getattr(experiment.pair, role)
+    if isinstance(model, NoisyPRM):
+        model = experiment.prms[model.of]
+    if model.kind == "api" or (model.kind == "served" and role in experiment.serving.endpoints):
+        return "elsewhere"
+    if model.kind == "served":
+        return "own server"
+    return "pretrained" if model.kind == "pretrained" else "trained"

@@ -1,0 +1,275 @@
+"""Run operating points and lay the episodes out as tables: a row an episode, or a row a step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trim.models.protocols import SEPARATOR, ModelPair, Prefix
+from trim.problems.arithmetic import operation_at, step_labels
+from trim.problems.grading import Grader, judge
+from trim.problems.problem import Problem
+from trim.problems.solutions import Solution
+from trim.rollout.engine import Episode, Router, Run, solve_all
+from trim.rollout.trees import Forest
+from trim.rollout.walk import COSTS, BatchRouter, ByHistory, Walk, Walker, walk_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trim.models.protocols import StepScorer
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """One setting of a router.
+
+    Attributes
+    ----------
+    router, variant
+        Identifiers, as in the tables.
+    setting
+        The threshold, probability or kappa that tells the points of a sweep apart.
+    policy
+        What decides.
+    """
+
+    router: str
+    variant: str
+    setting: float
+    policy: Router
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPoint:
+    """One setting of a router that decides on many drafts at once.
+
+    Attributes
+    ----------
+    router, variant, setting, policy
+        As of `OperatingPoint`.
+    seed
+        Tells training runs of one variant apart.
+    """
+
+    router: str
+    variant: str
+    setting: float
+    policy: BatchRouter | Walker
+    seed: int = 0
+
+
+def run_points(
+    points: Sequence[OperatingPoint],
+    problems: Sequence[Problem],
+    pair: ModelPair,
+    replicates: int,
+    max_steps: int,
+    on_progress: Progress | None = None,
+) -> list[tuple[OperatingPoint, Episode]]:
+    """Solve every problem at every operating point; all points of a problem run together and share its prefixes."""
+    wishes = [
+        (point, Run(problem, point.policy, replicate))
+        for problem in problems
+        for replicate in range(replicates)
+        for point in points
+    ]
+    episodes = solve_all([run for _, run in wishes], pair, max_steps, on_progress)
+    return [(point, episode) for (point, _), episode in zip(wishes, episodes, strict=True)]
+
+
+def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, exact: bool) -> pd.DataFrame:
+    """Lay episodes out as a row each: who and what, verdicts, all costs, and who wrote which step.
+
+    Parameters
+    ----------
+    exact
+        As of `judge`.
+    """
+    import pandas as pd
+
+    rows = []
+    verdict = judge(grader, exact=exact)
+    for point, episode in results:
+        strict, correct = verdict(episode.answer, episode.problem)
+        rows.append(
+            {
+                "dataset": episode.problem.dataset,
+                "router": point.router,
+                "variant": point.variant,
+                "seed": 0,
+                "operating_point": point.setting,
+                "problem_id": episode.problem.id,
+                "replicate": episode.replicate,
+                "correct": correct,
+                "correct_strict": strict,
+                "answer": episode.answer,
+                "steps": len(episode.kept),
+                "authors": "".join(kept.author[0] for kept in episode.kept),
+                **asdict(episode.costs),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def walk_points(points: Sequence[BatchPoint], forest: Forest) -> pd.DataFrame:
+    """Walk a forest at every operating point, and lay the episodes out as `episode_table` does."""
+    import pandas as pd
+
+    return pd.concat(walk_tables(points, forest), ignore_index=True)
+
+
+def walk_tables(points: Sequence[BatchPoint], forest: Forest) -> list[pd.DataFrame]:
+    """Do as `walk_points`, with a table for each operating point."""
+    policies = [point.policy for point in points]
+    walks = walk_all(forest, [policy if isinstance(policy, Walker) else ByHistory(policy) for policy in policies])
+    return [
+        walk_table(forest, walked, point.router, point.variant, point.setting, point.seed)
+        for point, walked in zip(points, walks, strict=True)
+    ]
+
+
+def walk_table(forest: Forest, walked: Walk, router: str, variant: str, setting: float, seed: int = 0) -> pd.DataFrame:
+    """Lay the episodes of one operating point out as `episode_table` does."""
+    import pandas as pd
+
+    trees = range(len(walked.last))
+    letters = np.where(walked.strong, "s", "w")
+    ends = list(zip(walked.last.tolist(), walked.action.tolist(), strict=True))
+    return pd.DataFrame(
+        {
+            "dataset": [forest.problem(tree).dataset for tree in trees],
+            "router": router,
+            "variant": variant,
+            "seed": seed,
+            "operating_point": setting,
+            "problem_id": [forest.problem(tree).id for tree in trees],
+            "replicate": [forest.replicate(tree) for tree in trees],
+            "correct": forest.nodes["correct"][walked.last, walked.action],
+            "correct_strict": forest.nodes["correct_strict"][walked.last, walked.action],
+            "answer": [forest.answer(node, action) for node, action in ends],
+            "steps": walked.steps,
+            "authors": ["".join(row[:steps]) for row, steps in zip(letters, walked.steps.tolist(), strict=True)],
+            **{name: getattr(walked, name) for name in COSTS},
+        }
+    )
+
+
+def step_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, labelled: bool) -> pd.DataFrame:
+    """Lay episodes out as a row a kept step; with exact labels where the problems are arithmetic."""
+    import pandas as pd
+
+    rows = []
+    verdict = judge(grader, exact=labelled)
+    for point, episode in results:
+        problem = episode.problem
+        texts = [kept.step.text for kept in episode.kept]
+        labels: Sequence[Any] = step_labels(problem.text, texts) if labelled else [None] * len(texts)
+        _, correct = verdict(episode.answer, problem)
+        for position, (kept, label) in enumerate(zip(episode.kept, labels, strict=True)):
+            rows.append(
+                {
+                    "dataset": problem.dataset,
+                    "behaviour": point.router,
+                    "problem_id": problem.id,
+                    "replicate": episode.replicate,
+                    "position": position,
+                    "author": str(kept.author),
+                    "text": kept.step.text,
+                    "tokens": kept.step.tokens,
+                    "finish": str(kept.step.finish),
+                    "operation": operation_at(problem.text, position) if labelled else None,
+                    "valid": label,
+                    "correct": correct,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+STEP_KEYS = ["behaviour", "problem_id", "replicate"]
+
+
+def solution_table(solutions: Iterable[Solution], problems: Sequence[Problem]) -> pd.DataFrame:
+    """Lay labelled solutions of others out like our own rollouts; those of other problems are left out.
+
+    What nobody knows is empty: tokens, finish and operation, and the labels of steps after the first error.
+    """
+    import pandas as pd
+
+    known = {problem.fingerprint: problem for problem in problems}
+    seen = Counter[tuple[str, str]]()
+    rows = []
+    for solution in solutions:
+        problem = known.get(solution.problem)
+        if problem is None:
+            continue
+        replicate = seen[solution.problem, solution.author]
+        seen[solution.problem, solution.author] += 1
+        last, error = len(solution.steps) - 1, solution.first_error
+        for position, text in enumerate(solution.steps):
+            rows.append(
+                {
+                    "dataset": problem.dataset,
+                    "behaviour": solution.author,
+                    "problem_id": problem.id,
+                    "replicate": replicate,
+                    "position": position,
+                    "author": solution.author,
+                    "text": text if position == last else text + SEPARATOR,
+                    "tokens": None,
+                    "finish": None,
+                    "operation": None,
+                    "valid": None if error is not None and position > error else position != error,
+                    "correct": solution.correct,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+async def score_steps(problem_text: str, steps: Sequence[str], prm: StepScorer) -> list[float]:
+    """Score every step of a solution given the text before it."""
+    prefix, scores = Prefix.of(problem_text), []
+    for step in steps:
+        scores.append((await prm.score(prefix, step)).value)
+        prefix = prefix.extend(step)
+    return scores
+
+
+def score_table(
+    rollouts: pd.DataFrame, texts: dict[str, str], prm: StepScorer, on_progress: Progress | None = None
+) -> pd.DataFrame:
+    """Return the rollouts with a column `score`: the PRM score of every step.
+
+    Parameters
+    ----------
+    texts
+        Problem texts by id.
+    """
+    import asyncio
+
+    groups = [
+        (texts[str(group["problem_id"].iloc[0])], group["text"].tolist())
+        for _, group in rollouts.groupby(STEP_KEYS, sort=False)
+    ]
+
+    async def score_all() -> list[list[float]]:
+        done = 0
+
+        async def score_one(text: str, steps: list[str]) -> list[float]:
+            nonlocal done
+            scores = await score_steps(text, steps, prm)
+            done += 1
+            if on_progress is not None:
+                on_progress(done, len(groups))
+            return scores
+
+        return await asyncio.gather(*(score_one(text, steps) for text, steps in groups))
+
+    scores = [score for solution in asyncio.run(score_all()) for score in solution]
+    return rollouts.assign(score=scores)

@@ -1,0 +1,354 @@
+"""The explored part of the step store as arrays: one tree for each problem and replicate.
+
+A step is a pure function of (model, prefix, replicate). So all episodes of a problem in one
+replicate, under whatever router, are paths in one tree: at each node, a prefix, the router
+keeps the draft or takes the strong model's step. Known parts of the tree are walked by array
+look-ups; the models are asked only for what no router reached before, many nodes at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trim.errors import StoreError
+from trim.models.protocols import ModelPair, Prefix, Step
+from trim.models.store import MissingEntries
+from trim.problems.grading import Judge, extract_answer
+from trim.problems.problem import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNKNOWN, ENDS = -1, -2
+TREES_AT_A_TIME = 100
+KEEP, REGENERATE = 0, 1
+
+
+PAIRED = ("tokens", "prompt_tokens", "score", "final", "correct", "correct_strict", "child")
+"""Fields with two values: of the draft (index KEEP) and of the strong step (index REGENERATE)."""
+
+NODE = np.dtype(
+    [
+        ("root", np.int32),  # index of the tree
+        ("parent", np.int32),  # UNKNOWN at a root
+        ("position", np.int32),  # number of steps before
+        ("prm_tokens", np.int32),  # read to score the draft
+        ("tokens", np.int32, 2),  # UNKNOWN while the model was not asked
+        ("prompt_tokens", np.int32, 2),
+        ("score", np.float64, 2),  # NaN for a strong step that nobody needs the score of: unknown, or the last one
+        ("final", np.bool_, 2),  # the solution ends with this step
+        ("correct", np.bool_, 2),
+        ("correct_strict", np.bool_, 2),
+        ("child", np.int32, 2),  # node, UNKNOWN or ENDS
+    ]
+)
+
+
+class Forest:
+    """Trees of solutions, grown where routers go.
+
+    Parameters
+    ----------
+    problems, replicates
+        One tree for each problem and replicate; trees stand in this order.
+    max_steps
+        Steps after which an episode ends.
+    judge
+        Verdict on the answer of a finished solution.
+    pair
+        The models behind the step store; None for a forest that is only walked where it is known.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        replicates: int,
+        max_steps: int,
+        judge: Judge,
+        pair: ModelPair | None = None,
+    ) -> None:
+        self.problems = list(problems)
+        self.replicates = replicates
+        self.max_steps = max_steps
+        self.pair = pair
+        self._judge = judge
+        self._nodes = np.empty(0, NODE)
+        self._texts: list[list[str | None]] = []
+        self._answers: list[list[str | None]] = []
+        self._prefixes: dict[int, Prefix] = {}
+        self._roots: NDArray[np.int64] = np.full(len(problems) * replicates, UNKNOWN)
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return self._count
+
+    @property
+    def nodes(self) -> NDArray[Any]:
+        """All nodes, a record each; see `NODE`."""
+        return self._nodes[: self._count]
+
+    @property
+    def roots(self) -> NDArray[np.int64]:
+        """Node at which each tree begins; plants the trees that were not there yet, with their drafts."""
+        missing = np.flatnonzero(self._roots == UNKNOWN)
+        self._roots[missing] = self._plant([(int(tree), UNKNOWN, self._prefix_at_root(int(tree))) for tree in missing])
+        self.draft(self._roots)
+        return self._roots
+
+    def problem(self, tree: int) -> Problem:
+        """Problem of a tree."""
+        return self.problems[tree // self.replicates]
+
+    def replicate(self, tree: int) -> int:
+        """Replicate of a tree."""
+        return tree % self.replicates
+
+    def text(self, node: int, action: int) -> str:
+        """Text of the draft, or of the strong step, at a node."""
+        text = self._texts[node][action]
+        assert text is not None, "the model was not asked here"
+        return text
+
+    def answer(self, node: int, action: int) -> str | None:
+        """Answer of the solution that ends at a node with this action, if it holds one."""
+        return self._answers[node][action]
+
+    def prefix(self, node: int) -> Prefix:
+        """Problem and steps that lead to a node."""
+        if node not in self._prefixes:
+            parent = int(self._nodes["parent"][node])
+            if parent == UNKNOWN:
+                self._prefixes[node] = self._prefix_at_root(int(self._nodes["root"][node]))
+            else:
+                action = KEEP if self._nodes["child"][parent, KEEP] == node else REGENERATE
+                self._prefixes[node] = self.prefix(parent).extend(self.text(parent, action))
+        return self._prefixes[node]
+
+    def knows(self, nodes: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell where it is known what the actions lead to."""
+        return np.asarray(self._nodes["child"][nodes, actions] != UNKNOWN)
+
+    def follow(
+        self, nodes: NDArray[np.int64], actions: NDArray[np.int64], *, drafted: bool = True
+    ) -> NDArray[np.int64]:
+        """Return the nodes that the actions lead to, ENDS where a solution ends; the models write what is unknown.
+
+        Parameters
+        ----------
+        drafted
+            Whether those nodes get their drafts too.
+        """
+        children: NDArray[np.int64] = self._nodes["child"][nodes, actions].astype(np.int64)
+        unknown = children == UNKNOWN
+        if unknown.any():
+            self._grow(np.unique(np.stack([nodes[unknown], actions[unknown]], 1), axis=0))
+            children = self._nodes["child"][nodes, actions].astype(np.int64)
+        if drafted:
+            self.draft(children[children >= 0])
+        return children
+
+    def draft(self, nodes: NDArray[np.int64]) -> None:
+        """Have the weak model draft the step after each node, and the PRM score it, where nobody did yet."""
+        undrafted = np.unique(nodes[self._nodes["tokens"][nodes, KEEP] == UNKNOWN])
+        if not undrafted.size:
+            return
+        pair = self._models()
+
+        async def draft(node: int) -> tuple[Step, float, int]:
+            prefix = self.prefix(node)
+            step = await pair.weak.step(prefix, self.replicate(int(self._nodes["root"][node])))
+            assert pair.prm is not None
+            score = await pair.prm.score(prefix, step.text)
+            return step, score.value, score.prompt_tokens
+
+        drafts = _gather(map(draft, undrafted.tolist()))
+        for node, (step, score, prm_tokens) in zip(undrafted.tolist(), drafts, strict=True):
+            self._nodes["prm_tokens"][node] = prm_tokens
+            self._write(node, KEEP, step, score)
+
+    def grow_fully(self, most_nodes: int, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Explore whole trees, but leave a tree alone once it has more than `most_nodes` nodes.
+
+        A few trees at a time, so that the models still hold the states of the prefixes that they go on from.
+        """
+        trees = len(self.roots)
+        for start in range(0, trees, TREES_AT_A_TIME):
+            frontier = self.roots[start : start + TREES_AT_A_TIME]
+            while frontier.size:
+                sizes = np.bincount(self.nodes["root"], minlength=trees)
+                frontier = frontier[sizes[self.nodes["root"][frontier]] <= most_nodes]
+                children = [self.follow(frontier, np.full(frontier.shape, action)) for action in (KEEP, REGENERATE)]
+                frontier = np.unique(np.concatenate(children))
+                frontier = frontier[frontier >= 0]
+            if on_progress is not None:
+                on_progress(min(start + TREES_AT_A_TIME, trees), trees)
+
+    def rescore(self) -> None:
+        """Have the PRM score all steps again, as after a change of the PRM; a few trees at a time."""
+        asked = (self.nodes["tokens"] != UNKNOWN) & ~np.isnan(self.nodes["score"])
+        places = np.argwhere(asked)
+        order = np.lexsort((self.nodes["position"][places[:, 0]], self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME))
+        places = places[order]
+        parts = np.flatnonzero(np.diff(self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME)) + 1
+        prm = self._models().prm
+        assert prm is not None
+        for part in np.split(places, parts):
+            scores = _gather(prm.score(self.prefix(node), self.text(node, action)) for node, action in part.tolist())
+            self.nodes["score"][part[:, 0], part[:, 1]] = [score.value for score in scores]
+
+    def complete(self) -> NDArray[np.bool_]:
+        """Tell of each tree whether every path in it is known, shape (trees,)."""
+        whole = np.ones(len(self._roots), dtype=bool)
+        whole[self.nodes["root"][(self.nodes["child"] == UNKNOWN).any(axis=1)]] = False
+        return whole
+
+    # --- growth -------------------------------------------------------------------------
+
+    def _prefix_at_root(self, tree: int) -> Prefix:
+        return Prefix.of(self.problem(tree).text)
+
+    def _grow(self, wishes: NDArray[np.int64]) -> None:
+        """Make known what follows from pairs (node, action), shape (n, 2), none of which is known."""
+        self.draft(wishes[wishes[:, 1] == KEEP, 0])
+        unasked = [int(node) for node, action in wishes if action == REGENERATE and self._nodes["tokens"][node, 1] < 0]
+        self._ask_strong(unasked)
+        births, twins = [], []
+        wished = set(map(tuple, wishes.tolist()))
+        for node, action in wishes.tolist():
+            same = self._texts[node][KEEP] == self._texts[node][REGENERATE]  # not where nothing was drafted
+            if self._nodes["final"][node, action]:
+                self._nodes["child"][node, action] = ENDS
+            elif same and (self._nodes["child"][node, 1 - action] >= 0 or (action and (node, KEEP) in wished)):
+                twins.append((node, action))  # both models wrote the same: one prefix, one node
+            else:
+                births.append((node, action))
+        planted = self._plant(
+            [
+                (int(self._nodes["root"][node]), node, self.prefix(node).extend(self.text(node, action)))
+                for node, action in births
+            ]
+        )
+        for (node, action), child in zip(births, planted, strict=True):
+            self._nodes["child"][node, action] = child
+        for node, action in twins:
+            self._nodes["child"][node, action] = self._nodes["child"][node, 1 - action]
+
+    def _plant(self, places: Sequence[tuple[int, int, Prefix]]) -> NDArray[np.int64]:
+        """Add nodes at (tree, parent, prefix), without drafts, and return them."""
+        added = np.arange(self._count, self._count + len(places))
+        self._make_room(len(places))
+        for node, (tree, parent, prefix) in zip(added.tolist(), places, strict=True):
+            self._texts.append([None, None])
+            self._answers.append([None, None])
+            self._prefixes[node] = prefix
+            self._nodes[node] = np.zeros((), NODE)
+            self._nodes[node]["root"], self._nodes[node]["parent"] = tree, parent
+            self._nodes[node]["position"] = prefix.depth
+            self._nodes[node]["tokens"] = UNKNOWN
+            self._nodes[node]["score"] = np.nan
+            self._nodes[node]["child"] = UNKNOWN
+        return added
+
+    def _ask_strong(self, nodes: Sequence[int]) -> None:
+        pair = self._models()
+
+        async def regenerate(node: int) -> tuple[Step, float]:
+            prefix = self.prefix(node)
+            step = await pair.strong.step(prefix, self.replicate(int(self._nodes["root"][node])))
+            if step.is_final or prefix.depth + 1 == self.max_steps:
+                return step, np.nan
+            assert pair.prm is not None
+            return step, (await pair.prm.score(prefix, step.text)).value
+
+        for node, (step, score) in zip(nodes, _gather(map(regenerate, nodes)), strict=True):
+            self._write(node, REGENERATE, step, score)
+
+    def _write(self, node: int, action: int, step: Step, score: float) -> None:
+        record, prefix = self._nodes[node], self._prefixes[node]
+        self._texts[node][action] = step.text
+        record["tokens"][action], record["prompt_tokens"][action] = step.tokens, step.prompt_tokens
+        record["score"][action] = score
+        record["final"][action] = step.is_final or prefix.depth + 1 == self.max_steps
+        if record["final"][action]:
+            last = prefix.text if prefix.parent is not None else ""
+            answer = extract_answer(last + step.text)
+            self._answers[node][action] = answer
+            strict, correct = self._judge(answer, self.problem(int(record["root"])))
+            record["correct_strict"][action], record["correct"][action] = strict, correct
+            record["child"][action] = ENDS
+
+    def _models(self) -> ModelPair:
+        if self.pair is None:
+            raise StoreError("a router left the explored part of the forest, and no models were given to go on")
+        return self.pair
+
+    def _make_room(self, count: int) -> None:
+        self._count += count
+        if self._count > len(self._nodes):
+            grown = np.empty(max(self._count, 2 * len(self._nodes), 1024), NODE)
+            grown[: len(self._nodes)] = self._nodes
+            self._nodes = grown
+
+    # --- on disk ------------------------------------------------------------------------
+
+    def table(self) -> pd.DataFrame:
+        """Lay the nodes out as a table; names that end in _draft and _strong come in pairs."""
+        import pandas as pd
+
+        nodes, trees = self.nodes, self.nodes["root"].tolist()
+        columns: dict[str, Any] = {
+            "problem_id": [self.problem(tree).id for tree in trees],
+            "replicate": [self.replicate(tree) for tree in trees],
+        }
+        columns |= {name: nodes[name] for name in ("parent", "position", "prm_tokens")}
+        for action, who in enumerate(("draft", "strong")):
+            columns |= {f"{name}_{who}": nodes[name][:, action] for name in PAIRED}
+            columns[f"text_{who}"] = [texts[action] for texts in self._texts]
+            columns[f"answer_{who}"] = [answers[action] for answers in self._answers]
+        return pd.DataFrame(columns)
+
+    def load(self, table: pd.DataFrame) -> Forest:
+        """Take over the nodes that `table` laid out, and return the forest; it must be empty."""
+        assert not self._count, "only an empty forest takes over a table"
+        index = {problem.id: i for i, problem in enumerate(self.problems)}
+        self._make_room(len(table))
+        nodes = self.nodes
+        nodes["root"] = table["problem_id"].map(index).to_numpy() * self.replicates + table["replicate"].to_numpy()
+        for name in ("parent", "position", "prm_tokens"):
+            nodes[name] = table[name]
+        for action, who in enumerate(("draft", "strong")):
+            for name in PAIRED:
+                nodes[name][:, action] = table[f"{name}_{who}"]
+        texts, answers = (
+            table[[f"{name}_draft", f"{name}_strong"]].astype(object).where(lambda cells: cells.notna(), None)
+            for name in ("text", "answer")
+        )
+        self._texts, self._answers = texts.to_numpy().tolist(), answers.to_numpy().tolist()
+        planted = np.flatnonzero(nodes["parent"] == UNKNOWN)
+        self._roots[nodes["root"][planted]] = planted
+        return self
+
+
+def _gather(requests: Iterable[Any]) -> list[Any]:
+    """Ask for everything at once, and return the answers in order."""
+
+    async def ask() -> list[Any]:
+        return list(await asyncio.gather(*requests, return_exceptions=True))
+
+    answers = asyncio.run(ask())
+    missing = sum(isinstance(answer, MissingEntries) for answer in answers)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, MissingEntries):
+            raise answer
+    if missing:
+        raise StoreError(
+            f"offline: {missing} of {len(answers)} prefixes that routers reach next need steps or scores that the step "
+            "store does not hold; set offline: false and run where the models are, or fetch the complete store"
+        )
+    return answers

@@ -1,0 +1,55 @@
+"""What a kappa costs, and which kappas make up a sweep."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trim.rollout.trees import Forest
+from trim.rollout.walk import BatchRouter, ByHistory, outcomes, walk, walk_all
+from trim.routers.controls import StrongOnly
+
+Floats = NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
+
+LARGEST_GAP = 0.05
+HIGHEST_SHARE = 0.65
+"""Strong share up to which a sweep reaches: beyond it, no router has much to gain."""
+
+
+def tokens_per_solution(forest: Forest) -> float:
+    """Mean tokens of a solution that the strong model writes alone: what turns kappa into the price of a token."""
+    return float(outcomes(forest, walk(forest, StrongOnly()))[1].mean())
+
+
+def lay_kappas(
+    build: Callable[[float], BatchRouter], candidates: Sequence[float], dev: Forest, count: int
+) -> list[float]:
+    """Pick the kappas of a sweep: those whose strong shares on dev lie nearest to `count` targets.
+
+    Targets stand closer at the low end, where one more strong token changes the curve most.
+    """
+    alone = outcomes(dev, walk(dev, StrongOnly()))[1].sum()
+    walks = walk_all(dev, [ByHistory(build(kappa)) for kappa in candidates])
+    shares = np.array([outcomes(dev, walked)[1].sum() / alone for walked in walks])
+    picked = spread_over(shares, count)
+    reached = np.concatenate([[0.0], shares[picked]])
+    logger.info("strong shares on dev: %s", reached[1:].round(3).tolist())
+    if np.diff(reached).max() > LARGEST_GAP:
+        logger.warning("the sweep has a gap of %.3f between strong shares: try more kappas", np.diff(reached).max())
+    return [float(candidates[i]) for i in picked]
+
+
+def spread_over(shares: Floats, count: int) -> list[int]:
+    """Return the indices of at most `count` shares, rising: those next to targets from 0 to HIGHEST_SHARE."""
+    targets = HIGHEST_SHARE * ((np.arange(count) + 1) / count) ** 2
+    usable = np.flatnonzero(shares > 0)
+    if not usable.size:  # whatever kappa, the router keeps everything: one point says so
+        return [0]
+    nearest = {int(usable[np.abs(shares[usable] - target).argmin()]) for target in targets}
+    unique: dict[float, int] = {float(shares[i]): i for i in sorted(nearest)}
+    return [unique[share] for share in sorted(unique)]

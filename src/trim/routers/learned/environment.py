@@ -1,0 +1,221 @@
+"""Routing as a reinforcement-learning environment (paper, section 3).
+
+An observation after each draft and its score, the action keep or regenerate, the reward
+- lambda x strong tokens when regenerating, and + 1 at the end of a right solution.
+lambda is kappa divided by the strong model's mean tokens per solution.
+
+`Routing` runs many episodes side by side; `TrimVecEnv` shows it to stable-baselines3 and
+`TrimEnv` one episode of it to whoever speaks Gymnasium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from trim.rollout.history import Drafts, Histories, Observed, Outcome
+from trim.rollout.trees import KEEP, Forest
+
+Booleans = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Observations = NDArray[np.float32]
+
+
+class World(Protocol):
+    """Where drafts come from: solutions that grow side by side, one in each lane."""
+
+    lanes: int
+    max_steps: int
+
+    def start(self, which: NDArray[np.int64]) -> None:
+        """Begin new episodes in some lanes."""
+        ...
+
+    def drafts(self) -> Drafts:
+        """Return the drafts that wait for a decision."""
+        ...
+
+    def act(self, regenerate: Booleans) -> Outcome:
+        """Keep each draft or have its step regenerated."""
+        ...
+
+
+class Encoder(Protocol):
+    """What a router makes of a history: the observation of its policy."""
+
+    @property
+    def size(self) -> int:
+        """Length of an observation."""
+        ...
+
+    def encode(self, observed: Observed, kappa: Floats) -> Observations:
+        """Return observations, shape (n, size), of n histories at trade-offs kappa (n,)."""
+        ...
+
+
+class ForestWorld:
+    """Solutions that are paths in a forest; episodes start at trees drawn at random."""
+
+    def __init__(self, forest: Forest, lanes: int, rng: np.random.Generator) -> None:
+        self.lanes = lanes
+        self.max_steps = forest.max_steps
+        self._forest = forest
+        self._rng = rng
+        self._node = np.zeros(lanes, dtype=np.int64)
+        self.transitions = self.known_transitions = 0
+
+    def start(self, which: NDArray[np.int64]) -> None:
+        """Begin new episodes in some lanes."""
+        self._node[which] = self._rng.choice(self._forest.roots, size=len(which))
+
+    def drafts(self) -> Drafts:
+        """Return the drafts at the nodes where the lanes are."""
+        at = self._forest.nodes[self._node]
+        return Drafts(at["score"][:, KEEP], at["tokens"][:, KEEP], at["position"], at["final"][:, KEEP])
+
+    def act(self, regenerate: Booleans) -> Outcome:
+        """Go where the actions lead; lanes whose episode ended wait for `start`."""
+        actions = regenerate.astype(np.int64)
+        self.transitions += self.lanes
+        self.known_transitions += int(self._forest.knows(self._node, actions).sum())
+        children = self._forest.follow(self._node, actions)
+        at = self._forest.nodes[self._node]
+        lanes = np.arange(self.lanes)
+        tokens, score = at["tokens"][lanes, actions], at["score"][lanes, actions]
+        ended = children < 0
+        self._node = np.where(ended, self._node, children)
+        return Outcome(np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][lanes, actions] & ended)
+
+
+class Routing:
+    """Episodes of a world as observations and rewards; a lane whose episode ends begins the next one.
+
+    Parameters
+    ----------
+    world
+        Where drafts come from.
+    encoder
+        What a router makes of a history.
+    draw_kappas
+        Draws the trade-offs of that many new episodes.
+    tokens_per_solution
+        Mean tokens of a solution of the strong model; kappa divided by it is the price of a strong token.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        encoder: Encoder,
+        draw_kappas: Callable[[int], Floats],
+        tokens_per_solution: float,
+    ) -> None:
+        self.lanes = world.lanes
+        self.encoder = encoder
+        self._world = world
+        self._draw_kappas = draw_kappas
+        self._tokens_per_solution = tokens_per_solution
+        self._kappa = np.ones(world.lanes)
+        self._histories = Histories(world.lanes, world.max_steps)
+
+    def reset(self) -> Observations:
+        """Begin an episode in every lane."""
+        self._begin(np.arange(self.lanes))
+        return self._observe()
+
+    def step(self, regenerate: Booleans) -> tuple[Observations, NDArray[np.float32], Booleans]:
+        """Decide in every lane; return the next observations, the rewards and where an episode ended."""
+        outcome = self._world.act(regenerate)
+        self._histories.keep(self._drafts.position, regenerate, outcome)
+        price = self._kappa / self._tokens_per_solution
+        rewards = (outcome.correct - price * outcome.strong_tokens).astype(np.float32)
+        if outcome.ended.any():
+            self._begin(np.flatnonzero(outcome.ended))
+        return self._observe(), rewards, outcome.ended
+
+    def _begin(self, which: NDArray[np.int64]) -> None:
+        self._world.start(which)
+        self._kappa[which] = self._draw_kappas(len(which))
+
+    def _observe(self) -> Observations:
+        self._drafts = self._world.drafts()
+        return self.encoder.encode(self._histories.observe(self._drafts), self._kappa)
+
+
+def spaces(size: int) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete[Any]]:
+    """Return the spaces of observations and actions (0 keep, 1 regenerate)."""
+    return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32), gymnasium.spaces.Discrete(2)
+
+
+class TrimVecEnv(VecEnv):
+    """`Routing` as stable-baselines3 sees it."""
+
+    def __init__(self, routing: Routing) -> None:
+        super().__init__(routing.lanes, *spaces(routing.encoder.size))
+        self._routing = routing
+        self._infos: list[dict[str, Any]] = [{} for _ in range(routing.lanes)]
+
+    def reset(self) -> Observations:
+        """Begin an episode in every lane."""
+        return self._routing.reset()
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        """Take the actions of all lanes."""
+        self._actions = actions
+
+    def step_wait(self) -> Any:
+        """Return observations, rewards, ends and (empty) notes of all lanes."""
+        return *self._routing.step(self._actions.astype(bool)), self._infos
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Return an attribute for each lane; all lanes share it."""
+        return [getattr(self, attr_name, None)] * len(self._lanes(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: lanes are no objects of their own."""
+        raise AttributeError(f"the lanes of a TrimVecEnv have no attributes of their own, so none called {attr_name}")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Refuse: lanes are no objects of their own."""
+        raise AttributeError(f"the lanes of a TrimVecEnv have no methods of their own, so none called {method_name}")
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Lanes are not wrapped."""
+        return [False] * len(self._lanes(indices))
+
+    def _lanes(self, indices: Any) -> Sequence[int]:
+        return list(self._get_indices(indices))
+
+
+class TrimEnv(gymnasium.Env[Any, Any]):
+    """One episode at a time of a `Routing` with a single lane."""
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(self, make_routing: Callable[[int | None], Routing]) -> None:
+        self._make_routing = make_routing
+        self._routing = make_routing(None)
+        if self._routing.lanes != 1:
+            raise ValueError(f"one environment is one lane, not {self._routing.lanes}")
+        self.observation_space, self.action_space = spaces(self._routing.encoder.size)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Begin an episode."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self._routing = self._make_routing(seed)
+        return self._routing.reset()[0], {}
+
+    def step(self, action: np.int64) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+        """Keep (0) or regenerate (1)."""
+        observations, rewards, ended = self._routing.step(np.array([action == 1]))
+        return observations[0], float(rewards[0]), bool(ended[0]), False, {}

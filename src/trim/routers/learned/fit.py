@@ -1,0 +1,186 @@
+"""From a forest to the policies of a router: one for each kappa, or one that takes kappa as an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
+from trim.rollout.trees import KEEP, Forest
+from trim.rollout.walk import outcomes, walk
+from trim.routers.kappas import tokens_per_solution
+from trim.routers.learned.environment import ForestWorld, Routing
+from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
+from trim.routers.learned.networks import AggLearner, Learner, ReleasedAggLearner, SeqLearner, Tensors
+from trim.routers.learned.ppo import Check, train
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+LOOKED_AT = 12
+"""Kappas at which a policy that serves all of them is looked at on dev."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training run leaves: networks, the kappas that each serves, and all looks at dev."""
+
+    networks: Sequence[Tensors]
+    served: Sequence[tuple[float, int]]
+    checks: Sequence[tuple[float, Check]]
+    known_share: float
+
+
+RELEASED_FEATURES = ("minimum", "product", "score", "draft_tokens", "position")
+RELEASED_SCALE = Scale({}, {"draft_tokens": 300.0, "position": 30.0})
+RELEASED_PPO = {
+    "learning_rate": 3e-4,
+    "annealed": True,
+    "normalise_advantages": True,
+    "epochs": 3,
+    "batch_size": 64,
+}
+"""What the official code sets otherwise than the paper says."""
+
+
+def train_router(
+    settings: AggRouter | SeqRouter,
+    variant: str,
+    forest: Forest,
+    dev: Forest,
+    kappas: KappaRange,
+    seed: int,
+    log_folder: Path | None,
+    on_progress: Progress | None = None,
+) -> tuple[Learner, Trained]:
+    """Train one variant of TRIM-Agg or TRIM-Seq on a forest, with early stopping on another."""
+    conditioned = variant == "conditioned"
+    ppo = settings.ppo.model_copy(update=RELEASED_PPO) if variant == "released" else settings.ppo
+    scale = measure_scale(forest, kappas)
+    learner: Learner
+    if isinstance(settings, SeqRouter):
+        encoder = SequenceEncoder(scale, conditioned, forest.max_steps, settings.features)
+        learner = SeqLearner(encoder, settings.width, settings.layers, settings.heads)
+    elif variant == "released":
+        learner = ReleasedAggLearner(AggregateEncoder(RELEASED_SCALE, False, RELEASED_FEATURES))
+    else:
+        learner = AggLearner(AggregateEncoder(scale, conditioned), settings.hidden)
+    if conditioned:
+        return learner, train_conditioned(learner, forest, dev, kappas, ppo, seed, log_folder, on_progress)
+    return learner, train_each(learner, forest, dev, settings.kappas, ppo, seed, log_folder, on_progress)
+
+
+def measure_scale(forest: Forest, kappas: KappaRange) -> Scale:
+    """Mean and deviation of what policies see, over the drafts of a forest."""
+    nodes = forest.nodes
+    scores, tokens = nodes["score"][:, KEEP], nodes["tokens"][:, KEEP].astype(float)
+    samples = {"score": scores, "minimum": scores, "scores": scores, "draft_scores": scores}
+    samples |= {"draft_tokens": tokens, "tokens": tokens, "position": nodes["position"].astype(float)}
+    return Scale.of({**samples, "log_kappa": np.log(kappas.candidates())})
+
+
+def train_conditioned(
+    learner: Learner,
+    forest: Forest,
+    dev: Forest,
+    kappas: KappaRange,
+    settings: Ppo,
+    seed: int,
+    log_folder: Path | None,
+    on_progress: Progress | None = None,
+) -> Trained:
+    """Train one policy that takes kappa as an input; each episode draws its own, evenly in its logarithm."""
+    rng = np.random.default_rng(seed)
+    low, high = np.log([kappas.lowest, kappas.highest])
+
+    def draw(count: int) -> Floats:
+        return np.exp(rng.uniform(low, high, count))
+
+    world = ForestWorld(forest, settings.lanes, rng)
+    price = tokens_per_solution(forest)
+    looked_at = kappas.spread(LOOKED_AT)
+    policy, checks = train(
+        Routing(world, learner.encoder, draw, price),
+        settings,
+        learner.policy_kwargs(),
+        _mean_return(learner, dev, looked_at, price),
+        seed,
+        log_folder,
+        on_progress=on_progress,
+    )
+    served = [(kappa, 0) for kappa in kappas.candidates()]
+    return Trained([learner.tensors(policy)], served, [(np.nan, check) for check in checks], _known(world))
+
+
+def train_each(
+    learner: Learner,
+    forest: Forest,
+    dev: Forest,
+    kappas: Sequence[float],
+    settings: Ppo,
+    seed: int,
+    log_folder: Path | None,
+    on_progress: Progress | None = None,
+) -> Trained:
+    """Train one policy for each kappa, by rising kappa, each begun from the one before.
+
+    A policy begun from nothing collapses at a high kappa to weak-only: while it knows little,
+    every strong token it tries is wasted. All together learn from as many decisions as one policy
+    that serves all kappas, so that the two ways can be compared.
+    """
+    settings = settings.model_copy(update={"transitions": -(-settings.transitions // len(kappas))})
+    rng = np.random.default_rng(seed)
+    world = ForestWorld(forest, settings.lanes, rng)
+    price = tokens_per_solution(forest)
+    networks, checks, state = [], [], None
+    for done, kappa in enumerate(sorted(kappas)):
+        policy, looks = train(
+            Routing(world, learner.encoder, lambda count, kappa=kappa: np.full(count, kappa), price),  # type: ignore[misc]
+            settings,
+            learner.policy_kwargs(),
+            _mean_return(learner, dev, [kappa], price),
+            seed,
+            log_folder and log_folder / f"kappa-{kappa:g}",
+            start=state,
+        )
+        state = policy.state_dict()
+        networks.append(learner.tensors(policy))
+        checks += [(kappa, look) for look in looks]
+        if on_progress is not None:
+            on_progress(done + 1, len(kappas))
+    return Trained(networks, list(zip(sorted(kappas), range(len(kappas)), strict=True)), checks, _known(world))
+
+
+def _mean_return(
+    learner: Learner, dev: Forest, kappas: Sequence[float], price: float
+) -> Callable[[ActorCriticPolicy], float]:
+    """Return what measures the objective itself on dev, at some kappas, of the policy's likelier actions."""
+
+    def evaluate(policy: ActorCriticPolicy) -> float:
+        tensors = learner.tensors(policy)
+        returns = []
+        for kappa in kappas:
+            correct, tokens = outcomes(dev, walk(dev, learner.build(tensors, kappa)))
+            returns.append(correct.mean() - kappa / price * tokens.mean())
+        return float(np.mean(returns))
+
+    return evaluate
+
+
+def _known(world: ForestWorld) -> float:
+    return world.known_transitions / max(world.transitions, 1)
+
+
+def checks_table(checks: Sequence[tuple[float, Check]]) -> dict[str, list[Any]]:
+    """Lay out the looks at dev as columns; kappa is empty where one policy serves all."""
+    return {
+        "kappa": [kappa for kappa, _ in checks],
+        "transitions": [check.transitions for _, check in checks],
+        "dev_return": [check.dev_return for _, check in checks],
+    }

@@ -1,0 +1,125 @@
+"""Train TRIM-Agg and TRIM-Seq with PPO of stable-baselines3 (paper, section 4)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from trim.config.routers import Ppo
+from trim.routers.learned.environment import Routing, TrimVecEnv
+
+Evaluate = Callable[[ActorCriticPolicy], float]
+"""Mean return of a policy on the dev split; higher is better."""
+
+LAST_ENTROPY = 0.1
+"""Share of the entropy bonus that is left at the end of an annealed run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A look at a policy in training: decisions so far, and its mean return on dev."""
+
+    transitions: int
+    dev_return: float
+
+
+class EarlyStopping(BaseCallback):
+    """Keep the snapshot with the best return on dev, and stop when none has been better for a while."""
+
+    def __init__(self, evaluate: Evaluate, settings: Ppo, on_progress: Callable[[int, int], None] | None) -> None:
+        super().__init__()
+        self.checks: list[Check] = []
+        self.best: dict[str, Any] | None = None
+        self._evaluate = evaluate
+        self._settings = settings
+        self._on_progress = on_progress
+        self._iteration = 0
+
+    def _on_rollout_start(self) -> None:
+        if self._settings.annealed:
+            left = 1 - self.num_timesteps / self._settings.transitions
+            bonus = self._settings.entropy_coefficient
+            assert isinstance(self.model, PPO)
+            self.model.ent_coef = bonus * (LAST_ENTROPY + (1 - LAST_ENTROPY) * max(left, 0.0))
+        if self._iteration % self._settings.check_every == 0:
+            self._look()
+        self._iteration += 1
+
+    def _on_training_end(self) -> None:
+        self._look()
+
+    def _on_step(self) -> bool:
+        since = len(self.checks) - 1 - max(range(len(self.checks)), key=lambda i: self.checks[i].dev_return)
+        return since < self._settings.patience
+
+    def _look(self) -> None:
+        self.model.policy.set_training_mode(False)
+        policy = self.model.policy
+        assert isinstance(policy, ActorCriticPolicy)
+        check = Check(self.num_timesteps, self._evaluate(policy))
+        if not self.checks or check.dev_return > max(earlier.dev_return for earlier in self.checks):
+            self.best = copy.deepcopy(self.model.policy.state_dict())
+        self.checks.append(check)
+        self.logger.record("dev/return", check.dev_return)
+        if self._on_progress is not None:
+            self._on_progress(self.num_timesteps, self.model._total_timesteps)
+
+
+def train(
+    routing: Routing,
+    settings: Ppo,
+    policy_kwargs: dict[str, Any],
+    evaluate: Evaluate,
+    seed: int,
+    log_folder: Path | None = None,
+    start: dict[str, Any] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[ActorCriticPolicy, list[Check]]:
+    """Train a policy and return its best snapshot on dev, with all looks at dev.
+
+    Parameters
+    ----------
+    routing
+        The environment.
+    policy_kwargs
+        Shape of the network, as stable-baselines3 takes it.
+    log_folder
+        Where TensorBoard files go.
+    start
+        State of a policy to begin with (warm start), else a fresh one.
+    """
+    algorithm = PPO(
+        "MlpPolicy",
+        TrimVecEnv(routing),
+        learning_rate=(lambda left: settings.learning_rate * max(left, 0.0))
+        if settings.annealed
+        else settings.learning_rate,
+        n_steps=settings.steps_per_lane,
+        batch_size=settings.batch_size,
+        n_epochs=settings.epochs,
+        gamma=1.0,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip_range,
+        ent_coef=settings.entropy_coefficient,
+        normalize_advantage=settings.normalise_advantages,
+        policy_kwargs=policy_kwargs,
+        seed=seed,
+        device="cpu",
+    )
+    if start is not None:
+        algorithm.policy.load_state_dict(start)
+    algorithm.set_logger(configure(str(log_folder) if log_folder else None, ["tensorboard"] if log_folder else []))
+    stopping = EarlyStopping(evaluate, settings, on_progress)
+    algorithm.learn(settings.transitions, callback=stopping)
+    assert stopping.best is not None
+    algorithm.policy.load_state_dict(stopping.best)
+    algorithm.policy.set_training_mode(False)
+    return algorithm.policy, stopping.checks

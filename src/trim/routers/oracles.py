@@ -1,0 +1,142 @@
+"""Routers that know the truth, as bounds: the first-error oracle, and the optimum with perfect information.
+
+The optimum sees every step's future: dynamic programming over the trees of solutions, with exact
+labels. One thing is left out: after a wrong step was kept, no strong token is spent. Errors in a
+chain of arithmetic stay, but for rare coincidences modulo 100, so that paying there cannot be worth
+it, while exploring all of it would cost most of the trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trim.problems.arithmetic import step_is_valid
+from trim.rollout.engine import Reads
+from trim.rollout.history import Booleans, Integers, Observed, WantsEveryDraft
+from trim.rollout.tables import walk_table
+from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
+from trim.rollout.walk import outcomes, walk, walk_all
+from trim.routers.controls import StrongOnly
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KAPPAS = tuple(float(kappa) for kappa in np.geomspace(0.5, 16, 18))
+"""Operating points: a right answer is bought wherever it costs less than 1 / kappa of a strong solution."""
+
+
+def grow_where_right(forest: Forest) -> Booleans:
+    """Explore both actions wherever all steps before are right, and what follows of the drafts elsewhere.
+
+    Returns
+    -------
+    Of every node, whether all steps before are right; False where it did not come by.
+    """
+    frontier, right = forest.roots, np.ones(len(forest.roots), dtype=bool)
+    nodes = []
+    while frontier.size:
+        nodes.append(frontier[right])
+        kept = forest.follow(frontier, np.full(frontier.shape, KEEP))
+        written = forest.follow(frontier[right], np.full(right.sum(), REGENERATE))
+        children = np.concatenate([kept, written])
+        still_right = np.concatenate(
+            [right & _valid(forest, frontier, KEEP), _valid(forest, frontier[right], REGENERATE)]
+        )
+        grown = children >= 0
+        frontier, first = np.unique(children[grown], return_index=True)
+        right = still_right[grown][first]
+    return np.isin(np.arange(len(forest)), np.concatenate(nodes))
+
+
+def first_error_table(forest: Forest) -> pd.DataFrame:
+    """Lay out the episodes of the oracle that regenerates the first wrong draft of a solution that is right so far.
+
+    Once a wrong step was kept (the strong model can err too) nothing helps, and every draft is kept.
+    """
+    (walked,) = walk_all(forest, [_FirstError(forest)])
+    return walk_table(forest, walked, "first-error-oracle", "default", 1.0)
+
+
+class _FirstError(WantsEveryDraft):
+    reads = Reads.NOTHING
+
+    def __init__(self, forest: Forest) -> None:
+        self._forest = forest
+        self._right: dict[int, bool] = {UNKNOWN: True}  # of every step before a node, where an episode came by
+
+    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
+        right = np.array([self._right_so_far(node) for node in nodes.tolist()])
+        wrong = np.zeros(len(nodes), dtype=bool)
+        wrong[right] = ~_valid(self._forest, nodes[right], KEEP)
+        return wrong
+
+    def _right_so_far(self, node: int) -> bool:
+        if node not in self._right:
+            parent = int(self._forest.nodes["parent"][node])
+            led = KEEP if parent == UNKNOWN or self._forest.nodes["child"][parent, KEEP] == node else REGENERATE
+            self._right[node] = self._right[parent] and (
+                parent == UNKNOWN or bool(_valid(self._forest, np.array([parent]), led)[0])
+            )
+        return self._right[node]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LookUp(WantsEveryDraft):
+    """Regenerate at the nodes where `regenerate` says so, shape (nodes,)."""
+
+    regenerate: Booleans
+    reads = Reads.NOTHING
+
+    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
+        return np.asarray(self.regenerate[nodes])
+
+
+def _valid(forest: Forest, nodes: Integers, action: int) -> Booleans:
+    return np.array(
+        [
+            step_is_valid(forest.problem(int(root)).text, forest.prefix(node).steps, forest.text(node, action))
+            for node, root in zip(nodes.tolist(), forest.nodes["root"][nodes], strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def best_actions(forest: Forest, price: float, allowed: Booleans) -> Booleans:
+    """Return of every node whether regenerating has the higher value; on a tie the draft is kept.
+
+    Parameters
+    ----------
+    price
+        Of a strong token, in right answers.
+    allowed
+        Shape (nodes,); where the strong model may be asked. What may be done must be explored.
+    """
+    nodes = forest.nodes
+    values, regenerate = np.zeros(len(nodes)), np.zeros(len(nodes), dtype=bool)
+    for position in range(int(nodes["position"].max(initial=0)), -1, -1):
+        at = np.flatnonzero(nodes["position"] == position)
+        level = nodes[at]
+        ahead = np.where(level["final"], level["correct"], values[np.maximum(level["child"], 0)])
+        ahead[:, REGENERATE] -= price * level["tokens"][:, REGENERATE]
+        ahead[(level["child"] == UNKNOWN) | (level["tokens"] == UNKNOWN)] = -np.inf
+        ahead[~allowed[at], REGENERATE] = -np.inf
+        values[at], regenerate[at] = ahead.max(axis=1), ahead[:, REGENERATE] > ahead[:, KEEP]
+    return regenerate
+
+
+def optimum_table(forest: Forest, kappas: Sequence[float] = KAPPAS) -> pd.DataFrame:
+    """Explore a forest, and lay out the episodes of the optimum as `episode_table` does."""
+    import pandas as pd
+
+    price = outcomes(forest, walk(forest, StrongOnly()))[1].mean()
+    right = grow_where_right(forest)
+    walks = walk_all(forest, [_LookUp(best_actions(forest, kappa / price, right)) for kappa in kappas])
+    tables = [
+        walk_table(forest, walked, "perfect-information", "default", kappa)
+        for kappa, walked in zip(kappas, walks, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,182 @@
+"""Fit the POMDP of TRIM-POMDP to a forest whose steps have labels, and solve it for many kappas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trim.config.routers import PomdpRouter
+from trim.problems.arithmetic import step_is_valid
+from trim.rollout.history import Booleans, Floats, Integers
+from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
+from trim.rollout.walk import BatchRouter
+from trim.routers.pomdp.disk import SolvedPomdp
+from trim.routers.pomdp.model import PomdpModel
+from trim.routers.pomdp.observation import fit_observation
+from trim.routers.pomdp.policy import PomdpPolicy
+from trim.routers.pomdp.released import NO_MASK, ReleasedPolicy, with_late_hazard
+from trim.routers.pomdp.solver import GRID, Solution, solve
+from trim.routers.pomdp.transition import fit_transition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JOINT_GRID = 100
+"""Intervals of the belief grid for an alphabet of pairs, whose many symbols make each one dear."""
+
+ALL_RIGHT, EARLIER_ERROR, STEP_WRONG = 0, 1, 2
+"""States S0, S1 and S2 (paper, section 4.4)."""
+
+SOLUTION_KEYS = ["behaviour", "problem_id", "replicate"]
+"""Columns that tell solutions apart in tables of steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels of the nodes of a forest.
+
+    Attributes
+    ----------
+    prefix
+        Shape (nodes,); whether all steps before are right.
+    step
+        Shape (nodes, 2); whether draft and strong step are right given the text before; means nothing where unknown.
+    """
+
+    prefix: Booleans
+    step: Booleans
+
+    def states(self, action: int) -> Integers:
+        """Return the state of the draft, or of the strong step, at each node."""
+        right = np.where(self.step[:, action], ALL_RIGHT, STEP_WRONG)
+        return np.where(self.prefix, right, EARLIER_ERROR)
+
+
+def label_nodes(forest: Forest) -> Labels:
+    """Check every step of a forest of arithmetic problems."""
+    nodes = forest.nodes
+    step = np.zeros((len(nodes), 2), dtype=bool)
+    for node in range(len(nodes)):
+        text, before = forest.problem(int(nodes["root"][node])).text, forest.prefix(node).steps
+        for action in (KEEP, REGENERATE):
+            if nodes["tokens"][node, action] >= 0:
+                step[node, action] = step_is_valid(text, before, forest.text(node, action))
+    return Labels(_prefixes(forest, step), step)
+
+
+def label_by_score(forest: Forest, wrong_below: float) -> Labels:
+    """Take a step for right unless its PRM score is low; one that nobody scored, as a last one, is taken for right."""
+    step = ~(forest.nodes["score"] < wrong_below)
+    return Labels(_prefixes(forest, step), step)
+
+
+def _prefixes(forest: Forest, step: Booleans) -> Booleans:
+    prefix = np.ones(len(forest), dtype=bool)
+    for node, parent, action in _births(forest):
+        prefix[node] = prefix[parent] and step[parent, action]
+    return prefix
+
+
+def lowest_before(forest: Forest) -> Floats:
+    """Return the lowest score of the steps before each node, 1 at the roots, shape (nodes,)."""
+    lowest = np.ones(len(forest))
+    for node, parent, action in _births(forest):
+        lowest[node] = min(lowest[parent], forest.nodes["score"][parent, action])
+    return lowest
+
+
+def _births(forest: Forest) -> Iterator[tuple[int, int, int]]:
+    """Yield (node, parent, action that leads to it) of all nodes but the roots; parents come before their children."""
+    children = forest.nodes["child"]
+    for node, parent in enumerate(forest.nodes["parent"].tolist()):
+        if parent != UNKNOWN:
+            yield node, parent, KEEP if children[parent, KEEP] == node else REGENERATE
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Scores of steps whose state is known.
+
+    Attributes
+    ----------
+    scores, states, minima
+        Shape (n,); of drafts, with the lowest score before each.
+    strong_scores, strong_states
+        Shape (m,); of steps by the strong model.
+    """
+
+    scores: Floats
+    states: Integers
+    minima: Floats
+    strong_scores: Floats
+    strong_states: Integers
+
+
+def observe_forest(forest: Forest, labels: Labels) -> Observations:
+    """Collect the scores of a labelled forest."""
+    scores = forest.nodes["score"]
+    scored = ~np.isnan(scores[:, REGENERATE])
+    return Observations(
+        scores[:, KEEP],
+        labels.states(KEEP),
+        lowest_before(forest),
+        scores[scored, REGENERATE],
+        labels.states(REGENERATE)[scored],
+    )
+
+
+def observe_solutions(steps: pd.DataFrame) -> Observations:
+    """Collect the scores of labelled solutions (ProcessBench), a row a step; none behind an error has a label.
+
+    Steps of the strong model are taken to be scored as any others in the same state.
+    """
+    steps = steps.sort_values([*SOLUTION_KEYS, "position"])
+    right = steps["valid"].fillna(False).astype(bool)
+    states = np.where(steps["valid"].isna(), EARLIER_ERROR, np.where(right, ALL_RIGHT, STEP_WRONG))
+    lowest = steps.groupby(SOLUTION_KEYS)["score"].cummin()
+    before = lowest.groupby([steps[key] for key in SOLUTION_KEYS]).shift(fill_value=1.0)
+    scores = steps["score"].to_numpy(float)
+    return Observations(scores, states, before.to_numpy(float), scores, states)
+
+
+def fit_pomdp(
+    forest: Forest, labels: Labels, observations: Observations, settings: PomdpRouter, variant: str
+) -> PomdpModel:
+    """Fit observations and transitions; `released` reads pairs of scores and counts steps late."""
+    nodes, seen = forest.nodes, observations
+    released = variant == "released"
+    if released:
+        observation = fit_observation(seen.scores, seen.states, minima=seen.minima, bins=settings.bins, spacing="even")
+    else:
+        observation = fit_observation(
+            seen.scores, seen.states, seen.strong_scores, seen.strong_states, bins=settings.bins
+        )
+    right, asked = labels.prefix, nodes["tokens"][:, REGENERATE] >= 0
+    transition = fit_transition(
+        nodes["position"][right],
+        labels.step[right, KEEP],
+        np.where(asked, labels.step[:, REGENERATE], np.nan)[right],
+        nodes["final"][right, KEEP],
+        nodes["tokens"][right, KEEP],
+        forest.max_steps,
+        by_step=settings.accuracy_by_step and not released,
+    )
+    model = PomdpModel(observation, transition)
+    return with_late_hazard(model) if released else model
+
+
+def solve_pomdp(model: PomdpModel, kappas: Sequence[float], price: float) -> Solution:
+    """Solve for many kappas at once; `price` is the strong model's mean tokens per solution."""
+    grid = JOINT_GRID if model.observation.joint else GRID
+    return solve(model, np.asarray(kappas) / price, grid)
+
+
+def pomdp_policy(solved: SolvedPomdp, variant: str, kappa: float, closeness: float) -> BatchRouter:
+    """Return the policy of one operating point."""
+    model, values, cost = solved.at(kappa)
+    if variant in ("released", "memoryless"):
+        return ReleasedPolicy(model, values, cost, closeness if variant == "released" else NO_MASK)
+    return PomdpPolicy(model, values, cost)
