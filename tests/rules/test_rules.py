@@ -15,7 +15,7 @@ import pytest
 from run_rule import run_rule
 from smoke import RESULTS, ROOT, contents, planned_rules, snakemake
 
-from trim.names import QUERY_BASELINES
+from trim.names import routers_of
 from trim.problems.arithmetic import parse_program, step_labels
 from trim.problems.problem import Problem, fingerprint, read_problems, write_problems
 from trim.problems.splits import SPLIT_RANGES, split_of
@@ -47,7 +47,7 @@ ROUTERS = {
     "trim-pomdp": "arith",
     "rsd": "untrained",
     "oracle-query": "untrained",
-    **dict.fromkeys(QUERY_BASELINES, "arith"),
+    **dict.fromkeys(routers_of("query"), "arith"),
 }
 PAPER_ALONE = ("--notemp", "--allowed-rules", "write_numbers", "build_paper", "paper")
 ORACLES = ("first-error-oracle", "perfect-information")
@@ -288,14 +288,15 @@ def test_compare_on_dev(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("compare_on_dev", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
     main = pd.read_csv(smoke_copy / targets[0])
-    assert set(main["router"]) == {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "random-query", *QUERY_BASELINES}
+    assert set(main["router"]) == {*routers_of("trim", "query"), "random-query"}
     assert set(main.loc[main["router"] != "random-query", "trained_on"]) == {"arith"} == set(main["dataset"])
 
 
 def test_evaluate_routers(smoke_copy: Path, smoke_run: Path) -> None:
     """With nothing in the store: what the rollouts put there changes no step."""
     shutil.rmtree(smoke_copy / "step_store")
-    walking = {name: source for name, source in ROUTERS.items() if name not in (*ORACLES, *QUERY_BASELINES)}
+    apart = (*ORACLES, *routers_of("query"))
+    walking = {name: source for name, source in ROUTERS.items() if name not in apart}
     targets = [RESULTS / f"episodes/{name}/{source}/arith.parquet" for name, source in walking.items()]
     forest = RESULTS / "forests/arith.test.parquet"
     run_rule("evaluate_routers", smoke_copy, *targets, forest)
@@ -339,7 +340,7 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
         "trim-pomdp": episodes[["variant", "operating_point"]].drop_duplicates().shape[0],
         "perfect-information": 18,
         "oracle-query": 20,
-        **dict.fromkeys(QUERY_BASELINES, episodes[["variant", "operating_point"]].drop_duplicates().shape[0]),
+        **dict.fromkeys(routers_of("query"), episodes[["variant", "operating_point"]].drop_duplicates().shape[0]),
         "random-step": 2,
         "trim-thr": sum(map(len, thresholds.values())),
         "one-step-takeover": len(thresholds["default"]),
@@ -409,7 +410,7 @@ def test_fit_query_router(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("fit_query_router", smoke_copy, folder / "policies", folder / "dev.parquet")
     assert_same(smoke_copy, smoke_run, folder)
     described = read_json(smoke_copy / folder / "policies/policies.json")
-    assert {policy["router"] for policy in described["policies"]} == set(QUERY_BASELINES)
+    assert {policy["router"] for policy in described["policies"]} == set(routers_of("query"))
     dev = pd.read_parquet(smoke_copy / folder / "dev.parquet")
     for policy in described["policies"]:
         assert 1 <= len(policy["thresholds"]) <= 4
@@ -424,7 +425,7 @@ def test_fit_query_router(smoke_copy: Path, smoke_run: Path) -> None:
 def test_evaluate_query_routers(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [
         RESULTS / f"episodes/{baseline}/arith/{dataset}.parquet"
-        for baseline in QUERY_BASELINES
+        for baseline in routers_of("query")
         for dataset in ("arith", "arith-words")
     ]
     run_rule("evaluate_query_routers", smoke_copy, *targets)

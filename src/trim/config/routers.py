@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trim.config.section import Count, Section, Share
-from trim.names import QUERY_BASELINES, QueryBaseline
+from trim.names import QUERY_BASELINES, routers_of
 
 Variant = Literal["default", "hull", "per-token"]
 
@@ -135,10 +135,18 @@ class EncoderTuning(Section):
     batch_size: Count = Field(32, description="problems in a batch")
 
 
+def _known_baselines(baselines: tuple[str, ...]) -> tuple[str, ...]:
+    known = routers_of("query")
+    for name in baselines:
+        if name not in known:
+            raise ValueError(f"there is no query-level baseline {name!r}; there are {', '.join(known)}")
+    return _unrepeated(baselines)
+
+
 class QueryRouters(Section):
     """Baselines that decide once a problem."""
 
-    baselines: tuple[QueryBaseline, ...] = Field(
+    baselines: Annotated[tuple[str, ...], AfterValidator(_known_baselines)] = Field(
         QUERY_BASELINES, min_length=1, description="which ones to fit and evaluate"
     )
     encoder: str | None = Field(

@@ -18,7 +18,7 @@ from trim.evaluation.study import (
     Study,
     correct_for_multiplicity,
 )
-from trim.names import TRIM_ROUTERS
+from trim.names import routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +229,7 @@ def prm_routing(
     aucs = dict(zip(measured["prm"], measured["value"], strict=True))
     data = dict(by_prm) | ({prm: main[home]} if home in main else {})
     fitted = {
-        name: [sweep for sweep in part.exact.rows() if sweep.router in TRIM_ROUTERS and sweep.trained_on == home]
+        name: [sweep for sweep in part.exact.rows() if sweep.router in routers_of("trim") and sweep.trained_on == home]
         for name, part in data.items()
     }
     wanted = {sweep.key for name in by_prm or data for sweep in fitted[name]}

@@ -10,7 +10,7 @@ import numpy as np
 from trim.evaluation.bootstrap import resampled_mean
 from trim.evaluation.format import escape, named, percent, tabular
 from trim.evaluation.study import EPISODE, SWEEP, Reading, Study, nearest
-from trim.names import TRIM_ROUTERS
+from trim.names import routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ INTERVENTION_SHARES = (0.1, 0.2, 0.3)
 INTERVENTIONS = ("1", "2", "3", ">3")
 """Classes of the paper's table 6."""
 
-STEPWISE = ("random-step", "one-step-takeover", *TRIM_ROUTERS)
+STEPWISE = ("random-step", "one-step-takeover", *routers_of("trim"))
 
 
 def budgeted(main: Mapping[str, Study], level: float) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from trim.evaluation.study import (
     measure,
     study,
 )
-from trim.names import ORACLES, TRIM_ROUTERS
+from trim.names import THR, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,11 +121,12 @@ def _comparison_rows(data: Study, settings: Bootstrap) -> Iterator[dict[str, Any
         for sweep in data.exact.rows()
     }
     for reference in data.exact.rows():
-        if reference.router not in TRIM_ROUTERS or (reference.router == "trim-thr" and reference.variant != "default"):
+        is_control = reference.router == THR and reference.variant != "default"
+        if is_control or reference.router not in routers_of("trim"):
             continue
         for other in data.exact.rows():
             comparable = other.trained_on in ("untrained", reference.trained_on)
-            if other.key == reference.key or other.router in ORACLES or not comparable:
+            if other.key == reference.key or other.router in routers_of("oracle") or not comparable:
                 continue
             theirs = readings[other.key]
             for quantity, ours in readings[reference.key].items():

@@ -14,7 +14,7 @@ import numpy as np
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
 from trim.explorer.traces import Traces, trace
 from trim.figures.style import STATE_LOOKS
-from trim.names import LOOKS, leading_variants
+from trim.names import leading_variants, look_of
 from trim.problems.arithmetic import step_is_valid
 from trim.problems.problem import Problem
 from trim.rollout.tables import BatchPoint
@@ -61,7 +61,7 @@ class ShownRouter:
         settings = [float(f"{point.setting:.4g}") for point in self.points]
         return {
             "id": router,
-            "label": LOOKS[router, variant].label,
+            "label": look_of(router, variant).label,
             "setting": "threshold" if router == "trim-thr" else "kappa",
             "points": [
                 {"setting": setting, "share": _rounded(share), "accuracy": _rounded(accuracy)}

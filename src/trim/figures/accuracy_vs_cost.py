@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.figures.style import PAGE_INCHES, SMALL, begin
-from trim.names import LOOKS, leading_variants
+from trim.names import leading_variants, look_of, names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
     for axes in (whole, low):
         draw_curves(axes, rows, palette, [*leading, *REFERENCES], banded=leading)
         for router, part in published.groupby("router") if published is not None else ():
-            look = next(LOOKS[key] for key in [*leading, *LOOKS] if key[0] == router)
+            look = next(look_of(*key) for key in [*leading, *names()] if key[0] == router)
             x, y, colour = part["strong_tokens"], part["accuracy"], palette[look.colour]
             axes.plot(x, y, look.marker, color=colour, fillstyle="none", label=f"{look.label}, published")
     whole.set(title=f"{dataset}: accuracy against cost", ylabel="accuracy")
@@ -85,7 +85,7 @@ def draw_curves(
             zorder=1.5,  # before bands, behind points
         )
     for key in keys:
-        look = LOOKS[key]
+        look = look_of(*key)
         if key == RANDOM_QUERY:  # a straight line by definition
             mixed = [ends[name]["accuracy"] for name in ("weak-only", "strong-only")]
             axes.plot([0, full], mixed, label=look.label, **look.drawn(palette))

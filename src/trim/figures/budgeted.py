@@ -9,7 +9,7 @@ import numpy as np
 
 from trim.figures.accuracy_vs_cost import rows_of
 from trim.figures.style import PAGE_INCHES, begin, panels
-from trim.names import LOOKS, QUERY_BASELINES, in_order, leading_variants
+from trim.names import in_order, leading_variants, look_of, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
         budgets = np.unique(rows["strong_share"])
         places = np.arange(len(budgets))
         for key, shift in zip(keys, np.linspace(-SPREAD, SPREAD, len(keys)), strict=True):
-            look = LOOKS[key]
+            look = look_of(*key)
             points = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])]
             x = places[np.searchsorted(budgets, points["strong_share"])] + shift
             axes.plot(x, 100 * points["pgr"], label=look.label, **{**look.drawn(palette), "linestyle": "none"})
@@ -55,5 +55,5 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
 
 def best_query_level(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the query-level baseline that recovers most on average over budgets and datasets, if there is one."""
-    means = table[table["router"].isin(QUERY_BASELINES)].groupby(["router", "variant"])["pgr"].mean().dropna()
+    means = table[table["router"].isin(routers_of("query"))].groupby(["router", "variant"])["pgr"].mean().dropna()
     return [] if means.empty else [means.idxmax()]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trim.figures.accuracy_vs_cost import draw_curves, rows_of
 from trim.figures.style import PAGE_INCHES, begin
-from trim.names import LOOKS, TRIM_ROUTERS
+from trim.names import look_ahead, names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ PANELS = {
         ("random-step", "default"),
         ("random-query", "default"),
     ),
-    "routers that look ahead": (REFERENCE, *(key for key in LOOKS if key[0] in TRIM_ROUTERS[1:])),
+    "routers that look ahead": (REFERENCE, *(key for key in names() if key[0] in look_ahead())),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from trim.evaluation.budgets import INTERVENTIONS
 from trim.figures.accuracy_vs_cost import rows_of
 from trim.figures.style import begin, panels
-from trim.names import LOOKS, leading_variants
+from trim.names import leading_variants, look_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
             start += width
         axes.set(title=dataset, xlabel="problems solved")
         axes.grid(axis="y", visible=False)
-    names = [f"{LOOKS[key].label}, {budget:.0%}" for budget, key in bars]
+    names = [f"{look_of(*key).label}, {budget:.0%}" for budget, key in bars]
     grid[0].set_yticks(places, names)
     grid[0].invert_yaxis()
     what = "Solved thanks to the router, not by the weak model alone, by budget and number of strong calls"

@@ -9,7 +9,7 @@ import numpy as np
 
 from trim.figures.style import PAGE_INCHES, SMALL, begin
 from trim.files import read_json
-from trim.names import LOOKS
+from trim.names import look_of, names
 from trim.routers.learned.disk import DESCRIPTION
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
     palette = begin()
     from matplotlib import pyplot as plt
 
-    keys = [key for key in LOOKS if ((learning["router"] == key[0]) & (learning["variant"] == key[1])).any()]
+    keys = [key for key in names() if ((learning["router"] == key[0]) & (learning["variant"] == key[1])).any()]
     height = 0.42 * PAGE_INCHES
     figure, grid = plt.subplots(1, len(keys), figsize=(PAGE_INCHES, height), squeeze=False, sharey=True)
     for axes, key in zip(grid[0], keys, strict=True):
-        look = LOOKS[key]
+        look = look_of(*key)
         rows = learning[(learning["router"] == key[0]) & (learning["variant"] == key[1])]
         _draw_runs(axes, rows, palette[look.colour])
         axes.set(title=look.label.replace(", ", ",\n"), xlabel="decisions (thousands)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trim.figures.accuracy_vs_cost import RANDOM_QUERY, draw_curves, rows_of
 from trim.figures.style import PAGE_INCHES, begin
-from trim.names import LOOKS, QUERY_BASELINES, in_order, leading_variants
+from trim.names import in_order, leading_variants, look_of, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def draw(curves: pd.DataFrame, main: pd.DataFrame, dataset: str, trained_on: str
     ]
     gain = measured["delta_ibc"].to_dict()
     stepwise = leading_variants(rows)
-    query = sorted((key for key in in_order(rows) if key[0] in QUERY_BASELINES), key=lambda key: -gain[key])
+    query = sorted((key for key in in_order(rows) if key[0] in routers_of("query")), key=lambda key: -gain[key])
     figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.55 * PAGE_INCHES), width_ratios=(3, 2))
     for key in query[NAMED:]:
         part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
@@ -53,9 +53,9 @@ def draw(curves: pd.DataFrame, main: pd.DataFrame, dataset: str, trained_on: str
 def _draw_gains(axes: Axes, measured: pd.DataFrame, palette: Sequence[Any]) -> None:
     """Draw a row a router, with its interval: the first on top."""
     for place, (key, row) in enumerate(measured.iterrows()):
-        look = LOOKS[key]
+        look = look_of(*key)
         axes.hlines(place, row["delta_ibc_lo"], row["delta_ibc_hi"], color=palette[look.colour])
         axes.plot(row["delta_ibc"], place, **look.drawn(palette))
-    axes.set_yticks(range(len(measured)), [LOOKS[key].label for key in measured.index])
+    axes.set_yticks(range(len(measured)), [look_of(*key).label for key in measured.index])
     axes.set_ylim(len(measured) - 0.4, -0.6)
     axes.axvline(0, color="0.45", linewidth=0.7)

@@ -9,7 +9,7 @@ import numpy as np
 from trim.evaluation.study import nearest
 from trim.figures.accuracy_vs_cost import rows_of
 from trim.figures.style import PAGE_INCHES, begin
-from trim.names import LOOKS, leading_variants
+from trim.names import leading_variants, look_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str, trained_on: st
     figure, panels = plt.subplots(1, len(BUDGETS), figsize=(PAGE_INCHES, 0.4 * PAGE_INCHES), sharex=True, sharey=True)
     for axes, budget in zip(panels, BUDGETS, strict=True):
         for key, shift in zip(leading, np.linspace(-SPREAD, SPREAD, len(leading)), strict=True):
-            look, point = LOOKS[key], nearest_point(curves, key, budget)
+            look, point = look_of(*key), nearest_point(curves, key, budget)
             if point is None:
                 continue
             rows = calls[_same_policy(calls, point) & (calls["episodes"] >= FEWEST_EPISODES)]

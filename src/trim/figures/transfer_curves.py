@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trim.figures.style import PAGE_INCHES, begin
-from trim.names import LOOKS, leading_variants
+from trim.names import leading_variants, look_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
     lines: dict[str, Any] = dict(zip(trained_on, TRANSFERRED * len(trained_on), strict=False))
     for row, dataset in zip(grid, datasets, strict=True):
         for axes, (router, variant) in zip(row, keys, strict=True):
-            look = LOOKS[router, variant]
+            look = look_of(router, variant)
             rows = curves[
                 (curves["dataset"] == dataset) & (curves["router"] == router) & (curves["variant"] == variant)
             ]
@@ -59,7 +59,7 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
         row[0].set_ylabel(f"on {dataset}\naccuracy")
         row[0].yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     for axes, key in zip(grid[0], keys, strict=True):
-        axes.set_title(LOOKS[key].label)
+        axes.set_title(look_of(*key).label)
     for axes in grid[-1]:
         axes.set_xlabel("strong share (%)")
     figure.suptitle("Routers trained on the dataset itself, and on others", fontsize=8)

@@ -79,7 +79,9 @@ def build(sources: Sequence[Path], figures: Sequence[Path], tables: Sequence[Pat
         if done.returncode and not complaints:
             complaints = [f"{command[0]} failed: {' '.join(done.stdout.split()[-30:])}"]
         if complaints:
-            raise ManuscriptError(f"the manuscript does not build: {'; '.join(complaints)} (all that LaTeX said: {log})")
+            raise ManuscriptError(
+                f"the manuscript does not build: {'; '.join(complaints)} (all that LaTeX said: {log})"
+            )
         shutil.move(main.with_suffix(".pdf"), pdf)
 
 

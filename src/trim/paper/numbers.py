@@ -8,25 +8,16 @@ the table has one; with ``Point`` behind its name it holds the value alone.
 
 from __future__ import annotations
 
-from trim.evaluation.format import ABSENT
-from trim.evaluation.format import Form
-from trim.evaluation.format import PERCENT
-from trim.evaluation.format import POINTS
-from trim.evaluation.format import COUNT
-from trim.evaluation.format import form_of
-from trim.evaluation.format import write_p
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from trim.names import QUERY_BASELINES
-from trim.evaluation.format import escape
 from trim.evaluation.claims.published import MEASURES
-from trim.evaluation.study import METRICS
 from trim.evaluation.claims.verdicts import SameVerdict, Verdict
-from trim.names import LOOKS
+from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, Form, escape, form_of, write_p
+from trim.evaluation.study import METRICS
+from trim.names import names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +25,9 @@ if TYPE_CHECKING:
 SILENT = ("default", "envelope", "untrained")
 """Keys that are left out of a name."""
 
-UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+)
 SMALL = [*UNITS.split(), "eighteen", "nineteen"]
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
@@ -118,9 +111,7 @@ SOURCES: Mapping[str, Source] = {
     "metric_check": Source("Check", ("source", "dataset", "router", "measure"), ("published", "recomputed"), "measure"),
     "table1": Source("Paper", ("dataset", "router"), MEASURES),
     "table2": Source("PaperTransfer", ("dataset", "router"), MEASURES),
-    "anchors": Source(
-        "Anchor", ("source", "dataset"), ("weak_model", "strong_model", "problems", "strong_tokens")
-    ),
+    "anchors": Source("Anchor", ("source", "dataset"), ("weak_model", "strong_model", "problems", "strong_tokens")),
 }
 """Tables by the stem of their file."""
 
@@ -136,7 +127,9 @@ def macros_of(source: Source, table: pd.DataFrame) -> Iterator[tuple[str, str]]:
         table = table[table[source.only[0]] == source.only[1]]
     keys = [name for name in source.keys if name in table]
     for row in table.to_dict("records"):
-        name = source.prefix + macro_name(*(row[key] for key in keys if row[key] not in SILENT and row[key] == row[key]))
+        name = source.prefix + macro_name(
+            *(row[key] for key in keys if row[key] not in SILENT and row[key] == row[key])
+        )
         for column in source.values:
             if column in row:
                 yield from _value_macros(name, row, column, source.measure)
@@ -181,7 +174,7 @@ def end_points(curves: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 def tallies(comparisons: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Count the query-level baselines that a router beats, and is beaten by, in delta IBC."""
-    rows = comparisons[comparisons["quantity"].eq("delta IBC") & comparisons["other_router"].isin(QUERY_BASELINES)]
+    rows = comparisons[comparisons["quantity"].eq("delta IBC") & comparisons["other_router"].isin(routers_of("query"))]
     for key, part in rows[rows["seed"] == 0].groupby(["dataset", "trained_on", "router", "variant"]):
         name = "Tally" + macro_name(*(word for word in key if word not in SILENT))
         yield f"{name}Above", str(int((part["difference_lo"] > 0).sum()))
@@ -306,11 +299,17 @@ def known_words(default: Mapping[str, Any]) -> list[str]:
     from trim.evaluation.ablations import ACROSS_PRMS, CONTRASTS, WITHIN_PRM
 
     contrasts = (*CONTRASTS, *WITHIN_PRM, *ACROSS_PRMS)
-    names = [name for name, _ in settings_macros(default, "config")]
-    routers = [macro_name(*key) for key in LOOKS] + [macro_name(name) for name in QUERY_BASELINES]
+    settings = [name for name, _ in settings_macros(default, "config")]
+    routers = [macro_name(*key) for key in names()] + [macro_name(name) for name in routers_of("query")]
     columns = [macro_name(name) for source in SOURCES.values() for name in source.values]
     ablations = [macro_name(contrast.ablation, *contrast.measures) for contrast in contrasts]
-    return [*names, *routers, *columns, *ablations, *(macro_name(name) for name in ("point", "verdict", "p_value", "p_corrected"))]
+    return [
+        *settings,
+        *routers,
+        *columns,
+        *ablations,
+        *(macro_name(name) for name in ("point", "verdict", "p_value", "p_corrected")),
+    ]
 
 
 def render(macros: Mapping[str, str], title: str) -> str:

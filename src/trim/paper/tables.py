@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trim.names import QUERY_BASELINES
-from trim.evaluation.format import escape, tabular
-from trim.names import TRIM_ROUTERS
-from trim.names import LOOKS, look_of
-from trim.evaluation.format import ABSENT, form_of
+from trim.evaluation.format import ABSENT, escape, form_of, tabular
+from trim.names import look_of, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CPTS = {"cpt50": r"CPT\textsubscript{50}", "cpt80": r"CPT\textsubscript{80}", "cpt95": r"CPT\textsubscript{95}"}
-GROUPS = (TRIM_ROUTERS, QUERY_BASELINES)
+GROUPS = (routers_of("trim"), routers_of("query"))
 """Routers that stand together; all others come last."""
 
 PRM_MEASURES = {
@@ -28,9 +25,9 @@ PRM_MEASURES = {
 
 def _place(router: str, variant: str) -> tuple[int, str, str]:
     """Where a router stands in a table: in the order of figures, those without a look last."""
-    known = list(LOOKS)
+    known = list(names())
     key = (router, variant)
-    return known.index(key) if key in LOOKS else len(known), router, variant
+    return known.index(key) if key in names() else len(known), router, variant
 
 
 def label(router: str, variant: str) -> str:
@@ -63,9 +60,11 @@ def router_table(main: pd.DataFrame, dataset: str, trained_on: str) -> str:
 def baseline_table(comparisons: pd.DataFrame, dataset: str, trained_on: str) -> str:
     """Return the differences of delta IBC between each TRIM router and each query-level baseline, paired."""
     rows = _shown(comparisons[comparisons["quantity"] == "delta IBC"], dataset, trained_on)
-    rows = rows[rows["other_router"].isin(QUERY_BASELINES)]
+    rows = rows[rows["other_router"].isin(routers_of("query"))]
     found = {
-        (row["other_router"], row["other_variant"], row["router"], row["variant"]): _cell(row, "difference", "delta", "+")
+        (row["other_router"], row["other_variant"], row["router"], row["variant"]): _cell(
+            row, "difference", "delta", "+"
+        )
         for row in rows.to_dict("records")
     }
     ours = sorted({key[2:] for key in found}, key=lambda key: _place(*key))

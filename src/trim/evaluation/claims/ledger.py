@@ -18,7 +18,7 @@ from trim.evaluation.claims.published import MEASURES, PAPER_MODELS, printed_tab
 from trim.evaluation.claims.statements import CLAIMS, MAIN_VARIANTS, Case, Paper, World
 from trim.evaluation.claims.verdicts import Bounds, bounds, greatest, judge, judge_same, smallest
 from trim.evaluation.format import escape, tabular
-from trim.names import NAMES
+from trim.names import label_of, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,9 +148,13 @@ def same_rows(main: pd.DataFrame, models: Mapping[str, str], folder: Path) -> It
         for measure in MEASURES:
             row = {"key": f"table{table}", "scope": "same", "source": f"Table {table}", "headline": ""}
             row |= {"dataset": dataset, "method": router, "measure": measure, "paper_value": printed[measure]}
-            row |= {"claim": f"{NAMES.get(router, router)} on {dataset}: {measure.replace('_percent', ' in %')}"}
+            row |= {"claim": f"{_named(router)} on {dataset}: {measure.replace('_percent', ' in %')}"}
             yield row | (_untested(missing) if missing else _compared(_printed_bounds(ours, measure), printed[measure]))
     yield from _of_abstract(main, other_pair, folder)
+
+
+def _named(router: str) -> str:
+    return label_of(router) if router in routers_of("trim") else router
 
 
 def _of_abstract(main: pd.DataFrame, other_pair: str, folder: Path) -> Iterator[dict[str, Any]]:
@@ -163,8 +167,8 @@ def _of_abstract(main: pd.DataFrame, other_pair: str, folder: Path) -> Iterator[
     for dataset, router in (("math500", "trim-thr"), ("aime", "trim-agg"), ("aime", "trim-pomdp")):
         value = paper.main[dataset][router] / paper.best_baseline(dataset)
         row = head | {"dataset": dataset, "method": router, "measure": "ratio of delta IBC", "paper_value": value}
-        row |= {"claim": f"{NAMES[router]} on {dataset}: delta IBC as a multiple of the best baseline's"}
-        baselines = [name for name in paper.main[dataset] if name not in NAMES]
+        row |= {"claim": f"{label_of(router)} on {dataset}: delta IBC as a multiple of the best baseline's"}
+        baselines = [name for name in paper.main[dataset] if name not in routers_of("trim")]
         (ours, missing), *theirs = (_main_row(main, dataset, name) for name in (router, *baselines))
         missing = other_pair or missing or next((why for _, why in theirs if why), "")
         if missing:
@@ -176,7 +180,7 @@ def _of_abstract(main: pd.DataFrame, other_pair: str, folder: Path) -> Iterator[
     for router in ("trim-agg", "trim-pomdp"):
         row = head | {"dataset": "math500", "method": router, "measure": "strong tokens saved at 95% of the gap (%)"}
         row |= {
-            "claim": f"{NAMES[router]} on math500: strong tokens saved at 95% of the gap",
+            "claim": f"{label_of(router)} on math500: strong tokens saved at 95% of the gap",
             "paper_value": 100 - printed[router],
         }
         ours, missing = _main_row(main, "math500", router)

@@ -19,7 +19,7 @@ from trim.evaluation.claims.verdicts import Array, ratio
 from trim.evaluation.curves import MetricSamples, envelope_samples, pgr_at
 from trim.evaluation.format import named
 from trim.evaluation.study import CURVE, Measured, Resampled, measure, resample
-from trim.names import LOOK_AHEAD, NAMES, QUERY_BASELINES
+from trim.names import label_of, look_ahead, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ class Evidence:
         return {
             named(sweep.router, sweep.variant): number
             for sweep in self.data.rows()
-            if sweep.router in QUERY_BASELINES and sweep.trained_on == trained_on
+            if sweep.router in routers_of("query") and sweep.trained_on == trained_on
             for number in [self._metrics[sweep.key].delta_ibc]
         }
 
@@ -125,7 +125,7 @@ class Paper:
 
     def best_baseline(self, dataset: str) -> float:
         """Return the delta IBC of the best query-level baseline on a dataset."""
-        return max(value for router, value in self.main[dataset].items() if router not in NAMES)
+        return max(value for router, value in self.main[dataset].items() if router not in routers_of("trim"))
 
     def over(self, quantity: Callable[[str], float], home: bool) -> float:
         """Return a quantity on MATH-500, or its least value on the other benchmarks."""
@@ -313,7 +313,7 @@ def six_fold(world: World) -> Iterator[Case]:
     """Best TRIM router, in multiples of the baseline that is best on each resample, where weak is weakest."""
     weak = {name: float(found.data.weak[0]) for name, found in world.evidence.items()}
     hardest = min(weak, key=weak.__getitem__)
-    best = max(world.paper.main["aime"][router] for router in NAMES if router in world.paper.main["aime"])
+    best = max(world.paper.main["aime"][router] for router in routers_of("trim") if router in world.paper.main["aime"])
     paper = best / world.paper.best_baseline("aime")
     if hardest == world.home:
         missing = "no harder dataset was evaluated"
@@ -321,7 +321,7 @@ def six_fold(world: World) -> Iterator[Case]:
         return
     found, source = world.evidence[hardest], world.fitted_on(hardest)
     baselines = found.baselines(source)
-    ours = present((router, found.delta_ibc(router, source)) for router in NAMES)
+    ours = present((router, found.delta_ibc(router, source)) for router in routers_of("trim"))
     numbers = {}
     if baselines:
         best_baseline = np.max([*baselines.values()], axis=0)
@@ -332,26 +332,26 @@ def six_fold(world: World) -> Iterator[Case]:
 def match(world: World) -> Iterator[Case]:
     """PGR at the strong share that is left, router by router; the headline asks for one of them."""
     found, source, claim = world.evidence[world.home], world.fitted_on(world.home), "match"
-    numbers = present((router, found.pgr(router, source, FEWER_TOKENS)) for router in LOOK_AHEAD)
-    papers = {router: world.paper.pgr(router, FEWER_TOKENS) for router in LOOK_AHEAD}
+    numbers = present((router, found.pgr(router, source, FEWER_TOKENS)) for router in look_ahead())
+    papers = {router: world.paper.pgr(router, FEWER_TOKENS) for router in look_ahead()}
     method, paper = "One look-ahead router", float(np.nanmax([*papers.values()]))
     reached = [f"{router} recovers 95% {found.cpt95(router, source)}" for router in numbers]
     if found.runs(ORACLE, source):
         reached.append(f"the first-error oracle {found.cpt95(ORACLE, source)}")
     note = "; ".join(reached) + " of the strong tokens."
     yield Case(claim, world.home, method, numbers, any_of=True, paper=paper, headline="tokens", note=note)
-    for router, method in LOOK_AHEAD.items():
-        yield Case(claim, world.home, method, only(numbers, router), paper=papers[router])
+    for router in look_ahead():
+        yield Case(claim, world.home, label_of(router), only(numbers, router), paper=papers[router])
 
 
 def match_accuracy(world: World) -> Iterator[Case]:
     """Accuracy at that share minus the strong model's own."""
     found, source = world.evidence[world.home], world.fitted_on(world.home)
-    for router, method in LOOK_AHEAD.items():
+    for router in look_ahead():
         pgr = found.pgr(router, source, FEWER_TOKENS)
         numbers = {} if pgr is None else {router: (pgr - 1) * found.gap}
         paper = (world.paper.pgr(router, FEWER_TOKENS) - 1) * world.paper.gap
-        yield Case("match-accuracy", world.home, method, numbers, paper=paper)
+        yield Case("match-accuracy", world.home, label_of(router), numbers, paper=paper)
 
 
 @dataclass(frozen=True)
@@ -381,7 +381,7 @@ def transfer(world: World) -> Iterator[Case]:
     """Routers fitted on one dataset against baselines fitted there, on each other one; the headline: on all of them."""
     claim, method = "transfer", f"Every look-ahead router, from {world.trained_on[0]},"
     paper, missing = world.paper.over(world.paper.ahead_of_baselines("trim-agg"), home=False), _why_no_transfer(world)
-    transfers = _transfers(world, LOOK_AHEAD)
+    transfers = _transfers(world, look_ahead())
     everywhere = {f"{label} on {t.dataset}": number for t in transfers for label, number in t.ahead.items()}
     headline = "generalization"
     yield Case(claim, "every other dataset", method, everywhere, paper=paper, headline=headline, missing=missing)
@@ -393,7 +393,7 @@ def transfer_random(world: World) -> Iterator[Case]:
     """Likewise against random mixing, whose delta IBC is 0."""
     paper = min(world.paper.main[name]["trim-agg"] for name in ("olympiadbench", "minerva"))
     method = f"Every look-ahead router, from {world.trained_on[0]},"
-    for t in _transfers(world, LOOK_AHEAD):
+    for t in _transfers(world, look_ahead()):
         yield Case("transfer-random", t.dataset, method, t.alone, paper=paper, missing=_why_no_transfer(world))
 
 
@@ -430,27 +430,27 @@ def _learned(world: World, claim: str, variant: str) -> Iterator[Case]:
     for name, found in world.evidence.items():
         source, home = world.fitted_on(name), name == world.home
         reference = found.delta_ibc("trim-thr", source, variant)
-        ours = present((router, found.delta_ibc(router, source)) for router in LOOK_AHEAD)
+        ours = present((router, found.delta_ibc(router, source)) for router in look_ahead())
         numbers = {router: number - reference for router, number in ours.items() if reference is not None}
         papers = {
-            router: world.paper.over(world.paper.ahead(router), home) if is_paper else np.nan for router in LOOK_AHEAD
+            router: world.paper.over(world.paper.ahead(router), home) if is_paper else np.nan for router in look_ahead()
         }
         if home and is_paper:
             paper, method = float(np.nanmin([*papers.values()])), "Every look-ahead router"
             yield Case(claim, name, method, numbers, paper=paper, headline="learned")
-        for router, method in LOOK_AHEAD.items():
-            yield Case(claim, name, method, only(numbers, router), paper=papers[router])
+        for router in look_ahead():
+            yield Case(claim, name, label_of(router), only(numbers, router), paper=papers[router])
 
 
 def noisy_prm(world: World) -> Iterator[Case]:
     """Routers fitted to a noisy PRM, against TRIM-Thr on its scores."""
     found = world.by_prm.get(world.noisy)
-    for router, method in LOOK_AHEAD.items():
+    for router in look_ahead():
         numbers, source = {}, world.fitted_on(world.home)
         if found is not None:
             numbers = minus(found.delta_ibc(router, source), {router: found.delta_ibc("trim-thr", source)})
         missing = NO_ROUTER if found else "no noisy PRM was evaluated"
-        yield Case("noisy-prm", world.home, method, numbers, paper=world.paper.noisy(router), missing=missing)
+        yield Case("noisy-prm", world.home, label_of(router), numbers, paper=world.paper.noisy(router), missing=missing)
 
 
 def low_budget(world: World) -> Iterator[Case]:
@@ -467,7 +467,7 @@ def _at_budget(world: World, claim: str, router: str, other: str, share: float) 
     found, source = world.evidence[world.home], world.fitted_on(world.home)
     numbers = minus(found.pgr(router, source, share), {router: found.pgr(other, source, share)})
     paper = world.paper.pgr(router, share) - world.paper.pgr(other, share)
-    return Case(claim, world.home, LOOK_AHEAD[router], numbers, paper=paper)
+    return Case(claim, world.home, label_of(router), numbers, paper=paper)
 
 
 def no_refit(world: World) -> Iterator[Case]:
