@@ -94,7 +94,7 @@ def _latex() -> Sequence[str]:
 
 
 def find_complaints(log: str) -> list[str]:
-    """Return what makes a build fail, from the log of LaTeX: the error that it stopped at, or else all that is amiss."""
+    """Return what makes a build fail, from LaTeX's log: the error that it stopped at, or else all that is amiss."""
     lines = log.splitlines()
     stops = list(_stops(lines))
     return stops[:1] or list(dict.fromkeys(_flaws(lines)))

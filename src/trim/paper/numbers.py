@@ -155,7 +155,7 @@ def _value_macros(name: str, row: Mapping[str, Any], column: str, measure: str) 
 
 
 def _ends(row: Mapping[str, Any], column: str) -> tuple[float, ...]:
-    """Ends of the interval of an estimate; none where the table has none."""
+    """Return the ends of the interval of an estimate; none where the table has none."""
     names = ("lo", "hi") if column == "ours" else (f"{column}_lo", f"{column}_hi")
     return tuple(float(row[name]) for name in names if name in row)
 
