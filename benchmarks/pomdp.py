@@ -72,7 +72,7 @@ def simulated_values(model: PomdpModel, episodes: int) -> None:
     print(f"\nsingle scores, hazard put right, {episodes:,} simulated episodes")
     print(f"{'cost':>5} {'simulated':>10} {'SE':>6} {'certified':>10}")
     for cost, upper in zip(COSTS, solution.upper, strict=True):
-        played = play(model, PomdpPolicy(model, upper, cost).decide_all, cost, episodes, 0)
+        played = play(model, PomdpPolicy(model, upper, cost).decide, cost, episodes, 0)
         print(f"{cost:5} {played.net_reward:10.3f} {played.standard_error:6.3f} {upper[0, -1]:10.3f}")
 
 
@@ -103,7 +103,7 @@ def decision_time(model: PomdpModel) -> None:
     one = Observed.of(history, step, 0.6)
     many = Observed(**{name: np.repeat(getattr(one, name), 10_000, axis=0) for name in Observed.__slots__})
     started = time.process_time()
-    policy.decide_all(many)
+    policy.decide(many)
     print(f"10,000 at once: {1e6 * (time.process_time() - started) / 10_000:.1f} us each")
 
 

@@ -22,7 +22,7 @@ from trim.config.experiment import Experiment
 from trim.evaluation.study import studies
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
-from trim.rollout.tables import walk_points
+from trim.rollout.tables import roll_out_points
 from trim.rollout.trees import Forest
 from trim.routers.registry import ALONE, learned_sweep
 
@@ -62,13 +62,13 @@ def main() -> None:
     ppo = experiment.routers.seq.ppo.model_copy(update={"transitions": options.transitions})
     print(f"{'shape':22} {'seed':>4} {'delta IBC on dev':>20} {'minus the first':>22} {'CPU s':>6}")
     for seed in options.seeds:
-        episodes = [walk_points(ALONE, dev)]
+        episodes = [roll_out_points(ALONE, dev)]
         for name, shape in SHAPES.items():
             started = time.process_time()
             seq = experiment.routers.seq.model_copy(update={"ppo": ppo, **shape})
             routers = experiment.routers.model_copy(update={"seq": seq})
             points = learned_sweep("seq", forest, dev, routers, seed, None)
-            episodes.append(walk_points(points, dev).assign(variant=name))
+            episodes.append(roll_out_points(points, dev).assign(variant=name))
             table = pd.concat(episodes).assign(trained_on=options.dataset)
             study = studies(table, experiment.bootstrap, experiment.seed)[options.dataset]
             first, this = (study.metrics(study.find("trim-seq", v)[0])["delta_ibc"] for v in (next(iter(SHAPES)), name))

@@ -88,7 +88,7 @@ def test_one_episode_and_many_are_decided_alike(seed: int, strong_scores: bool) 
     policy = PomdpPolicy(model, solve(model, [cost], 40).upper[0], cost)
     observed = random_observed(rng, model, 40)
     alone = [policy.decide(*as_history(observed, row)) is Action.REGENERATE for row in range(40)]
-    assert policy.decide_all(observed).tolist() == alone
+    assert policy.decide(observed).tolist() == alone
 
 
 @given(seed=seeds)

@@ -7,7 +7,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from trim.problems.problem import Problem
 from trim.rollout.trees import KEEP, Forest
-from trim.rollout.walk import outcomes, walk
+from trim.rollout.vectorised import outcomes, roll_out
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.learned.environment import ForestWorld, Routing, TrimEnv, TrimVecEnv
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
@@ -70,7 +70,7 @@ def test_returns_are_right_answers_minus_the_price_of_strong_tokens(forest: Fore
             running += rewards
             returns += running[ends].tolist()
             running[ends] = 0
-        walked = walk(forest, StrongOnly() if always else WeakOnly())
+        walked = roll_out(forest, StrongOnly() if always else WeakOnly())
         correct = forest.nodes["correct"][walked.last, walked.action]
         possible = correct - kappa / PRICE * walked.strong_tokens
         assert set(np.round(returns, 5)) <= set(np.round(possible, 5))
@@ -138,5 +138,5 @@ def test_known_transitions_are_counted(make_problems, scripted_pair) -> None:
 
 
 def test_outcomes_need_no_random_numbers(forest: Forest) -> None:
-    first, second = (outcomes(forest, walk(forest, StrongOnly())) for _ in range(2))
+    first, second = (outcomes(forest, roll_out(forest, StrongOnly())) for _ in range(2))
     assert all((a == b).all() for a, b in zip(first, second, strict=True))

@@ -16,9 +16,9 @@ from trim.explorer.traces import trace
 from trim.files import write_json
 from trim.problems.problem import Problem
 from trim.rollout.engine import Reads
-from trim.rollout.tables import BatchPoint, walk_points
+from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.walk import walk
+from trim.rollout.vectorised import roll_out
 from trim.routers.pomdp.disk import load_solved, save_solved
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import solve
@@ -47,24 +47,24 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
 
 
 @pytest.fixture(scope="module")
-def points(fitted: dict[str, list[Path]]) -> list[BatchPoint]:
+def points(fitted: dict[str, list[Path]]) -> list[OperatingPoint]:
     """The same operating points, as they stand in the page."""
     solved = load_solved(fitted["trim-pomdp"][0])
-    thresholds = [BatchPoint("trim-thr", "default", value, Threshold(value)) for value in THRESHOLDS]
-    return thresholds + [BatchPoint("trim-pomdp", "default", k, PomdpPolicy(*solved.at(k))) for k in KAPPAS]
+    thresholds = [OperatingPoint("trim-thr", "default", value, Threshold(value)) for value in THRESHOLDS]
+    return thresholds + [OperatingPoint("trim-pomdp", "default", k, PomdpPolicy(*solved.at(k))) for k in KAPPAS]
 
 
 @pytest.fixture
 def forest(make_problems, scripted_pair, points) -> Forest:
     """What the operating points and both models alone explored of problems, and no models any more."""
     grown = Forest(make_problems(24), 2, MAX_STEPS, judge, scripted_pair())
-    walk_points([*points, *ends()], grown)
+    roll_out_points([*points, *ends()], grown)
     return known_forest(make_problems(30), grown.table())
 
 
-def ends() -> list[BatchPoint]:
+def ends() -> list[OperatingPoint]:
     alone = {"weak-only": Threshold(0.0), "strong-only": Threshold(1.1)}
-    return [BatchPoint(name, "default", 0.0, policy) for name, policy in alone.items()]
+    return [OperatingPoint(name, "default", 0.0, policy) for name, policy in alone.items()]
 
 
 def curve_table() -> pd.DataFrame:
@@ -100,7 +100,7 @@ def follow(problem: dict, column: int | None) -> dict:
     return path | {"end": at, "answer": kept.get("answer"), "correct": kept.get("correct")}
 
 
-def column_of(point: BatchPoint) -> int:
+def column_of(point: OperatingPoint) -> int:
     """Column of an operating point in the page: by router and share."""
     if point.router == "trim-thr":
         return THRESHOLDS.index(point.setting)
@@ -113,7 +113,7 @@ def test_paths_are_those_of_a_walk(forest, fitted, points) -> None:
     assert [point["setting"] for point in data["routers"][0]["points"]] == THRESHOLDS
     assert [point["share"] for point in data["routers"][1]["points"]] == [0.08, 0.22, 0.5]
     assert len(data["problems"]) == 24
-    walked = walk_points(points, forest)
+    walked = roll_out_points(points, forest)
     walked = walked[walked["replicate"] == 0].set_index(["router", "operating_point", "problem_id"])
     for point in points:
         for problem in data["problems"]:
@@ -140,10 +140,10 @@ class Follows:
     def wants_drafts(self, after_strong):
         return np.ones_like(after_strong)
 
-    def decide_all(self, observed):
-        decisions = "".join("01"[int(policy.decide_all(observed)[0])] for policy in self.policies)
+    def decide(self, observed):
+        decisions = "".join("01"[int(policy.decide(observed)[0])] for policy in self.policies)
         self.seen.append((decisions, [float(p[0]) for p in self.filtered.believe(observed)]))
-        return self.leader.decide_all(observed)
+        return self.leader.decide(observed)
 
 
 def test_every_router_is_asked_at_every_point_of_every_path(
@@ -154,7 +154,7 @@ def test_every_router_is_asked_at_every_point_of_every_path(
     for leader in (points[2], points[3]):
         for problem in make_problems(24):
             follower = Follows(leader.policy, in_order, in_order[-1])
-            walk(Forest([problem], 1, MAX_STEPS, judge, scripted_pair()), follower)
+            roll_out(Forest([problem], 1, MAX_STEPS, judge, scripted_pair()), follower)
             states = follow(problems[problem.id], column_of(leader))["states"]
             assert [state["decisions"] for state in states] == [decisions for decisions, _ in follower.seen]
             beliefs = [belief for _, belief in follower.seen]
@@ -163,7 +163,7 @@ def test_every_router_is_asked_at_every_point_of_every_path(
 
 def test_a_path_stops_where_nothing_is_known(forest, points) -> None:
     policies = [point.policy for point in points]
-    walked = walk(forest, points[2].policy)
+    walked = roll_out(forest, points[2].policy)
     tree = int(np.flatnonzero(walked.steps > 1)[0] // 2 * 2)
     whole = trace(forest, np.array([tree]), policies)
     assert not np.isnan(whole.correct).any()
@@ -178,7 +178,7 @@ def test_a_path_stops_where_nothing_is_known(forest, points) -> None:
 def test_the_strong_model_alone_needs_no_drafts(forest, fitted, points) -> None:
     policies = [point.policy for point in points]
     tree = np.array([0])
-    spent = walk(forest, Threshold(1.1)).strong_tokens[0]
+    spent = roll_out(forest, Threshold(1.1)).strong_tokens[0]
     whole = trace(forest, tree, policies)
     forest.nodes["tokens"][whole.node[1:], KEEP] = UNKNOWN  # as if nobody had asked for any behind the first
     bare = trace(forest, tree, policies)

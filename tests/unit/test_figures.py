@@ -458,7 +458,7 @@ def test_the_policy_regenerates_drafts_up_to_the_break_even() -> None:
     longest = pomdp_policy.break_even_tokens(
         solved, solved.kappas[1], 0, joint / joint.sum(1, keepdims=True), final=False
     )
-    decided = PomdpPolicy(model, values, cost).decide_all(observed)
+    decided = PomdpPolicy(model, values, cost).decide(observed)
     assert 0 < decided.sum() < 200
     np.testing.assert_array_equal(decided, observed.draft_tokens < longest)
 

@@ -8,9 +8,9 @@ from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.engine import Reads, Run, solve_all
 from trim.rollout.history import Observed, WantsEveryDraft
-from trim.rollout.tables import BatchPoint, OperatingPoint, episode_table, run_points, walk_points
+from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.walk import COSTS, ByHistory, outcomes, walk, walk_all
+from trim.rollout.vectorised import COSTS, outcomes, roll_out, roll_out_all
 from trim.routers.controls import OneStepTakeover, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold
 
@@ -34,9 +34,9 @@ class LooksBack(WantsEveryDraft):
         from trim.rollout.engine import Action
 
         seen = Observed.of(history, draft, score)
-        return Action.REGENERATE if self.decide_all(seen)[0] else Action.KEEP
+        return Action.REGENERATE if self.decide(seen)[0] else Action.KEEP
 
-    def decide_all(self, seen):
+    def decide(self, seen):
         past = np.arange(seen.scores.shape[1]) < seen.position[:, None]
         drafted = np.where(past, seen.draft_scores, 0).sum(1)
         written = np.where(past, seen.strong * seen.tokens, 0).sum(1)
@@ -50,7 +50,7 @@ class Scripted(WantsEveryDraft):
     def __init__(self, regenerates):
         self.regenerates = regenerates
 
-    def decide_all(self, seen):
+    def decide(self, seen):
         return np.array([p < len(self.regenerates) and self.regenerates[p] for p in seen.position])
 
 
@@ -71,7 +71,7 @@ ROUTERS = [
 def test_a_walk_is_what_the_engine_does(make_problems, scripted_pair, router, max_steps):
     problems = make_problems(8)
     forest = plant(make_problems, scripted_pair(), 8, max_steps=max_steps)
-    walked = walk_points([BatchPoint("router", "default", 0.5, router)], forest)
+    walked = roll_out_points([OperatingPoint("router", "default", 0.5, router)], forest)
     points = [OperatingPoint("router", "default", 0.5, router)]
     with Grader() as grader:
         results = run_points(points, problems, scripted_pair(), 2, max_steps)
@@ -82,11 +82,11 @@ def test_a_walk_is_what_the_engine_does(make_problems, scripted_pair, router, ma
 
 
 def test_side_by_side_is_one_after_the_other(make_problems, scripted_pair, monkeypatch):
-    monkeypatch.setattr("trim.rollout.walk.LANES_AT_A_TIME", 40)  # three parts
+    monkeypatch.setattr("trim.rollout.vectorised.EPISODES_AT_A_TIME", 40)  # three parts
     pair = scripted_pair()
-    together = walk_all(plant(make_problems, pair, 7), [ByHistory(router) for router in ROUTERS])
+    together = roll_out_all(plant(make_problems, pair, 7), [router for router in ROUTERS])
     for router, walked in zip(ROUTERS, together, strict=True):
-        alone = walk(plant(make_problems, scripted_pair(), 7), router)
+        alone = roll_out(plant(make_problems, scripted_pair(), 7), router)
         for name in COSTS:
             assert getattr(walked, name).tolist() == getattr(alone, name).tolist()
         assert (walked.strong == alone.strong).all() and (walked.steps == alone.steps).all()
@@ -111,10 +111,10 @@ def test_whole_trees_hold_every_path(make_problems, scripted_pair):
     assert len(ends) > 8
     for path in [path for _, path in ends][:20]:  # what the engine does on the same path ends in the same place
         scripted = [bool(action) for action in path]
-        (walked,) = walk_all(forest, [ByHistory(Scripted(scripted))])
+        (walked,) = roll_out_all(forest, [Scripted(scripted)])
         assert walked.steps[0] == len(path)
     forest.pair = None  # whatever a router does, no model is needed any more
-    assert len(walk(forest, LooksBack()).last) == 12
+    assert len(roll_out(forest, LooksBack()).last) == 12
 
 
 def test_a_tree_over_the_limit_is_left_alone(make_problems, scripted_pair):
@@ -130,7 +130,7 @@ def test_equal_texts_of_both_models_lead_to_one_node(make_problems, scripted_pai
     forest.grow_fully(10_000)
     nodes = forest.nodes
     assert (nodes["child"][:, KEEP] == nodes["child"][:, REGENERATE]).all()
-    assert len(forest) == walk(forest, WeakOnly()).steps.sum()  # a chain a tree
+    assert len(forest) == roll_out(forest, WeakOnly()).steps.sum()  # a chain a tree
     assert max(np.bincount(nodes["root"])) <= MAX_STEPS
 
 
@@ -138,7 +138,7 @@ def test_a_forest_on_disk_is_the_same_forest(make_problems, scripted_pair, tmp_p
     import pandas as pd
 
     forest = plant(make_problems, scripted_pair())
-    walk(forest, Threshold(0.5))  # grown in part
+    roll_out(forest, Threshold(0.5))  # grown in part
     forest.table().to_parquet(tmp_path / "forest.parquet")
     pair = scripted_pair()
     loaded = plant(make_problems, pair).load(pd.read_parquet(tmp_path / "forest.parquet"))
@@ -147,7 +147,7 @@ def test_a_forest_on_disk_is_the_same_forest(make_problems, scripted_pair, tmp_p
         forest.prefix(node).digest for node in range(len(forest))
     ]
     for router in (Threshold(0.5), LooksBack()):
-        expected, got = (walk_points([BatchPoint("r", "default", 0.0, router)], f) for f in (forest, loaded))
+        expected, got = (roll_out_points([OperatingPoint("r", "default", 0.0, router)], f) for f in (forest, loaded))
         pd.testing.assert_frame_equal(expected, got)
     assert not [call for call in pair.weak.calls if call[0] == loaded.prefix(0).digest]  # what it held was not asked
 
@@ -155,9 +155,9 @@ def test_a_forest_on_disk_is_the_same_forest(make_problems, scripted_pair, tmp_p
 def test_nothing_is_drafted_where_the_strong_model_writes_anyway(make_problems, scripted_pair):
     pair = scripted_pair()
     forest = plant(make_problems, pair)
-    walk(forest, StrongOnly())
+    roll_out(forest, StrongOnly())
     assert len(pair.weak.calls) == len(forest.roots) < len(forest)
-    walk(forest, Threshold(1.1))  # now that drafts are wanted, they are made up for
+    roll_out(forest, Threshold(1.1))  # now that drafts are wanted, they are made up for
     assert len(pair.weak.calls) == len(forest)
     assert (forest.nodes["tokens"] > 0).all()
 
@@ -165,24 +165,24 @@ def test_nothing_is_drafted_where_the_strong_model_writes_anyway(make_problems, 
 def test_known_transitions_ask_no_model_and_unknown_ones_are_asked_once(make_problems, scripted_pair):
     pair = scripted_pair()
     forest = plant(make_problems, pair)
-    walk(forest, LooksBack())
+    roll_out(forest, LooksBack())
     calls = len(pair.weak.calls), len(pair.strong.calls), len(pair.prm.calls)
-    walk(forest, LooksBack())
+    roll_out(forest, LooksBack())
     assert (len(pair.weak.calls), len(pair.strong.calls), len(pair.prm.calls)) == calls
     assert len(set(pair.strong.calls)) == len(pair.strong.calls)
 
 
 def test_without_models_the_unknown_is_one_clear_error(make_problems, scripted_pair):
     forest = plant(make_problems, scripted_pair())
-    walk(forest, WeakOnly())
+    roll_out(forest, WeakOnly())
     forest.pair = None
     with pytest.raises(StoreError, match="left the explored part"):
-        walk(forest, StrongOnly())
+        roll_out(forest, StrongOnly())
 
 
 def test_outcomes_are_means_over_replicates(make_problems, scripted_pair):
     forest = plant(make_problems, scripted_pair(), 5, 2)
-    correct, tokens = outcomes(forest, walk(forest, StrongOnly()))
+    correct, tokens = outcomes(forest, roll_out(forest, StrongOnly()))
     runs = [Run(problem, Threshold(1.1), r) for problem in forest.problems for r in range(2)]
     episodes = solve_all(runs, scripted_pair(), MAX_STEPS)
     spent = np.array([episode.costs.strong_tokens for episode in episodes]).reshape(5, 2).mean(1)

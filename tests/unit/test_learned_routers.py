@@ -15,7 +15,7 @@ from trim.errors import InputError
 from trim.problems.problem import Problem
 from trim.rollout.history import Observed
 from trim.rollout.trees import Forest
-from trim.rollout.walk import walk
+from trim.rollout.vectorised import roll_out
 from trim.routers.learned.disk import load_policies, save_policies
 from trim.routers.learned.environment import spaces
 from trim.routers.learned.features import AGGREGATES, AggregateEncoder, Scale, SequenceEncoder
@@ -76,7 +76,7 @@ def test_what_is_kept_of_a_network_decides_as_the_network_does(learner) -> None:
     with torch.no_grad():
         encoded = torch.from_numpy(learner.encoder.encode(seen, np.full(500, 0.7)))
         expected = policy.get_distribution(encoded).distribution.probs[:, 1] > 0.5
-    decided = learner.build(learner.tensors(policy), 0.7).decide_all(seen)
+    decided = learner.build(learner.tensors(policy), 0.7).decide(seen)
     assert decided.tolist() == expected.tolist()
     assert 20 < decided.sum() < 480
 
@@ -84,7 +84,7 @@ def test_what_is_kept_of_a_network_decides_as_the_network_does(learner) -> None:
 @pytest.mark.parametrize("learner", [AGG, RELEASED, SEQ])
 def test_what_is_behind_the_draft_changes_nothing(learner) -> None:
     policy, seen = learner.build(learner.tensors(sb3_policy(learner)), 0.7), observed(300, 1)
-    assert (policy.decide_all(seen) == policy.decide_all(flip(seen))).all()
+    assert (policy.decide(seen) == policy.decide(flip(seen))).all()
 
 
 def test_the_state_at_a_step_is_causal_whatever_the_padding() -> None:
@@ -114,7 +114,7 @@ def test_the_state_at_a_step_is_causal_whatever_the_padding() -> None:
 @pytest.mark.parametrize("learner", [AGG, SEQ])
 def test_kappa_is_seen_where_the_policy_is_conditioned(learner) -> None:
     tensors, seen = learner.tensors(sb3_policy(learner)), observed(300, 2)
-    low, high = (learner.build(tensors, kappa).decide_all(seen) for kappa in (0.05, 20.0))
+    low, high = (learner.build(tensors, kappa).decide(seen) for kappa in (0.05, 20.0))
     assert (low != high).any()
     blind = replace(learner.encoder, conditioned=False)
     encodings = [blind.encode(seen, np.full(300, kappa)) for kappa in (0.05, 20.0)]
@@ -174,10 +174,10 @@ def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, forest
         forest, dev = forests
         for kappa, network in first.served:
             seen = [check.dev_return for at, check in first.checks if at == kappa]
-            from trim.rollout.walk import outcomes
+            from trim.rollout.vectorised import outcomes
             from trim.routers.kappas import tokens_per_solution
 
-            correct, tokens = outcomes(dev, walk(dev, learner.build(first.networks[network], kappa)))
+            correct, tokens = outcomes(dev, roll_out(dev, learner.build(first.networks[network], kappa)))
             kept = correct.mean() - kappa / tokens_per_solution(forest) * tokens.mean()
             assert kept == pytest.approx(max(seen))
 
@@ -198,7 +198,7 @@ def test_policies_survive_the_disk_in_a_fresh_process(tmp_path) -> None:
         folder = tmp_path / f"{type(learner).__name__}"
         save_policies(folder, router, learner.encoder, learner.shape, networks, points, {"code": "x"})
         seen = observed(200, 3)
-        expected = [learner.build(networks[i], kappa).decide_all(seen).tolist() for kappa, i in points]
+        expected = [learner.build(networks[i], kappa).decide(seen).tolist() for kappa, i in points]
         program = f"""
 import json, sys
 from pathlib import Path
@@ -211,7 +211,7 @@ shape = 200, {MAX_STEPS}
 seen = Observed(rng.random(shape), rng.random(shape), rng.integers(1, 20, shape), rng.random(shape) < 0.5,
                 rng.integers(0, {MAX_STEPS}, 200), rng.random(200) < 0.2)
 policies = load_policies(Path({str(folder)!r}))
-print(json.dumps([[p.kappa for p in policies], [p.decide_all(seen).tolist() for p in policies]]))
+print(json.dumps([[p.kappa for p in policies], [p.decide(seen).tolist() for p in policies]]))
 """
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         kappas, decided = json.loads(done.stdout)

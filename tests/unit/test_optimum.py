@@ -13,7 +13,7 @@ from trim.problems.arithmetic import draw_problems, parse_program, step_is_valid
 from trim.rollout.engine import Reads
 from trim.rollout.history import Observed
 from trim.rollout.trees import KEEP, REGENERATE, Forest
-from trim.rollout.walk import outcomes, walk, walk_all
+from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.kappas import HIGHEST_SHARE, lay_kappas, spread_over
 from trim.routers.oracles import _LookUp, best_actions, first_error_table, grow_where_right, optimum_table
@@ -68,7 +68,7 @@ def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
     assert forest.complete().all()
     for price in (0.0, 0.01, 0.05, 0.12):
         best = best_actions(forest, price, np.ones(len(forest), dtype=bool))
-        (walked,) = walk_all(forest, [_LookUp(best)])
+        (walked,) = roll_out_all(forest, [_LookUp(best)])
         correct = forest.nodes["correct"][walked.last, walked.action]
         reached = correct - price * walked.strong_tokens
         for tree, root in enumerate(forest.roots.tolist()):
@@ -95,7 +95,7 @@ def test_exploring_where_it_is_right_loses_nothing_here(forest: Forest) -> None:
         returns = []
         for trees, allowed in ((small, right), (forest, np.ones(len(forest), dtype=bool))):
             best = best_actions(trees, price, allowed)
-            (walked,) = walk_all(trees, [_LookUp(best)])
+            (walked,) = roll_out_all(trees, [_LookUp(best)])
             returns.append(trees.nodes["correct"][walked.last, walked.action] - price * walked.strong_tokens)
         assert returns[0].mean() == pytest.approx(returns[1].mean(), abs=0.01)  # but for answers that merge
 
@@ -106,8 +106,8 @@ def test_the_table_of_the_optimum(forest: Forest) -> None:
     assert optimum_table(fresh, [0.5, 4.0]).equals(table)  # whatever was explored before
     assert set(table["router"]) == {"perfect-information"}
     means = table.groupby("operating_point")[["correct", "strong_tokens"]].mean()
-    weak = outcomes(forest, walk(forest, WeakOnly()))[0].mean()
-    strong, full = (values.mean() for values in outcomes(forest, walk(forest, StrongOnly())))
+    weak = outcomes(forest, roll_out(forest, WeakOnly()))[0].mean()
+    strong, full = (values.mean() for values in outcomes(forest, roll_out(forest, StrongOnly())))
     assert means.loc[0.5, "correct"] >= max(weak, strong)
     assert means.loc[0.5, "strong_tokens"] < 0.6 * full
     assert weak <= means.loc[4.0, "correct"] <= means.loc[0.5, "correct"]
@@ -185,7 +185,7 @@ def test_a_sweep_reaches_over_the_shares_it_can() -> None:
 def test_kappas_are_laid_by_their_shares_on_dev(forest: Forest) -> None:
     def build(kappa: float) -> SimpleNamespace:
         return SimpleNamespace(
-            decide_all=lambda seen: doubt(seen) > kappa, wants_drafts=np.ones_like, reads=Reads.HISTORY
+            decide=lambda seen: doubt(seen) > kappa, wants_drafts=np.ones_like, reads=Reads.HISTORY
         )
 
     def doubt(seen: Observed) -> np.ndarray:
@@ -193,7 +193,7 @@ def test_kappas_are_laid_by_their_shares_on_dev(forest: Forest) -> None:
 
     kappas = [float(k) for k in np.linspace(0, 1.01, 40)]
     laid = lay_kappas(build, kappas, forest, 6)
-    alone = outcomes(forest, walk(forest, StrongOnly()))[1].sum()
-    shares = [outcomes(forest, walk(forest, build(kappa)))[1].sum() / alone for kappa in laid]
+    alone = outcomes(forest, roll_out(forest, StrongOnly()))[1].sum()
+    shares = [outcomes(forest, roll_out(forest, build(kappa)))[1].sum() / alone for kappa in laid]
     assert set(laid) <= set(kappas) and 3 <= len(laid) <= 6
     assert shares == sorted(shares) and shares[0] > 0

@@ -42,7 +42,7 @@ def policy_of(model: PomdpModel, solution: Solution, index: int = 1) -> PomdpPol
 def test_histories_become_arrays_and_columns_beyond_mean_nothing(model: PomdpModel, solution: Solution) -> None:
     observed = random_observed(np.random.default_rng(1), model, 50)
     policy = policy_of(model, solution)
-    decisions = policy.decide_all(observed)
+    decisions = policy.decide(observed)
     for row in range(50):
         history, draft, score = as_history(observed, row)
         one = Observed.of(history, draft, score)
@@ -50,7 +50,7 @@ def test_histories_become_arrays_and_columns_beyond_mean_nothing(model: PomdpMod
         for name in ("scores", "draft_scores", "tokens", "strong"):
             assert getattr(one, name)[0].tolist() == getattr(observed, name)[row, upto].tolist()
         assert (one.position[0], one.final[0]) == (observed.position[row], observed.final[row])
-        assert policy.decide_all(one)[0] == decisions[row]
+        assert policy.decide(one)[0] == decisions[row]
     beyond = np.arange(model.max_steps) > observed.position[:, None]
     spoiled = replace(
         observed,
@@ -58,13 +58,13 @@ def test_histories_become_arrays_and_columns_beyond_mean_nothing(model: PomdpMod
         draft_scores=np.where(beyond, np.nan, observed.draft_scores),
         strong=observed.strong | beyond,
     )
-    assert policy.decide_all(spoiled).tolist() == decisions.tolist()
+    assert policy.decide(spoiled).tolist() == decisions.tolist()
     assert 0 < decisions.sum() < 50
 
 
 def test_no_history_is_decided(model: PomdpModel, solution: Solution) -> None:
     none = random_observed(np.random.default_rng(2), model, 0)
-    assert policy_of(model, solution).decide_all(none).shape == (0,)
+    assert policy_of(model, solution).decide(none).shape == (0,)
 
 
 def test_cheaper_drafts_are_regenerated_first(model: PomdpModel, solution: Solution) -> None:
@@ -72,10 +72,10 @@ def test_cheaper_drafts_are_regenerated_first(model: PomdpModel, solution: Solut
     shares = []
     for tokens in (1, 10, 100):
         same = replace(observed, tokens=np.full_like(observed.tokens, tokens))
-        shares.append(policy_of(model, solution).decide_all(same).mean())
+        shares.append(policy_of(model, solution).decide(same).mean())
     assert shares[0] > shares[1] > shares[2]
-    free = PomdpPolicy(model, solution.upper[0], 0.0).decide_all(observed)
-    assert free.mean() > policy_of(model, solution, 0).decide_all(observed).mean()
+    free = PomdpPolicy(model, solution.upper[0], 0.0).decide(observed)
+    assert free.mean() > policy_of(model, solution, 0).decide(observed).mean()
 
 
 def test_a_final_draft_is_worth_its_own_answer(model: PomdpModel) -> None:
@@ -95,7 +95,7 @@ def test_the_last_possible_step_counts_as_final(model: PomdpModel, solution: Sol
     observed = random_observed(np.random.default_rng(4), model, 200)
     observed = replace(observed, position=np.full(200, model.max_steps - 1))
     policy = policy_of(model, solution)
-    final, going_on = (policy.decide_all(replace(observed, final=np.full(200, is_final))) for is_final in (True, False))
+    final, going_on = (policy.decide(replace(observed, final=np.full(200, is_final))) for is_final in (True, False))
     assert final.tolist() == going_on.tolist()
 
 
@@ -115,7 +115,7 @@ def test_a_longer_episode_gets_a_sentence(model: PomdpModel, solution: Solution)
     observed = random_observed(np.random.default_rng(5), random_model(np.random.default_rng(0), steps=9), 1)
     observed = replace(observed, position=np.array([8]))
     with pytest.raises(InputError, match="step 9 of an episode, but it was solved for at most 8"):
-        policy_of(model, solution).decide_all(observed)
+        policy_of(model, solution).decide(observed)
     with pytest.raises(InputError, match="step 9 of an episode"):
         policy_of(model, solution).decide(*as_history(observed, 0))
 
@@ -135,7 +135,7 @@ from trim.routers.pomdp.disk import load_solved
 with np.load(sys.argv[2]) as file:
     observed = Observed(**file)
 solved = load_solved(sys.argv[1])
-decisions = [PomdpPolicy(*solved.at(kappa)).decide_all(observed).tolist() for kappa in solved.kappas]
+decisions = [PomdpPolicy(*solved.at(kappa)).decide(observed).tolist() for kappa in solved.kappas]
 print(json.dumps([decisions, solved.origin, "torch" in sys.modules]))
 """
 
@@ -147,7 +147,7 @@ def test_a_fresh_process_decides_the_same(model: PomdpModel, solution: Solution,
     np.savez(tmp_path / "observed.npz", **{name: getattr(observed, name) for name in names})
     command = [sys.executable, "-c", FRESH, tmp_path / "pomdp.npz", tmp_path / "observed.npz"]
     decisions, origin, torch = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    assert decisions == [policy_of(model, solution, i).decide_all(observed).tolist() for i in range(3)]
+    assert decisions == [policy_of(model, solution, i).decide(observed).tolist() for i in range(3)]
     assert (origin, torch) == ({"trained_on": "arith"}, False)
     assert decisions[0] != decisions[2]
 

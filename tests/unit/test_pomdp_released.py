@@ -82,7 +82,7 @@ def test_the_filter_earns_its_value_on_single_scores() -> None:
     model = published_model(PUBLISHED, "scores")
     assert model.observation.draft.shape == (20, 3)
     solution = solve(model, [0.25])
-    played = play(model, PomdpPolicy(model, solution.upper[0], 0.25).decide_all, 0.25, 50_000, 0)
+    played = play(model, PomdpPolicy(model, solution.upper[0], 0.25).decide, 0.25, 50_000, 0)
     assert played.net_reward == pytest.approx(solution.upper[0, 0, -1], abs=4 * played.standard_error)
     with pytest.raises(InputError, match="single scores"):
         PomdpPolicy(published_model(PUBLISHED), solution.upper[0], 0.25)
@@ -91,7 +91,7 @@ def test_the_filter_earns_its_value_on_single_scores() -> None:
 def test_the_rule_reads_score_lowest_score_and_position(official: PomdpModel, solution: Solution) -> None:
     observed = random_observed(np.random.default_rng(0), official, 300)
     policy = ReleasedPolicy(official, solution.upper[1], 0.25)
-    decisions = policy.decide_all(replace(observed, tokens=np.full_like(observed.tokens, 60)))
+    decisions = policy.decide(replace(observed, tokens=np.full_like(observed.tokens, 60)))
     for row in range(300):
         position = observed.position[row]
         minimum = observed.scores[row, :position].min(initial=1.0)
@@ -106,7 +106,7 @@ def test_the_rule_reads_score_lowest_score_and_position(official: PomdpModel, so
 def test_the_mask_keeps_drafts_that_are_not_nearly_wrong(official: PomdpModel, solution: Solution) -> None:
     observed = random_observed(np.random.default_rng(1), official, 2000)
     decisions = [
-        ReleasedPolicy(official, solution.upper[0], 0.05, closeness).decide_all(observed) for closeness in (0, 0.4, 1.1)
+        ReleasedPolicy(official, solution.upper[0], 0.05, closeness).decide(observed) for closeness in (0, 0.4, 1.1)
     ]
     assert not decisions[0].any()
     assert np.all(decisions[2][decisions[1]])

@@ -21,7 +21,7 @@ def test_a_solved_policy_earns_its_certified_value(seed: int, strong_scores: boo
     model = random_model(np.random.default_rng(seed), bins=8, steps=10, strong_scores=strong_scores)
     for cost in (0.005, 0.02):
         solution = solve(model, [cost])
-        played = play(model, PomdpPolicy(model, solution.upper[0], cost).decide_all, cost, 40_000, seed)
+        played = play(model, PomdpPolicy(model, solution.upper[0], cost).decide, cost, 40_000, seed)
         assert solution.gap.max() < 1e-3
         assert played.net_reward == pytest.approx(solution.upper[0, 0, -1], abs=4 * played.standard_error)
         assert played.net_reward == pytest.approx(played.accuracy - cost * played.strong_tokens)

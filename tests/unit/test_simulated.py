@@ -54,7 +54,7 @@ def _alternating(observed: Observed) -> np.ndarray:
     return (observed.score < 0.5) ^ (observed.position % 2 == 1) ^ (observed.minimum < 0.5)
 
 
-@pytest.mark.parametrize("decide", [WeakOnly().decide_all, _always, _alternating])
+@pytest.mark.parametrize("decide", [WeakOnly().decide, _always, _alternating])
 def test_losses_against_the_optimum_tell_what_a_policy_is_worth(decide: Decide) -> None:
     exact, error = FeatureJudge(MODEL, 0.01).worth(decide, 0, 0)
     assert error == 0
@@ -66,7 +66,7 @@ def test_losses_against_the_optimum_tell_what_a_policy_is_worth(decide: Decide) 
 def test_the_optimum_loses_nothing_and_no_policy_on_features_beats_it() -> None:
     values = solve(MODEL, [0.01], GRID).upper[0]
     judge = HistoryJudge(MODEL, 0.01)
-    assert judge.worth(PomdpPolicy(MODEL, values, 0.01).decide_all, 5_000, 0) == (judge.best, 0)
+    assert judge.worth(PomdpPolicy(MODEL, values, 0.01).decide, 5_000, 0) == (judge.best, 0)
     assert FeatureJudge(MODEL, 0.01).best < judge.best
 
 

@@ -7,7 +7,7 @@ from trim.jobs import job, open_job_pair, progress, provenance
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
 from trim.rollout.trees import Forest
-from trim.rollout.walk import explore
+from trim.rollout.vectorised import explore
 
 with job(snakemake) as log, Grader() as grader:
     name, params = f"{snakemake.wildcards.dataset}.{snakemake.wildcards.split}", snakemake.params

@@ -8,7 +8,7 @@ import pandas as pd
 from trim.config.routers import KappaRange, PomdpRouter
 from trim.files import write_parquet
 from trim.jobs import job, open_job_forests, provenance
-from trim.rollout.tables import walk_points
+from trim.rollout.tables import roll_out_points
 from trim.routers.kappas import lay_kappas, tokens_per_solution
 from trim.routers.pomdp.disk import load_solved, save_solved
 from trim.routers.pomdp.fit import (
@@ -43,4 +43,4 @@ with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") a
         lambda kappa: pomdp_policy(solved, variant, kappa, settings.closeness), kappas, dev, params.operating_points
     )
     save_solved(file, model, solution, kappas, {**origin, "operating_points": laid})
-    write_parquet(walk_points(pomdp_points(file), dev), snakemake.output.dev, provenance(snakemake))
+    write_parquet(roll_out_points(pomdp_points(file), dev), snakemake.output.dev, provenance(snakemake))

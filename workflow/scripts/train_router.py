@@ -8,7 +8,7 @@ import pandas as pd
 from trim.config.routers import AggRouter, KappaRange, SeqRouter
 from trim.files import write_csv, write_json, write_parquet, written_aside
 from trim.jobs import job, open_job_forests, progress, provenance, use_threads
-from trim.rollout.tables import walk_points
+from trim.rollout.tables import roll_out_points
 from trim.routers.kappas import lay_kappas
 from trim.routers.learned.disk import save_policies
 from trim.routers.learned.fit import checks_table, train_router
@@ -33,4 +33,4 @@ with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev") a
         write_json(known, aside / "metrics.json")
         write_csv(pd.DataFrame(checks_table(trained.checks)), aside / "learning.csv", exact=["kappa", "dev_return"])
     log.info("known transitions: %.2f %%; %d operating points", 100 * trained.known_share, len(points))
-    write_parquet(walk_points(learned_points(router, folder), dev), snakemake.output.dev, origin)
+    write_parquet(roll_out_points(learned_points(router, folder), dev), snakemake.output.dev, origin)

@@ -68,7 +68,7 @@ class MemorylessPolicies:
         return np.broadcast_to(chosen.reshape(steps, 1, symbols, counts), self.shape)
 
     def tabulate_router(self, decide: Callable[[Observed], Table]) -> Table:
-        """Write the `decide_all` of a router that looks at TRIM-Agg's features alone as a table, in single scores."""
+        """Write the `decide` of a router that looks at TRIM-Agg's features alone as a table, in single scores."""
         position, lowest, symbol, count = (axis.ravel() for axis in np.indices(self.shape))
         centres, past = self.model.observation.centres, np.arange(self.shape[0]) < position[:, None]
         scores = np.where(past, centres[lowest, None], centres[symbol, None])

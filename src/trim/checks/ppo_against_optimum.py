@@ -155,7 +155,7 @@ def compare(
         def worth(
             policy: ActorCriticPolicy, episodes: int, seed: int, judge: Judge = judge, price: float = price
         ) -> tuple[float, float]:
-            return judge.worth(learner.build(learner.tensors(policy), price).decide_all, episodes, seed)
+            return judge.worth(learner.build(learner.tensors(policy), price).decide, episodes, seed)
 
         world = Simulator(model, settings.lanes, np.random.default_rng(seed))
         policy, _ = train(

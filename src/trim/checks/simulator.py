@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trim.errors import InputError
-from trim.rollout.history import Booleans, Drafts, Floats, Integers, Observed, Outcome
+from trim.rollout.history import Booleans, Drafts, Floats, Histories, Integers, Observed, Outcome
 from trim.routers.pomdp.model import PomdpModel
 
 
@@ -104,34 +104,20 @@ def play(model: PomdpModel, decide: Callable[[Observed], Booleans], cost: float,
     Parameters
     ----------
     decide
-        `decide_all` of a policy.
+        `decide` of a policy.
     cost
         Of a token, in units of the reward.
     """
-    world = Simulator(model, episodes, np.random.default_rng(seed))
-    scores, draft_scores = np.ones((2, episodes, model.max_steps))
-    tokens, strong = np.zeros(scores.shape, dtype=np.int64), np.zeros(scores.shape, dtype=bool)
+    world, histories = Simulator(model, episodes, np.random.default_rng(seed)), Histories(episodes, model.max_steps)
     running, spent, correct = np.arange(episodes), np.zeros(episodes), np.zeros(episodes, dtype=bool)
-    for step in range(model.max_steps):
-        drafts = world.drafts()
-        scores[:, step], draft_scores[:, step], tokens[:, step] = drafts.score, drafts.score, drafts.tokens
-        upto = np.s_[running, : step + 1]
-        seen = Observed(
-            scores[upto],
-            draft_scores[upto],
-            tokens[upto],
-            strong[upto],
-            np.full(len(running), step),
-            drafts.final[running],
-        )
+    while running.size:
+        histories.draft(world.drafts())
         regenerate = np.zeros(episodes, dtype=bool)
-        regenerate[running] = decide(seen)
+        regenerate[running] = decide(histories.observed(running))
         outcome = world.act(regenerate)
-        scores[:, step], strong[:, step] = outcome.kept_score, regenerate
+        histories.keep(regenerate, outcome)
         spent += outcome.strong_tokens  # an episode that has ended regenerates nothing
         correct[running] = outcome.correct[running]
         running = running[~outcome.ended[running]]
-        if not len(running):
-            break
     net = model.reward * correct - cost * spent
     return Played(float(net.mean()), float(net.std() / np.sqrt(episodes)), float(correct.mean()), float(spent.mean()))

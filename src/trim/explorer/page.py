@@ -17,7 +17,7 @@ from trim.figures.style import STATE_LOOKS
 from trim.names import leading_variants, look_of
 from trim.problems.arithmetic import step_is_valid
 from trim.problems.problem import Problem
-from trim.rollout.tables import BatchPoint
+from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, Forest
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.registry import operating_points
@@ -51,7 +51,7 @@ def known_forest(problems: Sequence[Problem], table: pd.DataFrame) -> Forest:
 class ShownRouter:
     """A router at its operating points nearest to SHARES, with share and accuracy of each on the whole test split."""
 
-    points: Sequence[BatchPoint]
+    points: Sequence[OperatingPoint]
     shares: Sequence[float]
     accuracies: Sequence[float]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from trim.rollout.history import Booleans, Floats, Integers, Observed
+from trim.rollout.history import Booleans, Floats, Histories, Integers, Observed, Router
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.walk import BatchRouter
+from trim.rollout.vectorised import Nodes
 
 Believe = Callable[[Observed], tuple[Floats, Floats, Floats]]
 """The belief (S0, S1, S2) about drafts under decision."""
@@ -59,68 +59,75 @@ class _Level:
     owner: Integers
     drafted: Booleans
     followers: Booleans
-    scores: Floats
-    draft_scores: Floats
-    tokens: Integers
-    strong: Booleans
-
-    def take(self, rows: Booleans) -> _Level:
-        return _Level(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+    histories: Histories
 
 
-def trace(forest: Forest, trees: Integers, policies: Sequence[BatchRouter], believe: Believe | None = None) -> Traces:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of the states of one level, as in `Traces`."""
+
+    node: Integers
+    owner: Integers
+    drafted: Booleans
+    decisions: Booleans
+    belief: Floats
+    child: Integers
+
+
+def trace(forest: Forest, trees: Integers, policies: Sequence[Router], believe: Believe | None = None) -> Traces:
     """Follow every policy, and both models alone, through trees of a forest where it is known.
 
     Each state is looked at once, whoever comes by: all policies decide there, those that agree go on together.
     """
-    n, width = len(trees), forest.max_steps
-    level = _Level(
-        forest.roots[trees],
-        np.arange(n),
-        np.ones(n, dtype=bool),
-        np.ones((n, len(policies) + 2), dtype=bool),
-        np.ones((n, width)),
-        np.ones((n, width)),
-        np.zeros((n, width), dtype=np.int64),
-        np.zeros((n, width), dtype=bool),
-    )
-    correct = np.full((n, len(policies) + 2), np.nan)
-    found = []
+    n, columns = len(trees), len(policies) + 2
+    followers = np.ones((n, columns), dtype=bool)
+    level = _Level(forest.roots[trees], np.arange(n), np.ones(n, dtype=bool), followers, Histories(n, forest.max_steps))
+    correct = np.full((n, columns), np.nan)
+    found: list[_Found] = []
     count = n  # states that have a number: all of this level
-    for depth in range(width):
-        if not len(level.node):
-            break
-        at = forest.nodes[level.node]
-        level.drafted[:] &= at["tokens"][:, KEEP] >= 0
-        level.scores[:, depth] = level.draft_scores[:, depth] = np.where(level.drafted, at["score"][:, KEEP], 1.0)
-        level.tokens[:, depth] = np.where(level.drafted, at["tokens"][:, KEEP], 0)
-        position, final = np.full(len(at), depth), at["final"][:, KEEP]
-        observed = Observed(level.scores, level.draft_scores, level.tokens, level.strong, position, final)
-        decisions = np.stack([policy.decide_all(observed) for policy in policies], axis=1)
-        belief = np.full((len(at), 3), np.nan)
-        if believe is not None:
-            belief[level.drafted] = np.stack(believe(observed), axis=1)[level.drafted]
-        strong_alone = level.followers[:, -1:]
-        children, parts = np.full((len(at), 2), UNKNOWN), []
-        for action in (KEEP, REGENERATE):
-            led = np.column_stack([decisions == bool(action), np.tile([action == KEEP, False], (len(at), 1))])
-            followers = level.followers & led & level.drafted[:, None]
-            if action == REGENERATE:
-                followers[:, -1:] = strong_alone
-            ends = at["child"][:, action] == ENDS
-            rows, columns = np.nonzero(followers & ends[:, None])
-            correct[level.owner[rows], columns] = at["correct"][rows, action]
-            going = followers.any(axis=1) & (at["child"][:, action] >= 0)
-            children[ends, action] = ENDS
-            children[going, action] = count + np.arange(going.sum())
-            count += int(going.sum())
-            after = level.take(going)
-            after.node[:], after.followers[:] = at["child"][going, action], followers[going]
-            after.scores[:, depth], after.tokens[:, depth] = at["score"][going, action], at["tokens"][going, action]
-            after.strong[:, depth] = bool(action)
-            parts.append(after)
-        found.append((level.node, level.owner, level.drafted, decisions, belief, children))
-        names = _Level.__dataclass_fields__
-        level = _Level(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-    node, owner, drafted, decided, beliefs, child = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-    return Traces(trees, node, owner, drafted, decided, beliefs, child, correct)
+    while level.node.size:
+        level, states, count = _go_on(forest, level, policies, believe, correct, count)
+        found.append(states)
+    whole = {name.name: np.concatenate([getattr(part, name.name) for part in found]) for name in fields(_Found)}
+    return Traces(trees, **whole, correct=correct)
+
+
+def _go_on(
+    forest: Forest, level: _Level, policies: Sequence[Router], believe: Believe | None, correct: Floats, count: int
+) -> tuple[_Level, _Found, int]:
+    """Decide at the states of a level; return the next level, what is known of this one, and how many have numbers."""
+    drafted = level.drafted & (forest.nodes["tokens"][level.node, KEEP] >= 0)
+    level.histories.draft(forest.drafts(level.node, drafted))
+    observed = level.histories.observed(places=Nodes(forest, level.node))
+    decisions = np.stack([policy.decide(observed) for policy in policies], axis=1)
+    belief = np.full((len(level.node), 3), np.nan)
+    if believe is not None:
+        belief[drafted] = np.stack(believe(observed), axis=1)[drafted]
+    children, rows, actions, followers = np.full((len(level.node), 2), UNKNOWN), [], [], []
+    for action in (KEEP, REGENERATE):
+        led = _led(level, decisions, drafted, action)
+        to = forest.nodes["child"][level.node, action]
+        here, column = np.nonzero(led & (to == ENDS)[:, None])
+        correct[level.owner[here], column] = forest.nodes["correct"][level.node[here], action]
+        going = np.flatnonzero(led.any(axis=1) & (to >= 0))
+        children[to == ENDS, action] = ENDS
+        children[going, action] = count + np.arange(going.size)
+        count += going.size
+        rows.append(going)
+        actions.append(np.full(going.size, action))
+        followers.append(led[going])
+    kept, action_of = np.concatenate(rows), np.concatenate(actions)
+    histories, nodes = level.histories.copied(kept), level.node[kept]
+    to = forest.nodes["child"][nodes, action_of].astype(np.int64)
+    histories.keep(action_of == REGENERATE, forest.outcome(nodes, action_of == REGENERATE, to))
+    after = _Level(to, level.owner[kept], drafted[kept], np.concatenate(followers), histories)
+    return after, _Found(level.node, level.owner, drafted, decisions, belief, children), count
+
+
+def _led(level: _Level, decisions: Booleans, drafted: Booleans, action: int) -> Booleans:
+    """Tell whom an action leads on: the policies that take it, and a model alone. A policy needs all drafts."""
+    weak_alone = np.tile([action == KEEP, False], (len(decisions), 1))
+    led: Booleans = level.followers & np.column_stack([decisions == bool(action), weak_alone]) & drafted[:, None]
+    if action == REGENERATE:
+        led[:, -1:] = level.followers[:, -1:]
+    return led

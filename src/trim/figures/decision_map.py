@@ -119,5 +119,5 @@ def longest_regenerated(policy: AggPolicy, position: int, scores: Array, tokens:
         nothing = np.zeros(history.shape, dtype=bool)
         at = np.full(len(score), position)
         observed = Observed(history, history, counts, nothing, at, nothing[:, 0])
-        longest[policy.decide_all(observed)] = rank
+        longest[policy.decide(observed)] = rank
     return longest.reshape(len(scores), len(scores))

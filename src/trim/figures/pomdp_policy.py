@@ -77,7 +77,8 @@ def break_even_tokens(solved: SolvedPomdp, kappa: float, position: int, beliefs:
         Whether the draft ends the solution.
     """
     model, values, cost = solved.at(kappa)
-    gain = regeneration_gain(model, values, cost, position, tuple(beliefs.T), 0, final)
+    free, at = np.zeros(len(beliefs), dtype=np.int64), np.full(len(beliefs), position)
+    gain = regeneration_gain(model, values, cost, at, (beliefs[:, 0], beliefs[:, 1], beliefs[:, 2]), free, final)
     return np.asarray(gain / cost)
 
 

@@ -14,7 +14,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,6 +54,11 @@ def extract_answer(text: str) -> str | None:
             if is_box and start > last:
                 last, answer = start, text[start : token.start()]
     return answer
+
+
+def solution_answer(steps: Sequence[str]) -> str | None:
+    """Return the boxed answer of a solution, or None. It may straddle the last two steps, all else is too early."""
+    return extract_answer("".join(steps[-2:]))
 
 
 def has_boxed_answer(text: str) -> bool:

@@ -8,126 +8,44 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
+from dataclasses import dataclass
+
+import numpy as np
 
 from trim.errors import BackendError, StoreError
 from trim.models.protocols import ModelPair, Prefix, Score, Step, StepScorer
 from trim.models.store import MissingEntries
-from trim.problems.grading import extract_answer
+from trim.problems.grading import solution_answer
 from trim.problems.problem import Problem
+from trim.rollout.costs import Costs, Path, costs_of
+from trim.rollout.history import Booleans, Drafts, Histories, Integers, Outcome, Reads, Router
 
 CONCURRENT_EPISODES = 4096
 
 
-class Action(StrEnum):
-    """What a router does with a draft."""
-
-    KEEP = "keep"
-    REGENERATE = "regenerate"
-
-
-class Author(StrEnum):
-    """Who wrote a kept step."""
-
-    WEAK = "weak"
-    STRONG = "strong"
-
-
-class Reads(StrEnum):
-    """Which scores a router looks at; scores nobody looks at are not computed."""
-
-    NOTHING = "nothing"
-    DRAFT = "draft"
-    HISTORY = "history"
-
-
 @dataclass(frozen=True, slots=True)
 class KeptStep:
-    """A step of an episode, with all that was spent on it.
+    """A step of an episode, with what led to it.
 
     Attributes
     ----------
     step
         The step that was kept.
-    author
-        Who wrote it.
+    by_strong
+        Whether the strong model wrote it.
     score
         PRM score of the kept step; None where no router asked for it.
     draft
         The weak model's draft; None where the router wanted none.
     draft_score
-        PRM score of the draft; None where it was not read.
+        What the PRM said of the draft; None where it was not asked.
     """
 
     step: Step
-    author: Author
+    by_strong: bool
     score: float | None
     draft: Step | None
-    draft_score: float | None
-
-
-@dataclass(slots=True)
-class History:
-    """What a router may look at when it decides: the problem and the steps kept so far."""
-
-    problem: Problem
-    replicate: int
-    prefix: Prefix
-    max_steps: int
-    kept: list[KeptStep] = field(default_factory=list)
-
-    def is_last(self, step: Step) -> bool:
-        """Tell whether the episode ends if this step is kept."""
-        return step.is_final or len(self.kept) + 1 == self.max_steps
-
-
-class Router(Protocol):
-    """Decides of each draft whether it is kept."""
-
-    @property
-    def reads(self) -> Reads:
-        """Which scores `decide` needs."""
-        ...
-
-    def wants_draft(self, history: History) -> bool:
-        """Tell whether the weak model shall draft the next step; if not, the strong model writes it."""
-        ...
-
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Keep the draft or have the strong model write the step again."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """Tokens of an episode, counted from token ids.
-
-    Attributes
-    ----------
-    strong_tokens
-        Decoded by the strong model: the cost of the paper.
-    weak_tokens
-        Decoded by the weak model and kept.
-    discarded_tokens
-        Decoded by the weak model and thrown away.
-    prm_tokens
-        Read by the PRM, the whole input of each call: what a server without a prefix cache computes.
-    strong_prefill_tokens
-        Read by the strong model, counted the same way.
-    strong_calls, weak_calls, prm_calls
-        Number of calls.
-    """
-
-    strong_tokens: int = 0
-    weak_tokens: int = 0
-    discarded_tokens: int = 0
-    prm_tokens: int = 0
-    strong_prefill_tokens: int = 0
-    strong_calls: int = 0
-    weak_calls: int = 0
-    prm_calls: int = 0
+    draft_score: Score | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,42 +55,59 @@ class Episode:
     problem: Problem
     replicate: int
     kept: tuple[KeptStep, ...]
-    costs: Costs
 
     @property
     def answer(self) -> str | None:
         """The boxed answer, if the solution holds one."""
-        return extract_answer("".join(kept.step.text for kept in self.kept[-2:]))
+        return solution_answer([kept.step.text for kept in self.kept])
+
+    @property
+    def costs(self) -> Costs:
+        """What the episode cost."""
+        return Costs(**{name: int(values[0]) for name, values in costs_of(path_of(self.kept)).items()})
+
+
+@dataclass(frozen=True, slots=True)
+class OnePlace:
+    """Where one episode stands."""
+
+    prefix: Prefix
+    replicate: int
+
+    def prefixes(self) -> Sequence[tuple[Prefix, int]]:
+        """Return prefix and replicate."""
+        return [(self.prefix, self.replicate)]
+
+    def of(self, rows: Integers) -> OnePlace:
+        """Return the place."""
+        return self
 
 
 async def solve(problem: Problem, router: Router, pair: ModelPair, replicate: int, max_steps: int) -> Episode:
     """Solve one problem under one router (paper, section 3)."""
-    history = History(problem, replicate, Prefix.of(problem.text), max_steps)
-    costs = _CostMeter()
+    prefix, kept = Prefix.of(problem.text), list[KeptStep]()
+    history = Histories(1, max_steps)
     while True:
-        prefix = history.prefix
-        draft, draft_score = None, None
-        action = Action.REGENERATE
-        if router.wants_draft(history):
+        draft = draft_score = None
+        if router.wants_drafts(np.array([bool(kept) and kept[-1].by_strong]))[0]:
             draft = await pair.weak.step(prefix, replicate)
             if router.reads is not Reads.NOTHING:
-                draft_score = costs.read(await _prm(pair).score(prefix, draft.text))
-            action = router.decide(history, draft, draft_score)
-        costs.drafted(draft, kept=action is Action.KEEP)
-        if draft is not None and action is Action.KEEP:
-            kept = KeptStep(draft, Author.WEAK, draft_score, draft, draft_score)
+                draft_score = await _prm(pair).score(prefix, draft.text)
+        position, is_last = len(kept), len(kept) + 1 == max_steps
+        history.draft(_as_drafts(draft, draft_score, position, is_last))
+        if draft and not router.decide(history.observed(places=OnePlace(prefix, replicate)))[0]:
+            step = KeptStep(draft, False, draft_score.value if draft_score else None, draft, draft_score)
         else:
-            step = costs.regenerated(await pair.strong.step(prefix, replicate))
-            score = None
-            if router.reads is Reads.HISTORY and not history.is_last(step):
+            written, score = await pair.strong.step(prefix, replicate), None
+            if router.reads is Reads.HISTORY and not (written.is_final or is_last):
                 # The next call reads this step anyway, and returns its score beside the draft's: nothing to add.
-                score = (await _prm(pair).score(prefix, step.text)).value
-            kept = KeptStep(step, Author.STRONG, score, draft, draft_score)
-        ended = history.is_last(kept.step)
-        history.kept.append(kept)
-        if ended:
-            return Episode(problem, replicate, tuple(history.kept), costs.total())
-        history.prefix = prefix.extend(kept.step.text)
+                score = (await _prm(pair).score(prefix, written.text)).value
+            step = KeptStep(written, True, score, draft, draft_score)
+        kept.append(step)
+        if step.step.is_final or is_last:
+            return Episode(problem, replicate, tuple(kept))
+        history.keep(np.array([step.by_strong]), _as_outcome(step))
+        prefix = prefix.extend(step.step.text)
 
 
 def _prm(pair: ModelPair) -> StepScorer:
@@ -181,30 +116,40 @@ def _prm(pair: ModelPair) -> StepScorer:
     return pair.prm
 
 
-class _CostMeter:
-    """Adds up what an episode spends."""
+def _as_drafts(draft: Step | None, score: Score | None, position: int, is_last: bool) -> Drafts:
+    """Lay out one draft; where none was wanted, there is nothing to see of one."""
+    value, tokens = np.nan if score is None else score.value, draft.tokens if draft else 0
+    final = draft is not None and (draft.is_final or is_last)
+    return Drafts(np.array([value]), np.array([tokens]), np.array([position]), np.array([final]))
 
-    def __init__(self) -> None:
-        self._spent = dict.fromkeys(Costs.__dataclass_fields__, 0)
 
-    def drafted(self, draft: Step | None, *, kept: bool) -> None:
-        if draft is not None:
-            self._spent["weak_tokens" if kept else "discarded_tokens"] += draft.tokens
-            self._spent["weak_calls"] += 1
+def _as_outcome(kept: KeptStep) -> Outcome:
+    """Lay out what became of a step that the episode goes on from."""
+    strong_tokens = kept.step.tokens if kept.by_strong else 0
+    score = np.nan if kept.score is None else kept.score
+    goes_on = np.array([False])
+    return Outcome(np.array([strong_tokens]), np.array([score]), np.array([kept.step.tokens]), goes_on, goes_on)
 
-    def regenerated(self, step: Step) -> Step:
-        self._spent["strong_tokens"] += step.tokens
-        self._spent["strong_prefill_tokens"] += step.prompt_tokens
-        self._spent["strong_calls"] += 1
-        return step
 
-    def read(self, score: Score) -> float:
-        self._spent["prm_tokens"] += score.prompt_tokens
-        self._spent["prm_calls"] += 1
-        return score.value
+def path_of(kept: Sequence[KeptStep]) -> Path:
+    """Lay out the path of one episode."""
 
-    def total(self) -> Costs:
-        return Costs(**self._spent)
+    def row(values: Iterable[int]) -> Integers:
+        return np.array([list(values)], dtype=np.int64)
+
+    def flags(values: Iterable[bool]) -> Booleans:
+        return np.array([list(values)], dtype=bool)
+
+    return Path(
+        steps=np.array([len(kept)]),
+        drafted=flags(step.draft is not None for step in kept),
+        scored=flags(step.draft_score is not None for step in kept),
+        regenerated=flags(step.by_strong for step in kept),
+        draft_tokens=row(step.draft.tokens if step.draft else 0 for step in kept),
+        prm_tokens=row(step.draft_score.prompt_tokens if step.draft_score else 0 for step in kept),
+        strong_tokens=row(step.step.tokens for step in kept),
+        strong_prefill_tokens=row(step.step.prompt_tokens for step in kept),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,45 @@
-"""What a router that looks back may see, of many episodes at once.
+"""What a router sees, and how it decides: the histories of n episodes, each with a draft to decide on.
 
-The scalar counterpart is `History` of the engine; `Observed.of` turns one into the other.
+The engine asks with n = 1, the vectorised rollout, the training environment, the simulator and the explorer with many.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.models.protocols import Step
-from trim.rollout.engine import Action, Author, History, Reads
+from trim.models.protocols import Prefix
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+
+ALL = slice(None)
+
+
+class Reads(StrEnum):
+    """Which scores a router looks at; scores nobody looks at are not computed."""
+
+    NOTHING = "nothing"
+    DRAFT = "draft"
+    HISTORY = "history"
+
+
+class Places(Protocol):
+    """Where n episodes stand."""
+
+    def prefixes(self) -> Sequence[tuple[Prefix, int]]:
+        """Return the prefix and the replicate of each."""
+        ...
+
+    def of(self, rows: Integers) -> Places:
+        """Return the places of some of them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +60,8 @@ class Observed:
         Shape (n,); number of kept steps.
     final
         Shape (n,); whether the draft would end the solution.
+    places
+        Where the episodes stand, for routers that draw by the prefix; None where there is no text, as in a simulation.
 
     Columns after `position` mean nothing.
     """
@@ -46,31 +72,7 @@ class Observed:
     strong: Booleans
     position: Integers
     final: Booleans
-
-    @classmethod
-    def of(cls, history: History, draft: Step, score: float) -> Observed:
-        """Lay out the history of one episode and the draft under decision."""
-        kept = history.kept
-        return cls(
-            np.array([[*(step.score for step in kept), score]], dtype=np.float64),
-            np.array([[*(step.draft_score for step in kept), score]], dtype=np.float64),
-            np.array([[*(step.step.tokens for step in kept), draft.tokens]]),
-            np.array([[*(step.author is Author.STRONG for step in kept), False]]),
-            np.array([len(kept)]),
-            np.array([history.is_last(draft)]),
-        )
-
-    def of_lanes(self, lanes: Integers) -> Observed:
-        """Return the histories of some episodes, up to the longest of them."""
-        length = int(self.position[lanes].max(initial=0)) + 1
-        return Observed(
-            self.scores[lanes, :length],
-            self.draft_scores[lanes, :length],
-            self.tokens[lanes, :length],
-            self.strong[lanes, :length],
-            self.position[lanes],
-            self.final[lanes],
-        )
+    places: Places | None = None
 
     @property
     def score(self) -> Floats:
@@ -102,39 +104,42 @@ class Observed:
         return np.arange(self.scores.shape[1]) < self.position[:, None]
 
 
+class Router(Protocol):
+    """Decides of each draft whether it is kept: of one episode, or of many at once."""
+
+    @property
+    def reads(self) -> Reads:
+        """Which scores `decide` needs."""
+        ...
+
+    def wants_drafts(self, after_strong: Booleans) -> Booleans:
+        """Tell of each episode whether the weak model shall draft the next step, shape (n,).
+
+        Parameters
+        ----------
+        after_strong
+            Shape (n,); whether the strong model wrote the step before.
+        """
+        ...
+
+    def decide(self, observed: Observed) -> Booleans:
+        """Tell of each draft whether the strong model is to write the step again, shape (n,)."""
+        ...
+
+
 class WantsEveryDraft:
-    """A router that decides at every step, of one episode or of many."""
+    """A router that decides at every step."""
 
     __slots__ = ()
-
-    def wants_draft(self, history: History) -> bool:
-        """Return True."""
-        return True
 
     def wants_drafts(self, after_strong: Booleans) -> Booleans:
         """Return True of every episode."""
         return np.ones_like(after_strong)
 
 
-class DecidesOnHistories(WantsEveryDraft):
-    """A router that decides on histories: many at a time, or on that of one episode."""
-
-    __slots__ = ()
-    reads = Reads.HISTORY
-
-    def decide_all(self, observed: Observed) -> Booleans:
-        """Tell of each draft whether the strong model is to write the step, shape (n,)."""
-        raise NotImplementedError
-
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Decide on one draft."""
-        assert score is not None
-        return Action.REGENERATE if self.decide_all(Observed.of(history, draft, score))[0] else Action.KEEP
-
-
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """The drafts that wait for a decision, one in each lane: all of shape (n,)."""
+    """The drafts that wait for a decision, one an episode: all of shape (n,); a score is NaN where nobody read it."""
 
     score: Floats
     tokens: Integers
@@ -144,7 +149,7 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a decision brought in each lane: all of shape (n,).
+    """What a decision brought in each episode: all of shape (n,).
 
     Attributes
     ----------
@@ -166,35 +171,58 @@ class Outcome:
 
 
 class Histories:
-    """The histories of episodes that run side by side, one in each lane.
+    """The histories of n episodes that run side by side.
 
     Parameters
     ----------
-    lanes
-        Number of lanes.
+    n
+        Number of episodes.
     max_steps
         Most steps of an episode.
     """
 
-    def __init__(self, lanes: int, max_steps: int) -> None:
-        shape = (lanes, max_steps)
+    def __init__(self, n: int, max_steps: int) -> None:
+        shape = (n, max_steps)
         self._scores = np.ones(shape)
         self._draft_scores = np.ones(shape)
         self._tokens = np.zeros(shape, dtype=np.int64)
         self._strong = np.zeros(shape, dtype=bool)
-        self._lanes = np.arange(lanes)
+        self._position = np.zeros(n, dtype=np.int64)
+        self._final = np.zeros(n, dtype=bool)
 
-    def observe(self, drafts: Drafts) -> Observed:
-        """Put the drafts behind the histories and return views of both; nothing is copied."""
-        at = self._lanes, drafts.position
+    def draft(self, drafts: Drafts, episodes: Integers | slice = ALL) -> None:
+        """Put drafts behind the histories of some episodes, or of all."""
+        at = np.arange(len(self._position))[episodes], drafts.position
+        self._position[episodes], self._final[episodes] = drafts.position, drafts.final
         self._scores[at] = self._draft_scores[at] = drafts.score
         self._tokens[at] = drafts.tokens
         self._strong[at] = False
-        return Observed(self._scores, self._draft_scores, self._tokens, self._strong, drafts.position, drafts.final)
 
-    def keep(self, position: Integers, regenerated: Booleans, outcome: Outcome) -> None:
+    def observed(self, episodes: Integers | slice = ALL, places: Places | None = None) -> Observed:
+        """Return what a router sees of some episodes, up to the longest of them; of all: views, nothing is copied."""
+        position = self._position[episodes]
+        length = self._scores.shape[1] if isinstance(episodes, slice) else int(position.max(initial=0)) + 1
+        seen = np.s_[episodes, :length]
+        return Observed(
+            self._scores[seen],
+            self._draft_scores[seen],
+            self._tokens[seen],
+            self._strong[seen],
+            position,
+            self._final[episodes],
+            places,
+        )
+
+    def keep(self, regenerated: Booleans, outcome: Outcome, episodes: Integers | slice = ALL) -> None:
         """Write down which steps were kept."""
-        at = self._lanes, position
+        at = np.arange(len(self._position))[episodes], self._position[episodes]
         self._scores[at] = outcome.kept_score
         self._tokens[at] = outcome.kept_tokens
         self._strong[at] = regenerated
+
+    def copied(self, episodes: Integers) -> Histories:
+        """Return the histories of some episodes, as often as each is named, to go on by themselves."""
+        copy = Histories.__new__(Histories)
+        for name, array in vars(self).items():
+            setattr(copy, name, array[episodes])
+        return copy

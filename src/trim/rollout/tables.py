@@ -14,9 +14,11 @@ from trim.problems.arithmetic import operation_at, step_labels
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem
 from trim.problems.solutions import Solution
-from trim.rollout.engine import Episode, Router, Run, solve_all
+from trim.rollout.costs import COSTS
+from trim.rollout.engine import Episode, Run, solve_all
+from trim.rollout.history import Router
 from trim.rollout.trees import Forest
-from trim.rollout.walk import COSTS, BatchRouter, ByHistory, Walk, Walker, walk_all
+from trim.rollout.vectorised import Rollout, roll_out_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from trim.models.protocols import StepScorer
 
 Progress = Callable[[int, int], None]
+
+AUTHORS = ("weak", "strong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +37,11 @@ class OperatingPoint:
     Attributes
     ----------
     router, variant
-        Identifiers, as in the tables.
+        Identifiers, as in `trim.names`.
     setting
         The threshold, probability or kappa that tells the points of a sweep apart.
     policy
         What decides.
-    """
-
-    router: str
-    variant: str
-    setting: float
-    policy: Router
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPoint:
-    """One setting of a router that decides on many drafts at once.
-
-    Attributes
-    ----------
-    router, variant, setting, policy
-        As of `OperatingPoint`.
     seed
         Tells training runs of one variant apart.
     """
@@ -61,7 +49,7 @@ class BatchPoint:
     router: str
     variant: str
     setting: float
-    policy: BatchRouter | Walker
+    policy: Router
     seed: int = 0
 
 
@@ -84,7 +72,7 @@ def run_points(
     return [(point, episode) for (point, _), episode in zip(wishes, episodes, strict=True)]
 
 
-def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, exact: bool) -> pd.DataFrame:
+def episode_table(results: Sequence[tuple[OperatingPoint, Episode]], grader: Grader, *, exact: bool) -> pd.DataFrame:
     """Lay episodes out as a row each: who and what, verdicts, all costs, and who wrote which step.
 
     Parameters
@@ -92,76 +80,73 @@ def episode_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Gra
     exact
         As of `judge`.
     """
-    import pandas as pd
-
-    rows = []
     verdict = judge(grader, exact=exact)
-    for point, episode in results:
-        strict, correct = verdict(episode.answer, episode.problem)
-        rows.append(
-            {
-                "dataset": episode.problem.dataset,
-                "router": point.router,
-                "variant": point.variant,
-                "seed": 0,
-                "operating_point": point.setting,
-                "problem_id": episode.problem.id,
-                "replicate": episode.replicate,
-                "correct": correct,
-                "correct_strict": strict,
-                "answer": episode.answer,
-                "steps": len(episode.kept),
-                "authors": "".join(kept.author[0] for kept in episode.kept),
-                **asdict(episode.costs),
-            }
-        )
-    return pd.DataFrame(rows)
+    episodes = [episode for _, episode in results]
+    verdicts = [verdict(episode.answer, episode.problem) for episode in episodes]
+    costs = [asdict(episode.costs) for episode in episodes]
+    return _layout(
+        [point for point, _ in results],
+        [(episode.problem, episode.replicate) for episode in episodes],
+        correct=[correct for _, correct in verdicts],
+        correct_strict=[strict for strict, _ in verdicts],
+        answer=[episode.answer for episode in episodes],
+        steps=[len(episode.kept) for episode in episodes],
+        authors=["".join("ws"[kept.by_strong] for kept in episode.kept) for episode in episodes],
+        **{name: [spent[name] for spent in costs] for name in COSTS},
+    )
 
 
-def walk_points(points: Sequence[BatchPoint], forest: Forest) -> pd.DataFrame:
-    """Walk a forest at every operating point, and lay the episodes out as `episode_table` does."""
+def roll_out_points(points: Sequence[OperatingPoint], forest: Forest) -> pd.DataFrame:
+    """Solve the problems of rollout trees at every operating point; lay the episodes out as `episode_table` does."""
     import pandas as pd
 
-    return pd.concat(walk_tables(points, forest), ignore_index=True)
+    return pd.concat(roll_out_tables(points, forest), ignore_index=True)
 
 
-def walk_tables(points: Sequence[BatchPoint], forest: Forest) -> list[pd.DataFrame]:
-    """Do as `walk_points`, with a table for each operating point."""
-    policies = [point.policy for point in points]
-    walks = walk_all(forest, [policy if isinstance(policy, Walker) else ByHistory(policy) for policy in policies])
-    return [
-        walk_table(forest, walked, point.router, point.variant, point.setting, point.seed)
-        for point, walked in zip(points, walks, strict=True)
-    ]
+def roll_out_tables(points: Sequence[OperatingPoint], forest: Forest) -> list[pd.DataFrame]:
+    """Do as `roll_out_points`, with a table for each operating point."""
+    rollouts = roll_out_all(forest, [point.policy for point in points])
+    return [rollout_table(forest, rollout, point) for point, rollout in zip(points, rollouts, strict=True)]
 
 
-def walk_table(forest: Forest, walked: Walk, router: str, variant: str, setting: float, seed: int = 0) -> pd.DataFrame:
+def rollout_table(forest: Forest, rollout: Rollout, point: OperatingPoint) -> pd.DataFrame:
     """Lay the episodes of one operating point out as `episode_table` does."""
+    trees, steps = range(len(rollout.last)), rollout.steps.tolist()
+    letters = np.where(rollout.strong, "s", "w")
+    ends = zip(rollout.last.tolist(), rollout.action.tolist(), strict=True)
+    return _layout(
+        [point] * len(trees),
+        [(forest.problem(tree), forest.replicate(tree)) for tree in trees],
+        correct=forest.nodes["correct"][rollout.last, rollout.action],
+        correct_strict=forest.nodes["correct_strict"][rollout.last, rollout.action],
+        answer=[forest.answer(node, action) for node, action in ends],
+        steps=rollout.steps,
+        authors=["".join(row[:count]) for row, count in zip(letters, steps, strict=True)],
+        **{name: getattr(rollout, name) for name in COSTS},
+    )
+
+
+def _layout(
+    points: Sequence[OperatingPoint], solved: Sequence[tuple[Problem, int]], **measured: Sequence[Any] | np.ndarray
+) -> pd.DataFrame:
+    """Return the one layout of episodes: which point, which problem and replicate, and what was measured."""
     import pandas as pd
 
-    trees = range(len(walked.last))
-    letters = np.where(walked.strong, "s", "w")
-    ends = list(zip(walked.last.tolist(), walked.action.tolist(), strict=True))
     return pd.DataFrame(
         {
-            "dataset": [forest.problem(tree).dataset for tree in trees],
-            "router": router,
-            "variant": variant,
-            "seed": seed,
-            "operating_point": setting,
-            "problem_id": [forest.problem(tree).id for tree in trees],
-            "replicate": [forest.replicate(tree) for tree in trees],
-            "correct": forest.nodes["correct"][walked.last, walked.action],
-            "correct_strict": forest.nodes["correct_strict"][walked.last, walked.action],
-            "answer": [forest.answer(node, action) for node, action in ends],
-            "steps": walked.steps,
-            "authors": ["".join(row[:steps]) for row, steps in zip(letters, walked.steps.tolist(), strict=True)],
-            **{name: getattr(walked, name) for name in COSTS},
+            "dataset": [problem.dataset for problem, _ in solved],
+            "router": [point.router for point in points],
+            "variant": [point.variant for point in points],
+            "seed": [point.seed for point in points],
+            "operating_point": [point.setting for point in points],
+            "problem_id": [problem.id for problem, _ in solved],
+            "replicate": [replicate for _, replicate in solved],
+            **measured,
         }
     )
 
 
-def step_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader, *, labelled: bool) -> pd.DataFrame:
+def step_table(results: Sequence[tuple[OperatingPoint, Episode]], grader: Grader, *, labelled: bool) -> pd.DataFrame:
     """Lay episodes out as a row a kept step; with exact labels where the problems are arithmetic."""
     import pandas as pd
 
@@ -180,7 +165,7 @@ def step_table(results: Iterable[tuple[OperatingPoint, Episode]], grader: Grader
                     "problem_id": problem.id,
                     "replicate": episode.replicate,
                     "position": position,
-                    "author": str(kept.author),
+                    "author": AUTHORS[kept.by_strong],
                     "text": kept.step.text,
                     "tokens": kept.step.tokens,
                     "finish": str(kept.step.finish),

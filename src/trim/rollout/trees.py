@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from trim.errors import StoreError
 from trim.models.protocols import ModelPair, Prefix, Step
 from trim.models.store import MissingEntries
-from trim.problems.grading import Judge, extract_answer
+from trim.problems.grading import Judge, solution_answer
 from trim.problems.problem import Problem
+from trim.rollout.history import Drafts, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,6 +173,21 @@ class Forest:
             self._nodes["prm_tokens"][node] = prm_tokens
             self._write(node, KEEP, step, score)
 
+    def drafts(self, nodes: NDArray[np.int64], wanted: NDArray[np.bool_] | slice = slice(None)) -> Drafts:
+        """Return the drafts at nodes, shape (n,); where one is not wanted, nothing is seen of it."""
+        at = self._nodes[nodes]
+        seen = np.zeros(len(nodes), dtype=bool)
+        seen[wanted] = True
+        score = np.where(seen, at["score"][:, KEEP], np.nan)
+        tokens = np.where(seen, at["tokens"][:, KEEP], 0)
+        return Drafts(score, tokens, at["position"].astype(np.int64), seen & at["final"][:, KEEP])
+
+    def outcome(self, nodes: NDArray[np.int64], regenerate: NDArray[np.bool_], children: NDArray[np.int64]) -> Outcome:
+        """Return what decisions at nodes brought, given the nodes that they lead to (`follow`)."""
+        at, rows, actions = self._nodes[nodes], np.arange(len(nodes)), regenerate.astype(np.int64)
+        tokens, score, ended = at["tokens"][rows, actions], at["score"][rows, actions], children < 0
+        return Outcome(np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][rows, actions] & ended)
+
     def grow_fully(self, most_nodes: int, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Explore whole trees, but leave a tree alone once it has more than `most_nodes` nodes.
 
@@ -276,8 +292,7 @@ class Forest:
         record["score"][action] = score
         record["final"][action] = step.is_final or prefix.depth + 1 == self.max_steps
         if record["final"][action]:
-            last = prefix.text if prefix.parent is not None else ""
-            answer = extract_answer(last + step.text)
+            answer = solution_answer([*([prefix.text] if prefix.parent else []), step.text])
             self._answers[node][action] = answer
             strict, correct = self._judge(answer, self.problem(int(record["root"])))
             record["correct_strict"][action], record["correct"][action] = strict, correct

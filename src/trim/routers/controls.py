@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.models.protocols import Step
-from trim.rollout.engine import Action, Author, History, Reads
-from trim.rollout.history import Booleans, Observed, WantsEveryDraft
+from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +16,7 @@ class WeakOnly(WantsEveryDraft):
 
     reads = Reads.NOTHING
 
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Keep."""
-        return Action.KEEP
-
-    def decide_all(self, observed: Observed) -> Booleans:
+    def decide(self, observed: Observed) -> Booleans:
         """Keep all."""
         return np.zeros(len(observed.position), dtype=bool)
 
@@ -33,19 +27,11 @@ class StrongOnly:
 
     reads = Reads.NOTHING
 
-    def wants_draft(self, history: History) -> bool:
-        """Return False."""
-        return False
-
     def wants_drafts(self, after_strong: Booleans) -> Booleans:
         """Return False of every episode."""
         return np.zeros_like(after_strong)
 
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Regenerate."""
-        return Action.REGENERATE
-
-    def decide_all(self, observed: Observed) -> Booleans:
+    def decide(self, observed: Observed) -> Booleans:
         """Regenerate all."""
         return np.ones(len(observed.position), dtype=bool)
 
@@ -62,14 +48,15 @@ class RandomStep(WantsEveryDraft):
     salt: str = "random-step"
     reads = Reads.NOTHING
 
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
+    def decide(self, observed: Observed) -> Booleans:
         """Draw."""
-        return Action.REGENERATE if self.draws(history.prefix.digest, history.replicate) else Action.KEEP
+        assert observed.places is not None, "random-step draws by the text of a prefix"
+        draws = [self._draw(prefix.digest, replicate) for prefix, replicate in observed.places.prefixes()]
+        return np.array(draws) < self.probability
 
-    def draws(self, digest: bytes, replicate: int) -> bool:
-        """Tell whether the step after the prefix with this digest is regenerated."""
+    def _draw(self, digest: bytes, replicate: int) -> float:
         content = digest + f"|{self.salt}|{replicate}".encode()
-        return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") / 2**64 < self.probability
+        return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") / 2**64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +66,10 @@ class OneStepTakeover:
     threshold: float
     reads = Reads.DRAFT
 
-    def wants_draft(self, history: History) -> bool:
-        """Return whether the weak model has written everything so far."""
-        return not history.kept or history.kept[-1].author is Author.WEAK
-
     def wants_drafts(self, after_strong: Booleans) -> Booleans:
-        """Return whether the weak model has written everything so far, of every episode."""
+        """Return of every episode whether the weak model has written everything so far."""
         return ~after_strong
 
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Compare."""
-        assert score is not None
-        return Action.REGENERATE if score < self.threshold else Action.KEEP
-
-    def decide_all(self, observed: Observed) -> Booleans:
+    def decide(self, observed: Observed) -> Booleans:
         """Compare n drafts."""
         return np.asarray(observed.score < self.threshold)

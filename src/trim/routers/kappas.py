@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from trim.rollout.history import Router
 from trim.rollout.trees import Forest
-from trim.rollout.walk import BatchRouter, ByHistory, outcomes, walk, walk_all
+from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
 from trim.routers.controls import StrongOnly
 
 Floats = NDArray[np.float64]
@@ -23,19 +24,17 @@ HIGHEST_SHARE = 0.65
 
 def tokens_per_solution(forest: Forest) -> float:
     """Mean tokens of a solution that the strong model writes alone: what turns kappa into the price of a token."""
-    return float(outcomes(forest, walk(forest, StrongOnly()))[1].mean())
+    return float(outcomes(forest, roll_out(forest, StrongOnly()))[1].mean())
 
 
-def lay_kappas(
-    build: Callable[[float], BatchRouter], candidates: Sequence[float], dev: Forest, count: int
-) -> list[float]:
+def lay_kappas(build: Callable[[float], Router], candidates: Sequence[float], dev: Forest, count: int) -> list[float]:
     """Pick the kappas of a sweep: those whose strong shares on dev lie nearest to `count` targets.
 
     Targets stand closer at the low end, where one more strong token changes the curve most.
     """
-    alone = outcomes(dev, walk(dev, StrongOnly()))[1].sum()
-    walks = walk_all(dev, [ByHistory(build(kappa)) for kappa in candidates])
-    shares = np.array([outcomes(dev, walked)[1].sum() / alone for walked in walks])
+    alone = outcomes(dev, roll_out(dev, StrongOnly()))[1].sum()
+    rollouts = roll_out_all(dev, [build(kappa) for kappa in candidates])
+    shares = np.array([outcomes(dev, rollout)[1].sum() / alone for rollout in rollouts])
     picked = spread_over(shares, count)
     reached = np.concatenate([[0.0], shares[picked]])
     logger.info("strong shares on dev: %s", reached[1:].round(3).tolist())

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trim.problems.arithmetic import step_is_valid
-from trim.rollout.engine import Reads
-from trim.rollout.history import Booleans, Integers, Observed, WantsEveryDraft
-from trim.rollout.tables import walk_table
+from trim.rollout.history import Booleans, Integers, Observed, Reads, WantsEveryDraft
+from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.walk import outcomes, walk, walk_all
+from trim.rollout.vectorised import Nodes, outcomes, roll_out
 from trim.routers.controls import StrongOnly
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ def first_error_table(forest: Forest) -> pd.DataFrame:
 
     Once a wrong step was kept (the strong model can err too) nothing helps, and every draft is kept.
     """
-    (walked,) = walk_all(forest, [_FirstError(forest)])
-    return walk_table(forest, walked, "first-error-oracle", "default", 1.0)
+    return roll_out_points([OperatingPoint("first-error-oracle", "default", 1.0, _FirstError(forest))], forest)
 
 
 class _FirstError(WantsEveryDraft):
@@ -68,7 +66,8 @@ class _FirstError(WantsEveryDraft):
         self._forest = forest
         self._right: dict[int, bool] = {UNKNOWN: True}  # of every step before a node, where an episode came by
 
-    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
+    def decide(self, observed: Observed) -> Booleans:
+        nodes = _nodes_of(observed)
         right = np.array([self._right_so_far(node) for node in nodes.tolist()])
         wrong = np.zeros(len(nodes), dtype=bool)
         wrong[right] = ~_valid(self._forest, nodes[right], KEEP)
@@ -91,8 +90,14 @@ class _LookUp(WantsEveryDraft):
     regenerate: Booleans
     reads = Reads.NOTHING
 
-    def decide_at(self, nodes: Integers, observed: Observed) -> Booleans:
-        return np.asarray(self.regenerate[nodes])
+    def decide(self, observed: Observed) -> Booleans:
+        return np.asarray(self.regenerate[_nodes_of(observed)])
+
+
+def _nodes_of(observed: Observed) -> Integers:
+    """Return where episodes stand: an oracle looks up there what no router may know."""
+    assert isinstance(observed.places, Nodes), "oracles decide in rollout trees alone"
+    return observed.places.nodes
 
 
 def _valid(forest: Forest, nodes: Integers, action: int) -> Booleans:
@@ -130,13 +135,8 @@ def best_actions(forest: Forest, price: float, allowed: Booleans) -> Booleans:
 
 def optimum_table(forest: Forest, kappas: Sequence[float] = KAPPAS) -> pd.DataFrame:
     """Explore a forest, and lay out the episodes of the optimum as `episode_table` does."""
-    import pandas as pd
-
-    price = outcomes(forest, walk(forest, StrongOnly()))[1].mean()
+    price = outcomes(forest, roll_out(forest, StrongOnly()))[1].mean()
     right = grow_where_right(forest)
-    walks = walk_all(forest, [_LookUp(best_actions(forest, kappa / price, right)) for kappa in kappas])
-    tables = [
-        walk_table(forest, walked, "perfect-information", "default", kappa)
-        for kappa, walked in zip(kappas, walks, strict=True)
-    ]
-    return pd.concat(tables, ignore_index=True)
+    optima = {kappa: _LookUp(best_actions(forest, kappa / price, right)) for kappa in kappas}
+    points = [OperatingPoint("perfect-information", "default", kappa, best) for kappa, best in optima.items()]
+    return roll_out_points(points, forest)

@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trim.models.protocols import Step
-from trim.rollout.engine import Action, History, Reads
-from trim.rollout.history import Observed, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +19,7 @@ class Threshold(WantsEveryDraft):
     threshold: float
     reads = Reads.DRAFT
 
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Compare."""
-        assert score is not None
-        return Action.REGENERATE if score < self.threshold else Action.KEEP
-
-    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> NDArray[np.bool_]:
         """Compare n drafts."""
         return np.asarray(observed.score < self.threshold)
 
@@ -38,13 +31,8 @@ class PerToken(WantsEveryDraft):
     threshold: float
     reads = Reads.DRAFT
 
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Compare the doubt that a token would settle."""
-        assert score is not None
-        return Action.REGENERATE if (1 - score) / max(draft.tokens, 1) > self.threshold else Action.KEEP
-
-    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
-        """Compare n drafts."""
+    def decide(self, observed: Observed) -> NDArray[np.bool_]:
+        """Compare the doubts that a token would settle."""
         return np.asarray((1 - observed.score) / np.maximum(observed.draft_tokens, 1) > self.threshold)
 
 

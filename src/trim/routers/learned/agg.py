@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.rollout.history import DecidesOnHistories, Observed
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.learned.features import AggregateEncoder
 
 ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -46,7 +46,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AggPolicy(DecidesOnHistories):
+class AggPolicy(WantsEveryDraft):
     """Regenerate where the network prefers it.
 
     Attributes
@@ -65,8 +65,9 @@ class AggPolicy(DecidesOnHistories):
     layers: tuple[Layer, ...]
     activation: str
     kappa: float
+    reads = Reads.HISTORY
 
-    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide on n drafts: True where the strong model is to write the step, shape (n,)."""
         values = self.encoder.encode(observed, np.full(len(observed.position), self.kappa))
         for layer in self.layers[:-1]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from trim.rollout.history import Drafts, Histories, Observed, Outcome
-from trim.rollout.trees import KEEP, Forest
+from trim.rollout.trees import Forest
 
 Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -75,8 +75,7 @@ class ForestWorld:
 
     def drafts(self) -> Drafts:
         """Return the drafts at the nodes where the lanes are."""
-        at = self._forest.nodes[self._node]
-        return Drafts(at["score"][:, KEEP], at["tokens"][:, KEEP], at["position"], at["final"][:, KEEP])
+        return self._forest.drafts(self._node)
 
     def act(self, regenerate: Booleans) -> Outcome:
         """Go where the actions lead; lanes whose episode ended wait for `start`."""
@@ -84,12 +83,9 @@ class ForestWorld:
         self.transitions += self.lanes
         self.known_transitions += int(self._forest.knows(self._node, actions).sum())
         children = self._forest.follow(self._node, actions)
-        at = self._forest.nodes[self._node]
-        lanes = np.arange(self.lanes)
-        tokens, score = at["tokens"][lanes, actions], at["score"][lanes, actions]
-        ended = children < 0
-        self._node = np.where(ended, self._node, children)
-        return Outcome(np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][lanes, actions] & ended)
+        outcome = self._forest.outcome(self._node, regenerate, children)
+        self._node = np.where(outcome.ended, self._node, children)
+        return outcome
 
 
 class Routing:
@@ -130,7 +126,7 @@ class Routing:
     def step(self, regenerate: Booleans) -> tuple[Observations, NDArray[np.float32], Booleans]:
         """Decide in every lane; return the next observations, the rewards and where an episode ended."""
         outcome = self._world.act(regenerate)
-        self._histories.keep(self._drafts.position, regenerate, outcome)
+        self._histories.keep(regenerate, outcome)
         price = self._kappa / self._tokens_per_solution
         rewards = (outcome.correct - price * outcome.strong_tokens).astype(np.float32)
         if outcome.ended.any():
@@ -142,8 +138,8 @@ class Routing:
         self._kappa[which] = self._draw_kappas(len(which))
 
     def _observe(self) -> Observations:
-        self._drafts = self._world.drafts()
-        return self.encoder.encode(self._histories.observe(self._drafts), self._kappa)
+        self._histories.draft(self._world.drafts())
+        return self.encoder.encode(self._histories.observed(), self._kappa)
 
 
 def spaces(size: int) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete[Any]]:

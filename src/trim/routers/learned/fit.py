@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.rollout.trees import KEEP, Forest
-from trim.rollout.walk import outcomes, walk
+from trim.rollout.vectorised import outcomes, roll_out
 from trim.routers.kappas import tokens_per_solution
 from trim.routers.learned.environment import ForestWorld, Routing
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
@@ -166,7 +166,7 @@ def _mean_return(
         tensors = learner.tensors(policy)
         returns = []
         for kappa in kappas:
-            correct, tokens = outcomes(dev, walk(dev, learner.build(tensors, kappa)))
+            correct, tokens = outcomes(dev, roll_out(dev, learner.build(tensors, kappa)))
             returns.append(correct.mean() - kappa / price * tokens.mean())
         return float(np.mean(returns))
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from trim.rollout.walk import BatchRouter
+from trim.rollout.history import Router
 from trim.routers.learned.disk import build_agg, build_seq
 from trim.routers.learned.features import AggregateEncoder, SequenceEncoder
 from trim.routers.learned.seq import SequenceNetwork
@@ -43,7 +43,7 @@ class Learner(Protocol):
         """Return what decides, without the critic."""
         ...
 
-    def build(self, network: Tensors, kappa: float) -> BatchRouter:
+    def build(self, network: Tensors, kappa: float) -> Router:
         """Make the policy that decides with these tensors at one kappa."""
         ...
 
@@ -68,7 +68,7 @@ class AggLearner:
         """Return the layers of the actor."""
         return _layers([*policy.mlp_extractor.policy_net, policy.action_net])
 
-    def build(self, network: Tensors, kappa: float) -> BatchRouter:
+    def build(self, network: Tensors, kappa: float) -> Router:
         """Make the policy that decides with these tensors at one kappa."""
         return build_agg(self.encoder, self.shape, network, kappa)
 
@@ -120,7 +120,7 @@ class ReleasedAggLearner:
         assert isinstance(trunk, ReleasedTrunk)
         return _layers([*trunk.layers, *policy.mlp_extractor.policy_net, policy.action_net])
 
-    def build(self, network: Tensors, kappa: float) -> BatchRouter:
+    def build(self, network: Tensors, kappa: float) -> Router:
         """Make the policy that decides with these tensors at one kappa."""
         return build_agg(self.encoder, self.shape, network, kappa)
 
@@ -171,7 +171,7 @@ class SeqLearner:
         modules = {"network": extractor.network, "actor": policy.action_net}
         return {f"{name}.{key}": value for name, module in modules.items() for key, value in _arrays(module).items()}
 
-    def build(self, network: Tensors, kappa: float) -> BatchRouter:
+    def build(self, network: Tensors, kappa: float) -> Router:
         """Make the policy that decides with these tensors at one kappa."""
         return build_seq(self.encoder, self.shape, network, kappa)
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from trim.rollout.history import DecidesOnHistories, Observed
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.learned.features import SequenceEncoder, unpack_sequences
 
 
@@ -79,7 +79,7 @@ class SequenceNetwork(nn.Module):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeqPolicy(DecidesOnHistories):
+class SeqPolicy(WantsEveryDraft):
     """Regenerate where the network prefers it.
 
     Attributes
@@ -96,9 +96,10 @@ class SeqPolicy(DecidesOnHistories):
     network: SequenceNetwork
     actor: nn.Linear
     kappa: float
+    reads = Reads.HISTORY
 
     @torch.inference_mode()
-    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide on n drafts: True where the strong model is to write the step, shape (n,)."""
         observations = self.encoder.encode(observed, np.full(len(observed.position), self.kappa))
         logits = self.actor(self.network(torch.from_numpy(observations)))

@@ -1,17 +1,17 @@
-"""The belief over an episode, elementwise over floats or arrays.
+"""The belief over n episodes, elementwise over arrays of shape (n,).
 
 Between steps it is m = P(all kept steps are right); within a step, the probabilities of the draft's states.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from trim.rollout.history import Floats
 
-Belief = tuple[Any, Any, Any]
-"""P(S0), P(S1), P(S2): floats, or arrays of one shape."""
+Belief = tuple[Floats, Floats, Floats]
+"""P(S0), P(S1), P(S2), of one shape."""
 
 
-def prior(m: Any, accuracy: Any) -> Belief:
+def prior(m: Floats, accuracy: Floats | float) -> Belief:
     """Return the belief about a draft before its score is seen; accuracy is the weak model's."""
     return accuracy * m, 1 - m, (1 - accuracy) * m
 
@@ -23,7 +23,7 @@ def posterior(belief: Belief, likelihood: Belief) -> Belief:
     return joint[0] / total, joint[1] / total, joint[2] / total
 
 
-def after_keep(belief: Belief) -> Any:
+def after_keep(belief: Belief) -> Floats:
     """Return m after the draft was kept."""
     return belief[0]
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from trim.config.routers import PomdpRouter
 from trim.problems.arithmetic import step_is_valid
-from trim.rollout.history import Booleans, Floats, Integers
+from trim.rollout.history import Booleans, Floats, Integers, Router
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.walk import BatchRouter
 from trim.routers.pomdp.disk import SolvedPomdp
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
@@ -174,7 +173,7 @@ def solve_pomdp(model: PomdpModel, kappas: Sequence[float], price: float) -> Sol
     return solve(model, np.asarray(kappas) / price, grid)
 
 
-def pomdp_policy(solved: SolvedPomdp, variant: str, kappa: float, closeness: float) -> BatchRouter:
+def pomdp_policy(solved: SolvedPomdp, variant: str, kappa: float, closeness: float) -> Router:
     """Return the policy of one operating point."""
     model, values, cost = solved.at(kappa)
     if variant in ("released", "memoryless"):

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trim.errors import InputError
-from trim.models.protocols import Step
-from trim.rollout.engine import Action, Author, History, Reads
-from trim.rollout.history import Observed, WantsEveryDraft
+from trim.rollout.history import Booleans, Floats, Integers, Observed, Reads, WantsEveryDraft
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 
-Array = NDArray[np.float64]
-
 
 def regeneration_gain(
-    model: PomdpModel, values: Array, cost: float, position: Any, draft: belief.Belief, tokens: Any, final: Any
-) -> Any:
-    """Return Q(regenerate) - Q(keep), for one draft or for n.
+    model: PomdpModel,
+    values: Floats,
+    cost: float,
+    position: Integers,
+    draft: belief.Belief,
+    tokens: Integers | Floats,
+    final: Booleans | bool,
+) -> Floats:
+    """Return Q(regenerate) - Q(keep) of n drafts, shape (n,).
 
     Parameters
     ----------
@@ -29,26 +29,27 @@ def regeneration_gain(
         Shape (S + 1, N + 1); V of one cost on the belief grid, of which straight lines are taken. With upper
         bounds, the action is the certified one wherever the bounds of both Q values do not overlap.
     position, tokens, final
-        Numbers, or arrays of shape (n,).
+        Shape (n,); of the drafts.
     draft
-        Belief about the draft, its score seen: floats, or arrays of shape (n,).
+        Belief about the drafts, their scores seen.
     """
     transition, strong = model.transition, model.observation.strong
     renewed = belief.regenerated(draft, transition.strong_if_right, transition.strong_if_wrong)
     joint = np.multiply.outer(renewed[0], strong[:, 0])
     mass = joint + np.multiply.outer(renewed[1], strong[:, 1]) + np.multiply.outer(renewed[2], strong[:, 2])
-    after = np.expand_dims(position, -1) + 1
+    after = position[:, None] + 1
     ahead = (mass * _interpolate(values, after, joint / mass)).sum(-1)
-    ahead = ahead - _interpolate(values, np.add(position, 1), belief.after_keep(draft))
+    ahead = ahead - _interpolate(values, position + 1, belief.after_keep(draft))
     ending = model.reward * (renewed[0] - draft[0])
-    return np.where(final, ending, ahead) - cost * tokens
+    return np.asarray(np.where(final, ending, ahead) - cost * tokens)
 
 
-def _interpolate(values: Array, step: Any, m: Any) -> Any:
+def _interpolate(values: Floats, step: Integers, m: Floats) -> Floats:
+    """Return V at steps and beliefs of one shape."""
     place = m * (values.shape[1] - 1)
-    low = np.minimum(place, values.shape[1] - 2).astype(int) if np.ndim(m) else min(int(place), values.shape[1] - 2)
+    low = np.minimum(place, values.shape[1] - 2).astype(int)
     left = values[step, low]
-    return left + (place - low) * (values[step, low + 1] - left)
+    return np.asarray(left + (place - low) * (values[step, low + 1] - left))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class PomdpPolicy(WantsEveryDraft):
     """
 
     model: PomdpModel
-    values: Array
+    values: Floats
     cost: float
     reads = Reads.HISTORY
 
@@ -80,36 +81,22 @@ class PomdpPolicy(WantsEveryDraft):
         if self.model.observation.joint:
             raise InputError("POMDP policy: the filter needs an observation model of single scores, not of pairs")
 
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        """Filter one episode and decide."""
-        position = len(history.kept)
-        check_length(self.model, position)
-        m: Any = 1.0
-        for step, kept in enumerate(history.kept):
-            seen = self._see_draft(step, m, kept.draft_score)
-            m = self._see_strong(seen, kept.score) if kept.author is Author.STRONG else belief.after_keep(seen)
-        seen = self._see_draft(position, m, score)
-        final = draft.is_final or position == self.model.max_steps - 1
-        gain = regeneration_gain(self.model, self.values, self.cost, position, seen, draft.tokens, final)
-        return Action.REGENERATE if gain > 0 else Action.KEEP
-
-    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> Booleans:
         """Decide for n episodes: True where the strong model shall write the step again, shape (n,)."""
         return self.gain_all(observed) > 0
 
-    def gain_all(self, observed: Observed) -> Array:
+    def gain_all(self, observed: Observed) -> Floats:
         """Return Q(regenerate) - Q(keep) of n drafts, shape (n,): deciding otherwise than by its sign loses as much."""
         position, seen = observed.position, self.believe(observed)
         final = observed.final | (position == self.model.max_steps - 1)
         tokens = observed.tokens[np.arange(len(position)), position]
-        gain: Array = regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
-        return gain
+        return regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
 
     def believe(self, observed: Observed) -> belief.Belief:
         """Filter n episodes: the belief about the drafts under decision, their scores seen; arrays of shape (n,)."""
         position = observed.position
         check_length(self.model, position.max(initial=0))
-        m: Any = np.ones(len(position))
+        m = np.ones(len(position))
         for step in range(position.max(initial=0)):
             seen = self._see_draft(step, m, observed.draft_scores[:, step])
             strong = self._see_strong(seen, observed.scores[:, step])
@@ -117,13 +104,13 @@ class PomdpPolicy(WantsEveryDraft):
             m = np.where(step < position, after, m)
         return self._see_draft(position, m, observed.score)
 
-    def _see_draft(self, step: Any, m: Any, score: Any) -> belief.Belief:
-        """Return the belief about a draft whose score is seen."""
+    def _see_draft(self, step: int | Integers, m: Floats, score: Floats) -> belief.Belief:
+        """Return the belief about drafts whose scores are seen; all at one step, or each at its own."""
         expected = belief.prior(m, self.model.transition.weak_accuracy[step])
         observation = self.model.observation
         return belief.posterior(expected, likelihoods_of(observation.draft, observation.index(score)))
 
-    def _see_strong(self, draft: belief.Belief, score: Any) -> Any:
+    def _see_strong(self, draft: belief.Belief, score: Floats) -> Floats:
         """Return m after the strong model wrote the step again, and its score was seen."""
         transition, observation = self.model.transition, self.model.observation
         expected = belief.regenerated(draft, transition.strong_if_right, transition.strong_if_wrong)
@@ -139,6 +126,6 @@ def check_length(model: PomdpModel, position: int) -> None:
         )
 
 
-def likelihoods_of(likelihoods: Array, symbol: Any) -> belief.Belief:
-    """Return the likelihoods of the three states, given a symbol or an array of them."""
+def likelihoods_of(likelihoods: Floats, symbol: Integers) -> belief.Belief:
+    """Return the likelihoods of the three states, given symbols."""
     return likelihoods[symbol, 0], likelihoods[symbol, 1], likelihoods[symbol, 2]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.rollout.history import DecidesOnHistories, Observed
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import check_length, likelihoods_of, regeneration_gain
@@ -36,7 +36,7 @@ def with_late_hazard(model: PomdpModel) -> PomdpModel:
 
 
 @dataclass(frozen=True, eq=False)
-class ReleasedPolicy(DecidesOnHistories):
+class ReleasedPolicy(WantsEveryDraft):
     """Decide each draft by itself, under a uniform belief and a mask.
 
     Attributes
@@ -59,8 +59,9 @@ class ReleasedPolicy(DecidesOnHistories):
     cost: float
     closeness: float = CLOSENESS
     token_bin: float = 0.0
+    reads = Reads.HISTORY
 
-    def decide_all(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide n drafts: True where the strong model shall write the step again, shape (n,)."""
         rows, position = np.arange(len(observed.position)), observed.position
         check_length(self.model, position.max(initial=0))
@@ -71,7 +72,8 @@ class ReleasedPolicy(DecidesOnHistories):
 
     def decide_symbols(self, position: Any, symbol: NDArray[np.int64], tokens: Any) -> NDArray[np.bool_]:
         """Decide drafts whose symbols are known; whether a draft is final is not looked at."""
-        seen = belief.posterior((1 / 3, 1 / 3, 1 / 3), likelihoods_of(self.model.observation.draft, symbol))
+        third = np.full(len(position), 1 / 3)
+        seen = belief.posterior((third, third, third), likelihoods_of(self.model.observation.draft, symbol))
         near = np.maximum(np.maximum(seen[0], seen[1]), seen[2]) - seen[2] < self.closeness
         counted = np.floor_divide(tokens, self.token_bin) * self.token_bin if self.token_bin else tokens
         gain = regeneration_gain(self.model, self.values, self.cost, position, seen, counted, False)

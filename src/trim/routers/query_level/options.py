@@ -63,7 +63,7 @@ def solve_whole(
     ]
     episodes = solve_all([run for _, run in wishes], pair, max_steps, on_progress)
     table = episode_table(
-        ((point, episode) for (point, _), episode in zip(wishes, episodes, strict=True)), grader, exact=exact
+        [(point, episode) for (point, _), episode in zip(wishes, episodes, strict=True)], grader, exact=exact
     )
     verdict = judge(grader, exact=exact)
     block = universes + replicates
