@@ -1,4 +1,4 @@
-"""What every script of the workflow shares: its log, its progress, its errors, the origin of its results."""
+"""What every script of the workflow shares: log, progress, errors, models, and the origin of its results."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,21 +19,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter
 
 from trim import __version__
-from trim.config.experiment import config_hash, parse_config
+from trim.config.experiment import Experiment, config_hash, parse_config
 from trim.config.models import LanguageModel, Sampling
 from trim.errors import TrimError
+from trim.files import write_csv, write_json, write_parquet, written_aside
 from trim.models.batching import BatchLoop
 from trim.models.opening import open_pair, open_scorer, served_prm, with_noise
 from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
-from trim.problems.problem import read_problems
+from trim.problems.problem import Problem, read_problems
 from trim.rollout.trees import Forest
 
 if TYPE_CHECKING:
-    from trim.models.served.servers import Servers
+    import pandas as pd
 
-logger = logging.getLogger(__name__)
+    from trim.models.served.servers import Servers
 
 RECORDED_PACKAGES = ("torch", "transformers", "numpy", "pandas", "pyarrow", "snakemake", "matplotlib")
 PROGRESS_SECONDS = 10.0
@@ -41,29 +43,187 @@ ROLES = ("weak", "strong", "prm")
 Item = TypeVar("Item")
 
 
+class Job:
+    """One job of the workflow: what a rule gives its script, and what all scripts do with it.
+
+    Parameters
+    ----------
+    snakemake
+        What Snakemake puts into a script, or `trim.debug` in its place.
+    """
+
+    def __init__(self, snakemake: Any) -> None:
+        self.rule: str = snakemake.rule
+        self.input, self.output, self.params = snakemake.input, snakemake.output, snakemake.params
+        self.wildcards, self.threads = snakemake.wildcards, snakemake.threads
+        self.log_file = Path(snakemake.log[0])
+        self.log = logging.getLogger(f"trim.workflow.{self.rule}")
+        self._config = snakemake.config
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment's config."""
+        return parse_config(self._config)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Where the results come from: the hash of the config, code, seed and package versions."""
+        decisive = self.experiment.model_dump(mode="json", exclude={"offline", "step_store", "serving"})
+        return {
+            "config_hash": config_hash(decisive),
+            "code": _code_version(),
+            "seed": self.experiment.seed,
+            "python": platform.python_version(),
+            "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+        }
+
+    # --- what a job reads and writes ----------------------------------------------------
+
+    def problems(self, name: str = "problems") -> list[Problem]:
+        """Read the problems of one input."""
+        return read_problems(Path(self.input[name]))
+
+    def shard(self, items: Sequence[Item]) -> list[Item]:
+        """Return the items of this job's part, named "2-of-3": every third one, so that parts take equally long."""
+        index, _, count = self.wildcards.scatteritem.partition("-of-")
+        return list(items[int(index) - 1 :: int(count)])
+
+    def write_parquet(self, frame: pd.DataFrame, path: str | Path) -> None:
+        """Write a table with its provenance."""
+        write_parquet(frame, path, self.provenance)
+
+    def write_json(self, content: dict[str, Any], path: str | Path) -> None:
+        """Write JSON with its provenance."""
+        write_json({**content, "provenance": self.provenance}, path)
+
+    def write_csv(self, frame: pd.DataFrame, path: str | Path, exact: Sequence[str] = ()) -> None:
+        """Write a table of results."""
+        write_csv(frame, path, exact)
+
+    def write_text(self, text: str, path: str | Path) -> None:
+        """Write text whole or not at all."""
+        with written_aside(path) as aside:
+            aside.write_text(text, encoding="utf-8")
+
+    # --- progress -----------------------------------------------------------------------
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        """Return a callback that says on the terminal and in the log, every few seconds, how far something is."""
+        started = last = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last < PROGRESS_SECONDS and done < total:
+                return
+            if done == total and now - started < PROGRESS_SECONDS:
+                return
+            last = now
+            left = (now - started) * (total - done) / max(done, 1)
+            line = f"{what}: {done:,} of {total:,} ({done / total:.0%}), {now - started:.0f} s gone, {left:.0f} s left"
+            self.log.info("%s", line)
+            print(line, file=sys.stderr, flush=True)
+
+        return report
+
+    # --- models, behind the step store --------------------------------------------------
+
+    @contextmanager
+    def pair(self, part: str) -> Iterator[ModelPair]:
+        """Open the models of the job behind the part of the step store that is of one dataset and split."""
+        with closing(self._servers()) as servers, self._pair_on(servers, part) as pair:
+            yield pair
+
+    @contextmanager
+    def scorer(self, part: str) -> Iterator[StepScorer]:
+        """Open the PRM of the job behind the step store."""
+        use_threads(self.threads)
+        pair = self.params.pair
+        with self._store(part) as store, closing(self._servers()) as servers:
+            prm = served_prm(pair) or Path(self.input.prm)
+            scorer = open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers)
+            yield with_noise(scorer, pair)
+
+    @contextmanager
+    def trees(self, dataset: str, *splits: str, labelled: bool) -> Iterator[list[Forest]]:
+        """Open the rollout trees of splits of a dataset, explored or not; where a router leaves them, models go on.
+
+        The problems of a split are the input `{split}_problems`, its explored trees, if any, `{split}_forest`.
+        """
+        import pandas as pd
+
+        with Grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
+            verdict, forests = judge(grader, exact=labelled), []
+            for split in splits:
+                pair = stack.enter_context(self._pair_on(servers, f"{dataset}.{split}"))
+                replicates = self.params.replicates["test" if split == "test" else "train"]
+                forest = Forest(
+                    self.problems(f"{split}_problems"), replicates, self.params.pair["max_steps"], verdict, pair
+                )
+                if explored := self.input.get(f"{split}_forest"):
+                    forest.load(pd.read_parquet(explored))
+                forests.append(forest)
+            yield forests
+
+    @contextmanager
+    def _pair_on(self, servers: Servers, part: str) -> Iterator[ModelPair]:
+        use_threads(self.threads)
+        params, language_model = self.params.pair, TypeAdapter(LanguageModel)
+        with self._store(part) as store:
+            pair = open_pair(
+                language_model.validate_python(params["weak"]),
+                language_model.validate_python(params["strong"]),
+                {role: Path(folder) for role, folder in self.input.items() if role in ROLES and folder},
+                Sampling.model_validate(params["sampling"]),
+                store,
+                params["batch_size"],
+                params["device"],
+                served_prm(params),
+                servers,
+            )
+            yield replace(pair, prm=with_noise(pair.prm, params)) if pair.prm else pair
+
+    @contextmanager
+    def _store(self, part: str) -> Iterator[StepStore]:
+        """Open the step store for one part of the data; whatever happens, what was computed is written."""
+        store = StepStore(Path(self.experiment.step_store), part, self.experiment.offline)
+        try:
+            yield store
+        finally:
+            store.flush()
+            for identity, counts in store.report().items():
+                self.log.info("step store: %s %s", counts, identity)
+
+    def _servers(self) -> Servers:
+        """Return the model servers of the job, none of them started; their logs lie beside the rule's log."""
+        from trim.models.served.servers import Servers
+
+        return Servers(self.experiment.serving, self.log_file.with_suffix(""))
+
+
 @contextmanager
-def job(snakemake: Any) -> Iterator[logging.Logger]:
-    """Run the body of a script: everything it logs goes to the rule's log, an error a user can mend is one sentence."""
-    log = Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
+def open_job(snakemake: Any) -> Iterator[Job]:
+    """Run the body of a script: what it logs goes to the rule's log, an error that a user can mend is one sentence."""
+    job = Job(snakemake)
+    job.log_file.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[logging.FileHandler(log, mode="w", encoding="utf-8")],
+        handlers=[logging.FileHandler(job.log_file, mode="w", encoding="utf-8")],
         force=True,
     )
     logging.captureWarnings(True)
     started = time.monotonic(), time.process_time()
     try:
-        yield logger
+        yield job
     except TrimError as error:
-        logger.error("%s", error)
-        print(f"{snakemake.rule}: {error}", file=sys.stderr)
+        job.log.error("%s", error)
+        print(f"{job.rule}: {error}", file=sys.stderr)
         sys.exit(1)
     except Exception:
-        logger.exception("%s failed", snakemake.rule)
+        job.log.exception("%s failed", job.rule)
         raise
-    logger.info("done in %.1f s, %.1f CPU s", time.monotonic() - started[0], time.process_time() - started[1])
+    job.log.info("done in %.1f s, %.1f CPU s", time.monotonic() - started[0], time.process_time() - started[1])
 
 
 def use_threads(count: int) -> None:
@@ -77,122 +237,6 @@ def use_threads(count: int) -> None:
         import torch
 
         torch.set_num_threads(count)
-
-
-def progress(what: str) -> Callable[[int, int], None]:
-    """Return a callback that says on the terminal and in the log, every few seconds, how far something is."""
-    started = last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < PROGRESS_SECONDS and done < total:
-            return
-        if done == total and now - started < PROGRESS_SECONDS:
-            return
-        last = now
-        left = (now - started) * (total - done) / max(done, 1)
-        line = f"{what}: {done:,} of {total:,} ({done / total:.0%}), {now - started:.0f} s gone, {left:.0f} s left"
-        logger.info("%s", line)
-        print(line, file=sys.stderr, flush=True)
-
-    return report
-
-
-def shard(items: Sequence[Item], scatteritem: str) -> list[Item]:
-    """Return the items of one part, named "2-of-3": every third one, so that parts take equally long."""
-    index, _, count = scatteritem.partition("-of-")
-    return list(items[int(index) - 1 :: int(count)])
-
-
-@contextmanager
-def open_job_store(snakemake: Any, part: str) -> Iterator[StepStore]:
-    """Open the step store for one part of the data; whatever happens, what was computed is written."""
-    experiment = parse_config(snakemake.config)
-    store = StepStore(Path(experiment.step_store), part, experiment.offline)
-    try:
-        yield store
-    finally:
-        store.flush()
-        for identity, counts in store.report().items():
-            logger.info("step store: %s %s", counts, identity)
-
-
-@contextmanager
-def open_job_pair(snakemake: Any, part: str) -> Iterator[ModelPair]:
-    """Open the models of a job behind the step store."""
-    with closing(open_job_servers(snakemake)) as servers, _pair_on(servers, snakemake, part) as pair:
-        yield pair
-
-
-@contextmanager
-def _pair_on(servers: Servers, snakemake: Any, part: str) -> Iterator[ModelPair]:
-    use_threads(snakemake.threads)
-    params = snakemake.params.pair
-    language_model = TypeAdapter(LanguageModel)
-    with open_job_store(snakemake, part) as store:
-        pair = open_pair(
-            language_model.validate_python(params["weak"]),
-            language_model.validate_python(params["strong"]),
-            {role: Path(folder) for role, folder in snakemake.input.items() if role in ROLES and folder},
-            Sampling.model_validate(params["sampling"]),
-            store,
-            params["batch_size"],
-            params["device"],
-            served_prm(params),
-            servers,
-        )
-        yield replace(pair, prm=with_noise(pair.prm, params)) if pair.prm else pair
-
-
-@contextmanager
-def open_job_forests(snakemake: Any, *splits: str) -> Iterator[list[Forest]]:
-    """Open the explored trees of splits of `trained_on`, else of home; where a router leaves them, the models go on."""
-    import pandas as pd
-
-    params, forests = snakemake.params, []
-    dataset = snakemake.wildcards.get("trained_on") or params.home
-    with Grader() as grader, closing(open_job_servers(snakemake)) as servers, ExitStack() as stack:
-        verdict = judge(grader, exact=params.labelled)
-        for split in splits:
-            problems = read_problems(Path(snakemake.input[f"{split}_problems"]))
-            pair = stack.enter_context(_pair_on(servers, snakemake, f"{dataset}.{split}"))
-            replicates = params.replicates["test" if split == "test" else "train"]
-            forest = Forest(problems, replicates, params.pair["max_steps"], verdict, pair)
-            forests.append(forest.load(pd.read_parquet(snakemake.input[f"{split}_forest"])))
-        yield forests
-
-
-@contextmanager
-def open_job_scorer(snakemake: Any, part: str) -> Iterator[StepScorer]:
-    """Open the PRM of a job behind the step store."""
-    use_threads(snakemake.threads)
-    pair = snakemake.params.pair
-    with open_job_store(snakemake, part) as store, closing(open_job_servers(snakemake)) as servers:
-        prm = served_prm(pair) or Path(snakemake.input.prm)
-        scorer = open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers)
-        yield with_noise(scorer, pair)
-
-
-def open_job_servers(snakemake: Any) -> Servers:
-    """Return the model servers of a job, none of them started; their logs lie beside the rule's log."""
-    from trim.models.served.servers import Servers
-
-    log = Path(snakemake.log[0])
-    return Servers(parse_config(snakemake.config).serving, log.with_suffix(""))
-
-
-def provenance(snakemake: Any) -> dict[str, Any]:
-    """Say where a result comes from: the hash of its config, code, seed and package versions."""
-    experiment = parse_config(snakemake.config)
-    decisive = experiment.model_dump(mode="json", exclude={"offline", "step_store", "serving"})
-    return {
-        "config_hash": config_hash(decisive),
-        "code": _code_version(),
-        "seed": experiment.seed,
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
-    }
 
 
 def _version(package: str) -> str:

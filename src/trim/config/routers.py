@@ -179,3 +179,6 @@ class Routers(Section):
     seq: SeqRouter = Field(default_factory=SeqRouter, description="TRIM-Seq")
     pomdp: PomdpRouter = Field(default_factory=PomdpRouter, description="TRIM-POMDP")
     query: QueryRouters = Field(default_factory=QueryRouters, description="query-level baselines")
+    others: dict[str, dict[str, Any]] = Field(
+        {}, description="routers of other installed packages to run, by name, each with its own settings"
+    )

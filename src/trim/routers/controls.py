@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from trim.config.routers import Routers
 from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
+from trim.rollout.tables import OperatingPoint
+from trim.routers.threshold import Threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +63,21 @@ class RandomStep(WantsEveryDraft):
         return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") / 2**64
 
 
-@dataclass(frozen=True, slots=True)
-class OneStepTakeover:
-    """From the first draft below the threshold on, the strong model writes all the rest (paper, Table 7)."""
+RSD_THRESHOLD = 0.7
+"""PRM score from which RSD accepts a step of the weak model (arXiv 2501.19324)."""
 
-    threshold: float
-    reads = Reads.DRAFT
+ALONE = (
+    OperatingPoint("weak-only", "default", 0.0, WeakOnly()),
+    OperatingPoint("strong-only", "default", 1.0, StrongOnly()),
+)
+"""The two models by themselves."""
 
-    def wants_drafts(self, after_strong: Booleans) -> Booleans:
-        """Return of every episode whether the weak model has written everything so far."""
-        return ~after_strong
-
-    def decide(self, observed: Observed) -> Booleans:
-        """Compare n drafts."""
-        return np.asarray(observed.score < self.threshold)
+CONTROLS: Mapping[str, Callable[[Routers], Sequence[OperatingPoint]]] = {
+    "weak-only": lambda settings: ALONE[:1],
+    "strong-only": lambda settings: ALONE[1:],
+    "random-step": lambda settings: [
+        OperatingPoint("random-step", "default", share, RandomStep(share)) for share in settings.random_shares
+    ],
+    "rsd": lambda settings: [OperatingPoint("rsd", "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))],
+}
+"""The one table of routers with nothing to fit: what gives the operating points of each."""

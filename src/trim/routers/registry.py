@@ -1,184 +1,231 @@
-"""The sweep of every router: which settings make up its curve, and the episodes that come of them."""
+"""The one table of routers that decide step by step: how each is fitted, and at which settings it is run.
+
+A router lives in one room: a module with two functions,
+
+- `fit(router, variant, data, seed)` returns what was fitted, which knows its operating points and writes itself to a
+  folder (`Fitted`);
+- `load(router, folder)` returns the operating points of what was written.
+
+A router of another package stands in the entry point group `trim.routers`, as a `StepRouter` (or, with nothing to fit,
+as a function like those of `routers/controls.py`), and is run where the config names it under `routers.others`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.routers import Routers
-from trim.files import read_json
-from trim.rollout.history import Integers
-from trim.rollout.tables import OperatingPoint, roll_out_points, roll_out_tables
-from trim.rollout.trees import KEEP, Forest
-from trim.rollout.vectorised import roll_out
-from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
-from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.threshold import PerToken, Threshold, fit_hull, lay_thresholds
+from trim.errors import ConfigError
+from trim.plugins import added
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-def threshold_points(thresholds: Mapping[str, Sequence[float]]) -> list[OperatingPoint]:
-    """Operating points of TRIM-Thr, by variant."""
-    policy: Mapping[str, type[Threshold] | type[PerToken]] = {"per-token": PerToken}
-    return [
-        OperatingPoint("trim-thr", variant, value, policy.get(variant, Threshold)(value))
-        for variant, values in thresholds.items()
-        for value in values
-    ]
-
-
-def learned_points(router: str, folder: Path) -> list[OperatingPoint]:
-    """Operating points of one training run of TRIM-Agg or TRIM-Seq, whose folder is called variant.seed."""
-    from trim.routers.learned.disk import load_policies
-
-    variant, _, seed = folder.name.rpartition(".")
-    return [OperatingPoint(router, variant, p.kappa, p, int(seed)) for p in load_policies(folder)]
-
-
-def pomdp_points(file: Path) -> list[OperatingPoint]:
-    """Operating points of a solved POMDP, whose file is called variant.npz."""
-    from trim.routers.pomdp.disk import load_solved
-    from trim.routers.pomdp.fit import pomdp_policy
-
-    solved, variant = load_solved(file), file.stem
-    laid, closeness = solved.origin["operating_points"], solved.origin["closeness"]
-    return [OperatingPoint("trim-pomdp", variant, k, pomdp_policy(solved, variant, k, closeness)) for k in laid]
-
-
-ALONE = [
-    OperatingPoint("weak-only", "default", 0.0, WeakOnly()),
-    OperatingPoint("strong-only", "default", 1.0, StrongOnly()),
-]
-"""The two models by themselves."""
-
-RSD_THRESHOLD = 0.7
-"""PRM score from which RSD accepts a step of the weak model (arXiv 2501.19324)."""
-
-
-def operating_points(
-    router: str, fitted: Sequence[Path], forest: Forest, random_shares: Sequence[float]
-) -> list[OperatingPoint]:
-    """Lay the operating points of a router.
-
-    Parameters
-    ----------
-    fitted
-        Files or folders that were fitted for it, if any.
-    forest
-        Where `random-step` will walk.
-    random_shares
-        Its probabilities.
-    """
-    match router:
-        case "weak-only" | "strong-only":
-            return [point for point in ALONE if point.router == router]
-        case "random-step":
-            return [OperatingPoint(router, "default", p, RandomStep(p)) for p in random_shares]
-        case "rsd":
-            return [OperatingPoint(router, "default", RSD_THRESHOLD, Threshold(RSD_THRESHOLD))]
-        case "one-step-takeover":
-            thresholds = read_json(fitted[0])["thresholds"]["default"]
-            return [OperatingPoint(router, "default", value, OneStepTakeover(value)) for value in thresholds]
-        case "trim-thr":
-            return threshold_points(read_json(fitted[0])["thresholds"])
-        case "trim-agg" | "trim-seq":
-            return [point for folder in fitted for point in learned_points(router, folder)]
-        case "trim-pomdp":
-            return [point for file in fitted for point in pomdp_points(file)]
-    raise ValueError(f"no operating points are laid for {router!r}")
-
-
-def evaluate(sweeps: Mapping[str, Sequence[OperatingPoint]], forest: Forest) -> dict[str, pd.DataFrame]:
-    """Solve the problems of a forest at all operating points of many sweeps: of each, a table with a row an episode."""
-    import pandas as pd
-
-    tables = iter(roll_out_tables([point for points in sweeps.values() for point in points], forest))
-    return {name: pd.concat([next(tables) for _ in points], ignore_index=True) for name, points in sweeps.items()}
-
+    from trim.rollout.tables import OperatingPoint
+    from trim.rollout.trees import Forest
 
 Progress = Callable[[int, int], None]
 
 
-def fit_sweeps(
-    forest: Forest, dev: Forest, routers: Routers, seed: int, progress: Callable[[str], Progress]
-) -> list[OperatingPoint]:
-    """Fit the routers on a forest with exact labels, lay their operating points on dev, and return all of these.
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a router is fitted to: the explored trees of one dataset, and what goes with them.
 
-    The two models alone are among them. Learned routers are trained as their conditioned variants.
-
-    Parameters
+    Attributes
     ----------
-    forest, dev
-        As the PRM scores them.
-    routers
-        Settings.
+    trees, dev
+        Of the training split, and of the split on which all choices are made.
+    settings
+        Of all routers.
+    labelled
+        Whether steps have exact labels.
+    solutions
+        Scored solutions of others whose steps have labels, where our own have none.
+    donor
+        Folder of what a variant takes over from the main dataset (`StepRouter.donors`).
+    logs
+        Folder for the logs of training.
     progress
-        Returns what reports the progress of one training.
+        Returns what reports the progress of one training, given its name.
     """
+
+    trees: Forest
+    dev: Forest
+    settings: Routers
+    labelled: bool
+    solutions: pd.DataFrame | None = None
+    donor: Path | None = None
+    logs: Path | None = None
+    progress: Callable[[str], Progress | None] = lambda what: None
+
+
+class Fitted(Protocol):
+    """A fitted variant of a router."""
+
+    def points(self) -> Sequence[OperatingPoint]:
+        """Return its operating points, as they were chosen on dev."""
+        ...
+
+    def save(self, folder: Path, origin: Mapping[str, Any]) -> None:
+        """Write all that `load` needs, and where it comes from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepRouter:
+    """A fitted router, as the workflow knows it.
+
+    Attributes
+    ----------
+    id
+        Identifier, as in `trim.names`.
+    room
+        Name of the module that fits and loads it.
+    section
+        Its block under `routers` in the config; empty where it has none.
+    variants
+        Returns the variants that a config asks for.
+    seeded
+        Whether it is fitted once for each of `routers.seeds`.
+    ablations_away
+        Whether variants after the first are fitted on other datasets than the main one too.
+    donors
+        By variant, the variant fitted on the main dataset from which it takes something over.
+    needs_labels
+        Whether it needs labels of steps.
+    refitted
+        Variants that are fitted again with other PRMs.
+    fitted_as
+        The router and variant whose fit it shares, in place of a fit of its own.
+    """
+
+    id: str
+    room: str
+    section: str = ""
+    variants: Callable[[Routers], Sequence[str]] = lambda settings: ("default",)
+    seeded: bool = False
+    ablations_away: bool = True
+    donors: Mapping[str, str] = field(default_factory=dict)
+    needs_labels: bool = False
+    refitted: tuple[str, ...] = ()
+    fitted_as: tuple[str, str] | None = None
+
+    def fit(self, variant: str, data: TrainingData, seed: int) -> Fitted:
+        """Fit one variant."""
+        fitted: Fitted = import_module(self.room).fit(self.id, variant, data, seed)
+        return fitted
+
+    def load(self, folder: Path) -> Sequence[OperatingPoint]:
+        """Return the operating points of what was fitted, from its folder, called variant.seed."""
+        points: Sequence[OperatingPoint] = import_module(self.room).load(self.id, folder)
+        return points
+
+    def runs(self, settings: Routers, trained_on: str, main_dataset: str) -> list[tuple[str, int]]:
+        """Return the (variant, training run) that are fitted on a dataset."""
+        if self.fitted_as:
+            return [(self.fitted_as[1], 0)]
+        asked = tuple(self.variants(settings))
+        at_home = trained_on == main_dataset
+        if not (at_home or self.ablations_away):
+            asked = asked[:1]
+        there = main_dataset in settings.trained_on
+        taken = [v for v in asked if v not in self.donors or (there and not at_home and self.donors[v] in asked)]
+        return [(variant, run) for variant in taken for run in range(settings.seeds if self.seeded else 1)]
+
+    def decisive(self, settings: Mapping[str, Any], variant: str) -> dict[str, Any]:
+        """Return the settings that decide the fit of a variant: not which others there are, nor what they need."""
+        shared = {key: settings[key] for key in ("operating_points", "kappa")}
+        if self.id in settings.get("others", {}):
+            return shared | {"others": {self.id: settings["others"][self.id]}}
+        ignored = {"variants"} | ({"kappas"} if variant == "conditioned" else set())
+        own = settings[self.section].items() if self.section else ()
+        return shared | {self.section: {key: value for key, value in own if key not in ignored}} if own else shared
+
+
+_BUILT_IN = (
+    StepRouter(
+        "trim-thr", "trim.routers.threshold", variants=lambda settings: settings.variants, refitted=("default", "hull")
+    ),
+    StepRouter("one-step-takeover", "trim.routers.threshold", fitted_as=("trim-thr", "default")),
+    StepRouter(
+        "trim-agg",
+        "trim.routers.learned.fit",
+        section="agg",
+        variants=lambda settings: settings.agg.variants,
+        seeded=True,
+        ablations_away=False,
+        refitted=("conditioned",),
+    ),
+    StepRouter(
+        "trim-seq",
+        "trim.routers.learned.fit",
+        section="seq",
+        variants=lambda settings: settings.seq.variants,
+        seeded=True,
+        ablations_away=False,
+        refitted=("conditioned",),
+    ),
+    StepRouter(
+        "trim-pomdp",
+        "trim.routers.pomdp.fit",
+        section="pomdp",
+        variants=lambda settings: settings.pomdp.variants,
+        donors={"transferred": "default"},
+        needs_labels=True,
+        refitted=("default",),
+    ),
+)
+
+
+def fitted_routers(settings: Routers) -> dict[str, StepRouter]:
+    """Return the fitted routers of an experiment: the built-in ones, and those of other packages that it names."""
+    return {router.id: router for router in _BUILT_IN} | {
+        name: router for name, router in _others(settings).items() if isinstance(router, StepRouter)
+    }
+
+
+def control_points(settings: Routers) -> dict[str, Callable[[Routers], Sequence[OperatingPoint]]]:
+    """Return what gives the operating points of each router with nothing to fit, those of other packages too."""
+    from trim.routers.controls import CONTROLS
+
+    return {**CONTROLS, **{name: r for name, r in _others(settings).items() if not isinstance(r, StepRouter)}}
+
+
+def _others(settings: Routers) -> Mapping[str, Any]:
+    installed = added("trim.routers")
+    for name in settings.others:
+        if name not in installed:
+            there = ", ".join(sorted(installed)) or "none"
+            raise ConfigError(
+                f"routers.others.{name}: no installed package registers a router of that name in the entry point group "
+                f"trim.routers (there: {there}); install it, or remove the key"
+            )
+    return {name: installed[name] for name in settings.others}
+
+
+def step_router(name: str, settings: Routers) -> StepRouter:
+    """Return a fitted router by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    known = fitted_routers(settings)
+    if name not in known:
+        raise ConfigError(f"there is no fitted router {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+def refit(data: TrainingData, seed: int) -> list[OperatingPoint]:
+    """Fit every router again, as with another PRM, in the variants that are compared then; return all points."""
     return [
-        *ALONE,
-        *_thresholds(forest, dev, routers),
-        *_pomdp(forest, dev, routers),
-        *learned_sweep("agg", forest, dev, routers, seed, progress("training trim-agg, decisions")),
-        *learned_sweep("seq", forest, dev, routers, seed, progress("training trim-seq, decisions")),
+        point
+        for router in fitted_routers(data.settings).values()
+        for variant in router.refitted
+        for point in router.fit(variant, data, seed).points()
     ]
-
-
-def _thresholds(forest: Forest, dev: Forest, routers: Routers) -> list[OperatingPoint]:
-    import pandas as pd
-
-    drafts = forest.nodes[weak_only_nodes(forest)]
-    scores = {"behaviour": "weak-only", "score": drafts["score"][:, KEEP], "tokens": drafts["tokens"][:, KEEP]}
-    plain = lay_thresholds(pd.DataFrame(scores), routers.operating_points)["default"]
-    hull = fit_hull(roll_out_points(threshold_points({"default": [0.0, *plain]}), dev))
-    return threshold_points({"default": plain, "hull": hull})
-
-
-def weak_only_nodes(forest: Forest) -> Integers:
-    """Return the nodes that the weak model alone comes by."""
-    roll_out(forest, WeakOnly())
-    nodes, at = [], forest.roots
-    while at.size:
-        nodes.append(at)
-        at = forest.nodes["child"][at, KEEP].astype(np.int64)
-        at = at[at >= 0]
-    return np.concatenate(nodes)
-
-
-def _pomdp(forest: Forest, dev: Forest, routers: Routers) -> list[OperatingPoint]:
-    from trim.routers.kappas import lay_kappas, tokens_per_solution
-    from trim.routers.pomdp.fit import fit_pomdp, label_nodes, observe_forest, solve_pomdp
-    from trim.routers.pomdp.policy import PomdpPolicy
-
-    labels = label_nodes(forest)
-    model = fit_pomdp(forest, labels, observe_forest(forest, labels), routers.pomdp, "default")
-    kappas = routers.kappa.candidates()
-    solution = solve_pomdp(model, kappas, tokens_per_solution(forest))
-    at = dict(zip(kappas, zip(solution.upper, solution.costs, strict=True), strict=True))
-
-    def build(kappa: float) -> PomdpPolicy:
-        values, cost = at[kappa]
-        return PomdpPolicy(model, values, float(cost))
-
-    laid = lay_kappas(build, kappas, dev, routers.operating_points)
-    return [OperatingPoint("trim-pomdp", "default", kappa, build(kappa)) for kappa in laid]
-
-
-def learned_sweep(
-    name: Literal["agg", "seq"], forest: Forest, dev: Forest, routers: Routers, seed: int, report: Progress | None
-) -> list[OperatingPoint]:
-    """Train the conditioned variant of TRIM-Agg or TRIM-Seq, and lay its operating points on dev."""
-    from trim.routers.kappas import lay_kappas
-    from trim.routers.learned.fit import train_router
-
-    settings = routers.agg if name == "agg" else routers.seq
-    learner, trained = train_router(settings, "conditioned", forest, dev, routers.kappa, seed, None, report)
-    build = partial(learner.build, trained.networks[0])
-    laid = lay_kappas(build, routers.kappa.candidates(), dev, routers.operating_points)
-    return [OperatingPoint(f"trim-{name}", "conditioned", kappa, build(kappa)) for kappa in laid]

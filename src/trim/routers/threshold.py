@@ -1,15 +1,27 @@
-"""TRIM-Thr: regenerate a draft whose PRM score is below a threshold (paper, section 4.1)."""
+"""TRIM-Thr: regenerate a draft whose PRM score is below a threshold (paper, section 4.1); and one-step takeover."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from trim.rollout.history import Observed, Reads, WantsEveryDraft
+from trim.errors import InputError
+from trim.files import read_json, write_json
+from trim.rollout.history import Booleans, Integers, Observed, Reads, Router, WantsEveryDraft
+from trim.rollout.tables import OperatingPoint, roll_out_points
+from trim.rollout.trees import KEEP, Forest
+from trim.rollout.vectorised import roll_out
+from trim.routers.registry import TrainingData
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "thresholds.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,26 @@ class PerToken(WantsEveryDraft):
     def decide(self, observed: Observed) -> NDArray[np.bool_]:
         """Compare the doubts that a token would settle."""
         return np.asarray((1 - observed.score) / np.maximum(observed.draft_tokens, 1) > self.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class OneStepTakeover:
+    """From the first draft below the threshold on, the strong model writes all the rest (paper, Table 7)."""
+
+    threshold: float
+    reads = Reads.DRAFT
+
+    def wants_drafts(self, after_strong: Booleans) -> Booleans:
+        """Return of every episode whether the weak model has written everything so far."""
+        return ~after_strong
+
+    def decide(self, observed: Observed) -> Booleans:
+        """Compare n drafts."""
+        return np.asarray(observed.score < self.threshold)
+
+
+POLICIES: Mapping[str, Callable[[float], Router]] = {"default": Threshold, "hull": Threshold, "per-token": PerToken}
+"""What decides at a threshold, by variant."""
 
 
 def quantile_thresholds(values: Sequence[float], count: int) -> list[float]:
@@ -72,13 +104,69 @@ def _slope(shares: Sequence[float], accuracies: Sequence[float], a: int, b: int)
     return (accuracies[b] - accuracies[a]) / max(shares[b] - shares[a], 1e-12)
 
 
-def lay_thresholds(scores: pd.DataFrame, count: int) -> dict[str, list[float]]:
-    """Lay the thresholds of TRIM-Thr and of its per-token control over the weak model's scored steps."""
-    drafts = scores[scores["behaviour"] == "weak-only"]
-    doubt = (1 - drafts["score"]) / drafts["tokens"].clip(lower=1)
-    # A high threshold on the doubt keeps more, so its quantiles are laid from the other end.
-    per_token = sorted(-value for value in quantile_thresholds((-doubt).tolist(), count))
-    return {"default": quantile_thresholds(drafts["score"].tolist(), count), "per-token": per_token}
+@dataclass(frozen=True, slots=True)
+class FittedThresholds:
+    """The thresholds of a variant of TRIM-Thr, or of one-step takeover."""
+
+    router: str
+    variant: str
+    thresholds: Sequence[float]
+
+    def points(self) -> list[OperatingPoint]:
+        """Return one operating point a threshold."""
+        build = OneStepTakeover if self.router == "one-step-takeover" else POLICIES[self.variant]
+        return [OperatingPoint(self.router, self.variant, value, build(value)) for value in self.thresholds]
+
+    def save(self, folder: Path, origin: Mapping[str, Any]) -> None:
+        """Write the thresholds."""
+        write_json({"thresholds": list(self.thresholds), "provenance": dict(origin)}, folder / FILE)
+
+
+def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedThresholds:
+    """Choose the thresholds of one variant: over the weak model's drafts, or on the hull of the sweep on dev."""
+    choose = {"default": choose_thresholds, "per-token": choose_per_token, "hull": _choose_hull}
+    return FittedThresholds(router, variant, choose[variant](data))
+
+
+def load(router: str, folder: Path) -> list[OperatingPoint]:
+    """Return the operating points of what `FittedThresholds.save` wrote."""
+    variant = folder.name.rpartition(".")[0]
+    try:
+        thresholds = [float(value) for value in read_json(folder / FILE)["thresholds"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{folder}: not a folder of thresholds ({error}); fit them again") from error
+    return FittedThresholds(router, variant, thresholds).points()
+
+
+def choose_thresholds(data: TrainingData) -> list[float]:
+    """Choose thresholds at quantiles of the scores of the weak model's own steps."""
+    scores = data.trees.drafts(weak_only_nodes(data.trees)).score
+    return quantile_thresholds(scores.tolist(), data.settings.operating_points)
+
+
+def choose_per_token(data: TrainingData) -> list[float]:
+    """Choose thresholds on (1 - score) / tokens, so that as many steps are regenerated as at those of the score."""
+    drafts = data.trees.drafts(weak_only_nodes(data.trees))
+    doubt = (1 - drafts.score) / np.maximum(drafts.tokens, 1)
+    # A high threshold on the doubt keeps more, so its quantiles are counted from the other end.
+    return sorted(-value for value in quantile_thresholds((-doubt).tolist(), data.settings.operating_points))
+
+
+def _choose_hull(data: TrainingData) -> list[float]:
+    """Choose those thresholds whose points lie on the concave hull of the sweep on dev."""
+    sweep = FittedThresholds("trim-thr", "default", [0.0, *choose_thresholds(data)])  # the hull starts at weak-only
+    return fit_hull(roll_out_points(sweep.points(), data.dev))
+
+
+def weak_only_nodes(trees: Forest) -> Integers:
+    """Return the nodes that the weak model alone comes by."""
+    roll_out(trees, Threshold(0.0))
+    nodes, at = [], trees.roots
+    while at.size:
+        nodes.append(at)
+        at = trees.nodes["child"][at, KEEP].astype(np.int64)
+        at = at[at >= 0]
+    return np.concatenate(nodes)
 
 
 def fit_hull(episodes: pd.DataFrame) -> list[float]:

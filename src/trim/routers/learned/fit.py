@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
+from trim.files import write_csv, write_json
+from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, Forest
 from trim.rollout.vectorised import outcomes, roll_out
-from trim.routers.kappas import tokens_per_solution
+from trim.routers.kappas import lay_kappas, tokens_per_solution
+from trim.routers.learned.disk import load_policies, save_policies
 from trim.routers.learned.environment import ForestWorld, Routing
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.learned.networks import AggLearner, Learner, ReleasedAggLearner, SeqLearner, Tensors
 from trim.routers.learned.ppo import Check, train
+from trim.routers.registry import TrainingData
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+
+logger = logging.getLogger(__name__)
 
 LOOKED_AT = 12
 """Kappas at which a policy that serves all of them is looked at on dev."""
@@ -47,6 +56,59 @@ RELEASED_PPO = {
     "batch_size": 64,
 }
 """What the official code sets otherwise than the paper says."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPolicies:
+    """One training run of TRIM-Agg or TRIM-Seq.
+
+    Attributes
+    ----------
+    served
+        (kappa, index of the network that decides there), one an operating point.
+    """
+
+    router: str
+    variant: str
+    learner: Learner
+    trained: Trained
+    served: Sequence[tuple[float, int]]
+
+    def points(self) -> list[OperatingPoint]:
+        """Return one operating point a kappa."""
+        policies = [(kappa, self.learner.build(self.trained.networks[i], kappa)) for kappa, i in self.served]
+        return [OperatingPoint(self.router, self.variant, kappa, policy) for kappa, policy in policies]
+
+    def save(self, folder: Path, origin: Mapping[str, Any]) -> None:
+        """Write the policies, and how they were trained."""
+        encoder, shape, networks = self.learner.encoder, self.learner.shape, self.trained.networks
+        save_policies(folder, self.router, encoder, shape, networks, self.served, origin)
+        known = {"known_transitions": self.trained.known_share, "provenance": dict(origin)}
+        write_json(known, folder / "metrics.json")
+        looks = pd.DataFrame(checks_table(self.trained.checks))
+        write_csv(looks, folder / "learning.csv", exact=["kappa", "dev_return"])
+
+
+def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPolicies:
+    """Train one variant, and choose the kappas of its sweep on dev where one policy serves all of them."""
+    settings = data.settings.agg if router == "trim-agg" else data.settings.seq
+    report = data.progress(f"training {router} ({variant}), decisions")
+    learner, trained = train_router(
+        settings, variant, data.trees, data.dev, data.settings.kappa, seed, data.logs, report
+    )
+    served = list(trained.served)
+    if variant == "conditioned":
+        build = partial(learner.build, trained.networks[0])
+        candidates = data.settings.kappa.candidates()
+        served = [(kappa, 0) for kappa in lay_kappas(build, candidates, data.dev, data.settings.operating_points)]
+    logger.info("known transitions: %.2f %%; %d operating points", 100 * trained.known_share, len(served))
+    return FittedPolicies(router, variant, learner, trained, served)
+
+
+def load(router: str, folder: Path) -> list[OperatingPoint]:
+    """Return the operating points of one training run, whose folder is called variant.run."""
+    variant, _, run = folder.name.rpartition(".")
+    return [OperatingPoint(router, variant, p.kappa, p, int(run)) for p in load_policies(folder)]
 
 
 def train_router(

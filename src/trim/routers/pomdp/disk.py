@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from trim.errors import InputError
 from trim.files import written_aside
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel
-from trim.routers.pomdp.solver import Solution
 from trim.routers.pomdp.transition import TransitionModel
 
 Array = NDArray[np.float64]
 
 FORMAT = 1
+FILE = "solved.npz"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,23 +61,16 @@ class SolvedPomdp:
         return self.model, self.values[found[0]], float(self.costs[found[0]])
 
 
-def save_solved(
-    path: str | Path,
-    model: PomdpModel,
-    solution: Solution,
-    kappas: Sequence[float],
-    origin: Mapping[str, Any] | None = None,
-) -> None:
-    """Write a solved model; `kappas` name the costs of the solution, in their order."""
+def save_solved(path: Path, solved: SolvedPomdp) -> None:
+    """Write a solved model."""
+    model = solved.model
     header = {
         "format": FORMAT,
         "reward": model.reward,
         "strong_if_right": model.transition.strong_if_right,
         "strong_if_wrong": model.transition.strong_if_wrong,
-        "origin": dict(origin or {}),
+        "origin": dict(solved.origin),
     }
-    if len(kappas) != len(solution.costs):
-        raise InputError(f"POMDP policy: {len(kappas)} kappas for {len(solution.costs)} solved costs")
     with written_aside(path) as aside, aside.open("wb") as file:
         np.savez_compressed(
             file,
@@ -89,10 +82,10 @@ def save_solved(
             hazard=model.transition.hazard,
             tokens=model.transition.tokens,
             token_weights=model.transition.token_weights,
-            kappas=np.asarray(kappas, dtype=float),
-            costs=solution.costs,
-            values=solution.upper,
-            gap=solution.gap,
+            kappas=solved.kappas,
+            costs=solved.costs,
+            values=solved.values,
+            gap=solved.gap,
         )
 
 

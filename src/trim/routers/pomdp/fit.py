@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trim.config.routers import PomdpRouter
+from trim.errors import InputError
 from trim.problems.arithmetic import step_is_valid
 from trim.rollout.history import Booleans, Floats, Integers, Router
+from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
-from trim.routers.pomdp.disk import SolvedPomdp
+from trim.routers.kappas import lay_kappas, tokens_per_solution
+from trim.routers.pomdp.disk import FILE, SolvedPomdp, load_solved, save_solved
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.released import NO_MASK, ReleasedPolicy, with_late_hazard
 from trim.routers.pomdp.solver import GRID, Solution, solve
 from trim.routers.pomdp.transition import fit_transition
+from trim.routers.registry import TrainingData
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 JOINT_GRID = 100
 """Intervals of the belief grid for an alphabet of pairs, whose many symbols make each one dear."""
@@ -31,6 +39,60 @@ ALL_RIGHT, EARLIER_ERROR, STEP_WRONG = 0, 1, 2
 
 SOLUTION_KEYS = ["behaviour", "problem_id", "replicate"]
 """Columns that tell solutions apart in tables of steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPomdp:
+    """A solved variant of TRIM-POMDP, and the kappas of its sweep."""
+
+    variant: str
+    solved: SolvedPomdp
+    closeness: float
+    kappas: Sequence[float]
+
+    def points(self) -> list[OperatingPoint]:
+        """Return one operating point a kappa."""
+        policies = [(kappa, pomdp_policy(self.solved, self.variant, kappa, self.closeness)) for kappa in self.kappas]
+        return [OperatingPoint("trim-pomdp", self.variant, kappa, policy) for kappa, policy in policies]
+
+    def save(self, folder: Path, origin: Mapping[str, Any]) -> None:
+        """Write the solved model, and which kappas make up the sweep."""
+        choices = {"closeness": self.closeness, "operating_points": list(self.kappas), "provenance": dict(origin)}
+        save_solved(folder / FILE, replace(self.solved, origin=choices))
+
+
+def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp:
+    """Fit and solve one variant, and choose the kappas of its sweep on dev."""
+    settings, kappas = data.settings.pomdp, data.settings.kappa.candidates()
+    if data.labelled:
+        labels = label_nodes(data.trees)
+        observations = observe_forest(data.trees, labels)
+    else:
+        if data.solutions is None:
+            raise InputError(
+                "TRIM-POMDP: steps have no labels here; name labelled solutions: routers.pomdp.observed_on"
+            )
+        labels = label_by_score(data.trees, settings.first_error_below)
+        observations = observe_solutions(data.solutions)
+    model = fit_pomdp(data.trees, labels, observations, settings, variant)
+    if data.donor is not None:
+        model = replace(model, observation=load_solved(data.donor / FILE).model.observation)
+    solution = solve_pomdp(model, kappas, tokens_per_solution(data.trees))
+    logger.info("largest certified gap between the bounds of a value: %.2g", solution.gap.max())
+    solved = SolvedPomdp(model, np.asarray(kappas), solution.costs, solution.upper, solution.gap, {})
+
+    def build(kappa: float) -> Router:
+        return pomdp_policy(solved, variant, kappa, settings.closeness)
+
+    chosen = lay_kappas(build, kappas, data.dev, data.settings.operating_points)
+    return FittedPomdp(variant, solved, settings.closeness, chosen)
+
+
+def load(router: str, folder: Path) -> list[OperatingPoint]:
+    """Return the operating points of what `FittedPomdp.save` wrote."""
+    solved = load_solved(folder / FILE)
+    variant = folder.name.rpartition(".")[0]
+    return FittedPomdp(variant, solved, solved.origin["closeness"], solved.origin["operating_points"]).points()
 
 
 @dataclass(frozen=True, slots=True)
