@@ -6,12 +6,23 @@
 #
 # What each stage leaves behind is listed in results/README.md.
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
+
+from trim.config.experiment import parse_config
+from trim.errors import TrimError
 
 min_version("9.0")
 
 
 configfile: "config.yaml"
+
+
+# All that rules know of the config: checked, with every default filled in.
+try:
+    EXPERIMENT = parse_config(config)
+except TrimError as error:
+    raise WorkflowError(str(error)) from None
 
 
 report: "workflow/report/workflow.rst"
@@ -22,7 +33,10 @@ scattergather:
     shard=1,
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/paths.smk"
+include: "workflow/rules/params.smk"
+include: "workflow/rules/routers_of.smk"
+include: "workflow/rules/final.smk"
 include: "workflow/rules/problems.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/rollouts.smk"
@@ -83,7 +97,7 @@ rule tables:
 
 rule figures:
     input:
-        get_figures(),
+        FIGURES,
 
 
 rule paper:

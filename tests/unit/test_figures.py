@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pomdp_models import random_model, random_observed
 
+from trim.errors import InputError
 from trim.evaluation.budgets import INTERVENTIONS
 from trim.figures import (
     ablations,
@@ -673,9 +674,11 @@ def test_tables_without_a_single_gain_are_drawn() -> None:
     assert interventions.draw(intervention_table()[:0], ["arith"], "arith")
 
 
-def test_a_variant_without_a_look_bears_its_names() -> None:
-    assert look_of("trim-thr", "unheard-of").label == "trim-thr, unheard-of"
-    assert look_of("trim-thr", "hull") is look_of("trim-thr", "hull")
+def test_an_unknown_variant_is_an_error_that_names_the_known_ones() -> None:
+    with pytest.raises(InputError, match="'trim-thr' has no variant 'unheard-of'; it has default, hull, per-token"):
+        look_of("trim-thr", "unheard-of")
+    with pytest.raises(InputError, match="there is no router 'unheard-of'; there are weak-only, .*best-route"):
+        look_of("unheard-of", "default")
 
 
 @pytest.mark.parametrize("name", DRAWINGS)

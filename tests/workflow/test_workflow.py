@@ -156,8 +156,8 @@ def test_every_script_belongs_to_a_rule() -> None:
 
 
 def test_every_stage_version_is_used() -> None:
-    common = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
-    stages = set(re.findall(r'"(\w+)": \d+', common.split("STAGE = {")[1].split("}")[0]))
+    params = (ROOT / "workflow/rules/params.smk").read_text(encoding="utf-8")
+    stages = set(re.findall(r'"(\w+)": \d+', params.split("STAGE = {")[1].split("}")[0]))
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 

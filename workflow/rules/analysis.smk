@@ -1,24 +1,10 @@
-ANALYSES = (
-    "ablations.csv",
-    "sampling.csv",
-    "power.csv",
-    "prm_routing.csv",
-    "generalization.csv",
-    "generalization.tex",
-    "transfer.csv",
-    "budgeted.csv",
-    "budgeted.tex",
-    "interventions.csv",
-    "interventions.tex",
-)
-TABLES += [f"{RESULTS}/tables/{name}" for name in ANALYSES]
-
-
 rule compute_ablations:
     input:
         # Of the routers that decide step by step.
         episodes=[
-            path for path in EPISODES if Path(path).parts[-3] not in QUERY.baselines
+            path
+            for path in EPISODES
+            if Path(path).parts[-3] not in EXPERIMENT.routers.query.baselines
         ],
         by_prm=BY_PRM_EPISODES,
         dev=[path for path in dev_episodes() if "query-level" not in path],

@@ -1,7 +1,5 @@
 # The claims ledger: what the paper says, beside what this experiment found.
 
-CLAIMED = "data/published"
-
 
 rule check_claims:
     input:
@@ -84,10 +82,3 @@ rule plot_claims:
         "Drawing the claims of the paper and what became of them"
     script:
         "../scripts/plot_claims.py"
-
-
-TABLES += [
-    f"{RESULTS}/tables/{name}"
-    for name in ("claims.csv", "claims.tex", "metric_check.csv")
-]
-FIGURES += [f"{RESULTS}/figures/claims.{kind}" for kind in ("pdf", "png")]

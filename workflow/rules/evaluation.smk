@@ -23,8 +23,8 @@ rule evaluate_routers:
     params:
         pair=pair_params(),
         labelled=is_labelled,
-        random_shares=SETTINGS["routers"]["random_shares"],
-        replicates=SETTINGS["replicates"]["test"],
+        random_shares=list(EXPERIMENT.routers.random_shares),
+        replicates=EXPERIMENT.replicates.test,
         version=STAGE["episodes"],
     message:
         "Evaluating every router on {wildcards.dataset}"
@@ -55,7 +55,7 @@ rule evaluate_oracles:
         runtime=480,
     params:
         pair=pair_params(),
-        replicates=SETTINGS["replicates"]["test"],
+        replicates=EXPERIMENT.replicates.test,
         version=STAGE["episodes"],
     message:
         "Evaluating the oracles on {wildcards.dataset}"
@@ -89,7 +89,7 @@ rule route_by_prm:
     params:
         pair=lambda wildcards: pair_params(wildcards.prm),
         labelled=is_labelled,
-        replicates=SETTINGS["replicates"],
+        replicates=settings_of(EXPERIMENT.replicates),
         routers=by_prm_settings(),
         home=HOME,
         seed=EXPERIMENT.seed,
@@ -117,7 +117,7 @@ rule evaluate_query_routers:
         episodes=expand(
             f"{RESULTS}/episodes/{{baseline}}/{{{{trained_on}}}}/{{dataset}}.parquet",
             dataset=EXPERIMENT.evaluated_on,
-            baseline=QUERY.baselines,
+            baseline=EXPERIMENT.routers.query.baselines,
         ),
     log:
         f"{RESULTS}/logs/evaluate_query_routers/{{trained_on}}.log",
@@ -131,7 +131,7 @@ rule evaluate_query_routers:
         runtime=60,
     params:
         **query_params(),
-        baselines=QUERY.baselines,
+        baselines=EXPERIMENT.routers.query.baselines,
         version=STAGE["episodes"],
     message:
         "Evaluating the query-level baselines that were fitted on {wildcards.trained_on}"
@@ -179,7 +179,7 @@ rule compute_metrics:
         runtime=60,
     params:
         pair=EXPERIMENT.pair.name,
-        bootstrap=SETTINGS["bootstrap"],
+        bootstrap=settings_of(EXPERIMENT.bootstrap),
         seed=EXPERIMENT.seed,
         version=STAGE["tables"],
     message:
@@ -216,7 +216,7 @@ rule compare_on_dev:
         runtime=30,
     params:
         pair=EXPERIMENT.pair.name,
-        bootstrap=SETTINGS["bootstrap"],
+        bootstrap=settings_of(EXPERIMENT.bootstrap),
         seed=EXPERIMENT.seed,
         version=STAGE["tables"],
     message:

@@ -1,7 +1,5 @@
 # One page in which solutions are followed step by step.
 
-EXPLORER = [f"{RESULTS}/explorer.html"]
-
 
 rule build_explorer:
     input:
@@ -9,7 +7,7 @@ rule build_explorer:
         curves=f"{RESULTS}/tables/curves.csv",
     output:
         page=report(
-            f"{RESULTS}/explorer.html",
+            EXPLORER,
             caption="../report/explorer.rst",
             category="Explorer",
             labels={"page": "solutions step by step"},

@@ -15,10 +15,10 @@ rule train_language_model:
         mem_mb=2000,
         runtime=60,
     params:
-        model=lambda wildcards: SETTINGS["pair"][wildcards.role],
+        model=lambda wildcards: settings_of(getattr(EXPERIMENT.pair, wildcards.role)),
         datasets=families(),
-        mix=SETTINGS["training_mix"],
-        sampling=SETTINGS["sampling"],
+        mix=dict(EXPERIMENT.training_mix),
+        sampling=settings_of(EXPERIMENT.sampling),
         seed=EXPERIMENT.seed,
         version=STAGE["language_model"],
     message:
@@ -31,9 +31,7 @@ rule train_prm:
     input:
         problems=f"{RESULTS}/problems/{HOME}/prm_train.jsonl",
         rollouts=f"{RESULTS}/rollouts/{HOME}.prm_train.parquet",
-        backbone=lambda wildcards: model_folder(
-            SETTINGS["prms"][wildcards.prm]["backbone"]
-        ),
+        backbone=lambda wildcards: model_folder(EXPERIMENT.prms[wildcards.prm].backbone),
     output:
         folder=directory(f"{RESULTS}/models/prm-{{prm}}"),
     log:
@@ -47,9 +45,9 @@ rule train_prm:
         mem_mb=2000,
         runtime=60,
     params:
-        prm=lambda wildcards: SETTINGS["prms"][wildcards.prm],
+        prm=lambda wildcards: settings_of(EXPERIMENT.prms[wildcards.prm]),
         datasets=families(),
-        mix=SETTINGS["training_mix"],
+        mix=dict(EXPERIMENT.training_mix),
         seed=EXPERIMENT.seed,
         version=STAGE["prm"],
     message:

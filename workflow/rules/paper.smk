@@ -1,19 +1,12 @@
 # The manuscript. Included last: what it shows may come from any stage.
 
-NARROW = [
-    f"{RESULTS}/tables/{name}.tex"
-    for name in ("end_points", "routers", "baselines", *(["prms"] if MEASURED else []))
-]
-
 
 rule write_numbers:
     input:
         manuscript=MANUSCRIPT,
         tables=get_numbered,
         provenance=f"{RESULTS}/tables/provenance.json",
-        published=[
-            f"data/published/{name}.csv" for name in ("table1", "table2", "anchors")
-        ],
+        published=[f"{CLAIMED}/{name}.csv" for name in ("table1", "table2", "anchors")],
     output:
         numbers=f"{RESULTS}/paper/numbers.tex",
         tables=NARROW,
@@ -31,11 +24,7 @@ rule write_numbers:
         # What the narrow tables show.
         dataset=EXPERIMENT.evaluated_on[0],
         trained_on=EXPERIMENT.routers.trained_on[0],
-        settings={
-            key: value
-            for key, value in SETTINGS.items()
-            if key not in ("offline", "step_store", "serving")
-        },
+        settings=settings_of(EXPERIMENT, "offline", "step_store", "serving"),
         version=STAGE["paper"],
     message:
         "Writing the numbers of the manuscript"
@@ -70,6 +59,3 @@ rule build_paper:
         "Building the manuscript"
     script:
         "../scripts/build_paper.py"
-
-
-TABLES += [f"{RESULTS}/paper/numbers.tex", *NARROW]

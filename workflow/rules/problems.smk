@@ -16,7 +16,7 @@ rule prepare_dataset:
         mem_mb=1000,
         runtime=30,
     params:
-        dataset=lambda wildcards: SETTINGS["datasets"][wildcards.dataset],
+        dataset=lambda wildcards: settings_of(EXPERIMENT.datasets[wildcards.dataset]),
         seed=EXPERIMENT.seed,
         version=STAGE["problems"],
     message:
@@ -72,7 +72,7 @@ rule read_solutions:
         mem_mb=1000,
         runtime=30,
     params:
-        dataset=lambda wildcards: SETTINGS["datasets"][wildcards.dataset],
+        dataset=lambda wildcards: settings_of(EXPERIMENT.datasets[wildcards.dataset]),
         version=STAGE["problems"],
     message:
         "Reading the labelled solutions of {wildcards.dataset}"

@@ -159,7 +159,7 @@ rule collect_solutions:
     params:
         pair=pair_params(),
         replicates=replicates,
-        samples=QUERY.samples,
+        samples=EXPERIMENT.routers.query.samples,
         labelled=is_labelled,
         version=STAGE["solutions"],
     message:

@@ -19,7 +19,7 @@ rule fit_thresholds:
         runtime=240,
     params:
         **forest_params(),
-        variants=SETTINGS["routers"]["variants"],
+        variants=list(EXPERIMENT.routers.variants),
         version=STAGE["thresholds"],
     message:
         "Laying the thresholds of TRIM-Thr on {wildcards.trained_on}"
@@ -51,7 +51,7 @@ rule train_router:
     params:
         **forest_params(),
         settings=learner_settings,
-        kappa=SETTINGS["routers"]["kappa"],
+        kappa=settings_of(EXPERIMENT.routers.kappa),
         seed=EXPERIMENT.seed,
         version=STAGE["learned_routers"],
     message:
@@ -83,12 +83,8 @@ rule solve_pomdp:
         runtime=60,
     params:
         **forest_params(),
-        settings={
-            key: value
-            for key, value in SETTINGS["routers"]["pomdp"].items()
-            if key != "variants"
-        },
-        kappa=SETTINGS["routers"]["kappa"],
+        settings=settings_of(EXPERIMENT.routers.pomdp, "variants"),
+        kappa=settings_of(EXPERIMENT.routers.kappa),
         version=STAGE["pomdp"],
     message:
         "Fitting and solving the POMDP ({wildcards.variant}) of {wildcards.trained_on}"
@@ -119,7 +115,7 @@ rule fit_query_router:
         runtime=120,
     params:
         **query_params(),
-        settings=SETTINGS["routers"]["query"],
+        settings=settings_of(EXPERIMENT.routers.query),
         operating_points=EXPERIMENT.routers.operating_points,
         seed=EXPERIMENT.seed,
         version=STAGE["query_routers"],

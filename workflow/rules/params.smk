@@ -1,0 +1,130 @@
+# What decides a stage: the settings that it reads, its version, and the resources of its models.
+
+from trim.models.resources import job_gpus, job_memory_mb
+
+# Stage versions: raised when a change in src/ changes what a stage produces. Snakemake
+# watches scripts and params, not the library, so that a cosmetic edit reruns nothing.
+STAGE = {
+    "problems": 1,
+    "language_model": 1,
+    "prm": 1,
+    "rollouts": 1,
+    "scores": 1,
+    "forests": 1,
+    "thresholds": 2,
+    "learned_routers": 3,
+    "pomdp": 1,
+    "solutions": 1,
+    "query_routers": 1,
+    "episodes": 3,
+    "by_prm": 1,
+    "tables": 3,
+    "analysis": 2,
+    "claims": 1,
+    "figures": 3,
+    "explorer": 1,
+    "paper": 1,
+}
+
+
+def settings_of(section, *left_out):
+    """A section of the config as plain values, without the keys that decide nothing: rules hand on what they read."""
+    return section.model_dump(mode="json", exclude=set(left_out))
+
+
+def families():
+    """Families that language models are trained on, without the sizes of their splits: those decide nothing there."""
+    return {
+        name: settings_of(EXPERIMENT.datasets[name], "sizes")
+        for name in EXPERIMENT.training_mix
+    }
+
+
+def pair_params(prm=EXPERIMENT.pair.prm):
+    """What decides the steps that the pair writes, and the scores where a PRM reads them."""
+    return {
+        "weak": settings_of(EXPERIMENT.pair.weak),
+        "strong": settings_of(EXPERIMENT.pair.strong),
+        **scorer_params(prm),
+        "sampling": settings_of(EXPERIMENT.sampling),
+        "max_steps": EXPERIMENT.max_steps,
+    }
+
+
+def scorer_params(prm):
+    """What decides the scores of a PRM, beside its folder."""
+    pair = EXPERIMENT.pair
+    params = {"device": pair.device, "batch_size": pair.batch_size}
+    if prm is None:
+        return params
+    scorer = EXPERIMENT.prms[prm]
+    if scorer.kind == "noisy":
+        params["noise"], scorer = scorer.deviation, EXPERIMENT.prms[scorer.of]
+    return params | {"prm": settings_of(scorer)} if scorer.kind == "served" else params
+
+
+def replicates(wildcards):
+    """Independent samples of a problem: one number for the test split, another for all others."""
+    is_test = getattr(wildcards, "split", "test") == "test"
+    return EXPERIMENT.replicates.test if is_test else EXPERIMENT.replicates.train
+
+
+def is_labelled(wildcards):
+    """Whether steps of a dataset have exact labels."""
+    return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or HOME)
+
+
+def forest_params():
+    """What decides how a forest grows where it is not known, and how operating points are laid on it."""
+    return {
+        "pair": pair_params(),
+        "labelled": is_labelled,
+        "replicates": settings_of(EXPERIMENT.replicates),
+        "operating_points": EXPERIMENT.routers.operating_points,
+    }
+
+
+def query_params():
+    """What decides how the query-level baselines read problems, and what they choose from."""
+    query, weak = EXPERIMENT.routers.query, EXPERIMENT.pair.weak
+    return {
+        "encoder": query.encoder or getattr(weak, "name", None),
+        "revision": (
+            query.revision if query.encoder else getattr(weak, "revision", None)
+        ),
+        "device": EXPERIMENT.pair.device,
+        "samples": query.samples,
+    }
+
+
+def noisy_prm():
+    """The first reported PRM that is another one with noise; empty for none."""
+    kinds = {prm: EXPERIMENT.prms[prm].kind for prm in EXPERIMENT.reported_prms}
+    return next((prm for prm, kind in kinds.items() if kind == "noisy"), "")
+
+
+def model_names():
+    """Names of the three models, as far as they have one."""
+    pair = EXPERIMENT.pair
+    models = {
+        "weak": pair.weak,
+        "strong": pair.strong,
+        "prm": EXPERIMENT.prms[pair.prm],
+    }
+    return {role: getattr(m, "name", "one of our own") for role, m in models.items()}
+
+
+# What decides intervals where routers are not compared at given shares.
+RESAMPLING = settings_of(EXPERIMENT.bootstrap, "compared_shares")
+
+
+def gpus(*roles):
+    """GPUs for the models of these roles; the PRM is the one that a job names, else the one that routes."""
+    return lambda wildcards: job_gpus(EXPERIMENT, roles, wildcards.get("prm"))
+
+
+def memory_mb(*roles):
+    """Host memory for the models of these roles, more at each attempt."""
+    return lambda wildcards, attempt: (
+        attempt * job_memory_mb(EXPERIMENT, roles, wildcards.get("prm"))
+    )

@@ -1,0 +1,104 @@
+# Names of files, and the files that a job reads which not every experiment has.
+
+from pathlib import Path
+
+RESULTS = f"results/{EXPERIMENT.experiment}"
+HOME = EXPERIMENT.pair.home
+MANUSCRIPT = "paper/main.tex"
+CLAIMED = "data/published"
+SPLITS = ("prm_train", "router_train", "dev", "test")
+# Datasets that hold solutions with labelled steps, by others.
+SOLVED = [
+    name
+    for name, dataset in EXPERIMENT.datasets.items()
+    if getattr(dataset, "layout", None) == "processbench"
+]
+
+
+wildcard_constraints:
+    dataset="|".join(EXPERIMENT.datasets),
+    trained_on="|".join(["untrained", *EXPERIMENT.datasets]),
+    split="|".join(SPLITS),
+    role="weak|strong",
+    prm="|".join(EXPERIMENT.prms),
+
+
+def has_labels(dataset):
+    """Whether steps of a dataset have exact labels."""
+    return EXPERIMENT.datasets[dataset].source == "arithmetic"
+
+
+def get_source(wildcards):
+    """The file that a dataset comes from, if it comes from one that is there."""
+    dataset = EXPERIMENT.datasets[wildcards.dataset]
+    is_file = dataset.source == "jsonl" and Path(dataset.path).is_file()
+    return dataset.path if is_file else []
+
+
+def get_left_out(wildcards):
+    """Test problems of the datasets that must share none with this one."""
+    others = getattr(EXPERIMENT.datasets[wildcards.dataset], "without", [])
+    return [f"{RESULTS}/problems/{other}/test.jsonl" for other in others]
+
+
+def model_folder(role):
+    """Folder of a language model that the pipeline trains; none for a pretrained one."""
+    is_trained = getattr(EXPERIMENT.pair, role).kind == "trained"
+    return f"{RESULTS}/models/{role}" if is_trained else []
+
+
+def prm_folder(prm):
+    """Folder of a PRM that the pipeline trains, or of what is under a noisy one; none for a served one."""
+    base = getattr(EXPERIMENT.prms[prm], "of", prm)
+    is_served = EXPERIMENT.prms[base].kind == "served"
+    return [] if is_served else f"{RESULTS}/models/prm-{base}"
+
+
+def encoder_folder():
+    """Folder of the model that reads problems for the query-level baselines, where this pipeline trained it."""
+    return [] if EXPERIMENT.routers.query.encoder else model_folder("weak")
+
+
+def pair_inputs():
+    """Folders of the models that an experiment routes between."""
+    return {
+        "weak": model_folder("weak"),
+        "strong": model_folder("strong"),
+        "prm": prm_folder(EXPERIMENT.pair.prm),
+    }
+
+
+def forest_inputs(split, dataset="{trained_on}"):
+    """Explored trees of a split, and the problems they are of."""
+    return {
+        f"{split}_problems": f"{RESULTS}/problems/{dataset}/{split}.jsonl",
+        f"{split}_forest": f"{RESULTS}/forests/{dataset}.{split}.parquet",
+    }
+
+
+def get_labelled_scores():
+    """Scores of the PRM that routes wherever test steps have labels or solutions came with them, and of each reported
+    one at home."""
+    measured = [
+        (EXPERIMENT.pair.prm, dataset, "test")
+        for dataset in EXPERIMENT.evaluated_on
+        if has_labels(dataset)
+    ]
+    measured += [(EXPERIMENT.pair.prm, dataset, "router_train") for dataset in SOLVED]
+    measured += [(prm, HOME, "test") for prm in EXPERIMENT.reported_prms]
+    return {
+        f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.{split}.parquet"
+        for prm, dataset, split in measured
+    }
+
+
+# Whether there are labelled steps to judge a PRM by.
+MEASURED = bool(get_labelled_scores())
+# Tables with points that others published, where the experiment has some to compare with.
+PUBLISHED = {
+    "paper": [f"{CLAIMED}/figure6.csv", f"{CLAIMED}/anchors.csv"],
+    "log": [
+        f"{CLAIMED}/log_math500_thr.csv",
+        f"{CLAIMED}/log_math500_pomdp.csv",
+    ],
+}.get(EXPERIMENT.pair.published, [])
