@@ -148,7 +148,8 @@ class Job:
     def trees(self, dataset: str, *splits: str, labelled: bool) -> Iterator[list[Forest]]:
         """Open the rollout trees of splits of a dataset, explored or not; where a router leaves them, models go on.
 
-        The problems of a split are the input `{split}_problems`, its explored trees, if any, `{split}_forest`.
+        The problems of a split are the input `{split}_problems`, or `problems` where there is one split alone; its
+        explored trees, if any, `{split}_forest`.
         """
         import pandas as pd
 
@@ -158,7 +159,11 @@ class Job:
                 pair = stack.enter_context(self._pair_on(servers, f"{dataset}.{split}"))
                 replicates = self.params.replicates["test" if split == "test" else "train"]
                 forest = Forest(
-                    self.problems(f"{split}_problems"), replicates, self.params.pair["max_steps"], verdict, pair
+                    self.problems(f"{split}_problems" if f"{split}_problems" in self.input.keys() else "problems"),
+                    replicates,
+                    self.params.pair["max_steps"],
+                    verdict,
+                    pair,
                 )
                 if explored := self.input.get(f"{split}_forest"):
                     forest.load(pd.read_parquet(explored))

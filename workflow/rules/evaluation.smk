@@ -7,7 +7,7 @@ rule evaluate_routers:
         problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
     output:
         # One job for all of them: they share most steps, and servers start once.
-        **episodes_of(WALKING_ROUTERS),
+        **episodes_of(STEPWISE + ORACLE_QUERY),
         forest=f"{RESULTS}/forests/{{dataset}}.test.parquet",
     log:
         f"{RESULTS}/logs/evaluate_routers/{{dataset}}.log",
@@ -23,8 +23,11 @@ rule evaluate_routers:
     params:
         pair=pair_params(),
         labelled=is_labelled,
-        random_shares=list(EXPERIMENT.routers.random_shares),
-        replicates=EXPERIMENT.replicates.test,
+        settings={
+            "random_shares": EXPERIMENT.routers.random_shares,
+            "others": ROUTER_SETTINGS["others"],
+        },
+        replicates=settings_of(EXPERIMENT.replicates),
         version=STAGE["episodes"],
     message:
         "Evaluating every router on {wildcards.dataset}"
@@ -35,9 +38,9 @@ rule evaluate_routers:
 rule evaluate_oracles:
     input:
         **pair_inputs(),
-        problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
+        test_problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
         # Saves work and decides nothing, however much of it is explored.
-        forest=ancient(f"{RESULTS}/forests/{{dataset}}.test.parquet"),
+        test_forest=ancient(f"{RESULTS}/forests/{{dataset}}.test.parquet"),
     output:
         **episodes_of(ORACLES),
     log:
@@ -55,7 +58,7 @@ rule evaluate_oracles:
         runtime=480,
     params:
         pair=pair_params(),
-        replicates=EXPERIMENT.replicates.test,
+        replicates=settings_of(EXPERIMENT.replicates),
         version=STAGE["episodes"],
     message:
         "Evaluating the oracles on {wildcards.dataset}"
@@ -90,7 +93,7 @@ rule route_by_prm:
         pair=lambda wildcards: pair_params(wildcards.prm),
         labelled=is_labelled,
         replicates=settings_of(EXPERIMENT.replicates),
-        routers=by_prm_settings(),
+        settings=refit_settings(),
         home=HOME,
         seed=EXPERIMENT.seed,
         version=STAGE["by_prm"],

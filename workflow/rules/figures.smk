@@ -327,7 +327,7 @@ rule plot_prm_reliability:
 rule plot_observation_model:
     input:
         solved=expand(
-            f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/default.npz",
+            f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/default.0",
             trained_on=FIGURE_PARTS["observation_model"],
         ),
     output:
@@ -357,7 +357,7 @@ rule plot_observation_model:
 rule plot_joint_observation:
     input:
         solved=expand(
-            f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/released.npz",
+            f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/released.0",
             trained_on=FIGURE_PARTS["joint_observation"],
         ),
     output:
@@ -389,7 +389,7 @@ rule plot_joint_observation:
 rule plot_pomdp_policy:
     input:
         solved=expand(
-            f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/default.npz",
+            f"{RESULTS}/routers/trim-pomdp/{{trained_on}}/default.0",
             trained_on=FIGURE_PARTS["pomdp_policy"],
         ),
     output:
@@ -416,7 +416,9 @@ rule plot_pomdp_policy:
 
 rule plot_learning_curves:
     input:
-        folders=[path for router in LEARNED_ROUTERS for path in fitted_for(router)],
+        folders=[
+            path for router in ("trim-agg", "trim-seq") for path in fitted_for(router)
+        ],
     output:
         pdf=figure_files("learning_curves", "pdf"),
         png=reported_files("learning_curves", "Diagnostics", "learning curves"),

@@ -127,7 +127,7 @@ rule grow_forest:
         runtime=480,
     params:
         pair=pair_params(),
-        replicates=replicates,
+        replicates=settings_of(EXPERIMENT.replicates),
         labelled=is_labelled,
         largest_tree=EXPERIMENT.routers.largest_tree,
         version=STAGE["forests"],

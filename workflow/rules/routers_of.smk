@@ -1,93 +1,64 @@
-# What the routers of the experiment are fitted from, leave behind, and are evaluated on.
+# The routers of the experiment: what is fitted, what that leaves behind, and what is evaluated.
 
-ORACLE_ROUTERS = ("first-error-oracle", "perfect-information")
-UNTRAINED_ROUTERS = ("weak-only", "strong-only", "random-step", "oracle-query", "rsd")
-FITTED_ROUTERS = ("trim-thr", "one-step-takeover", "trim-agg", "trim-seq", "trim-pomdp")
-LEARNED_ROUTERS = ("trim-agg", "trim-seq")
+from trim.names import routers_of
+from trim.names import variants as variants_of
+from trim.routers.registry import controls, fitted_routers
+
+FITTED = fitted_routers(EXPERIMENT.routers)
+ROUTER_SETTINGS = settings_of(EXPERIMENT.routers)
 
 
 wildcard_constraints:
-    learned="|".join(LEARNED_ROUTERS),
-    variant="default|conditioned|released|memoryless|transferred",
+    router="|".join(FITTED),
+    variant="|".join({v for router in FITTED for v in variants_of(router)}),
     run="[0-9]+",
 
 
 def fitted_of(router, trained_on):
-    """What was fitted for a router: a file or folder for each variant and training run."""
-    folder = f"{RESULTS}/routers/{router}/{trained_on}"
-    routers = EXPERIMENT.routers
-    match router:
-        case "trim-thr" | "one-step-takeover":
-            return [f"{RESULTS}/routers/trim-thr/{trained_on}/thresholds.json"]
-        case "trim-agg" | "trim-seq":
-            variants = getattr(routers, router.removeprefix("trim-")).variants
-            if trained_on != HOME:
-                variants = variants[:1]  # the others are ablations
-            return [
-                f"{folder}/{v}.{run}" for v in variants for run in range(routers.seeds)
-            ]
-        case "trim-pomdp":
-            variants = routers.pomdp.variants
-            at_home = trained_on == HOME  # there, nothing is transferred
-            known = HOME in routers.trained_on and "default" in variants
-            return [
-                f"{folder}/{variant}.npz"
-                for variant in variants
-                if variant != "transferred" or (known and not at_home)
-            ]
-    return []
+    """What was fitted for a router: a folder for each variant and training run."""
+    owner = FITTED[router].fitted_as[0] if FITTED[router].fitted_as else router
+    folder = f"{RESULTS}/routers/{owner}/{trained_on}"
+    runs = FITTED[router].runs(EXPERIMENT.routers, trained_on, HOME)
+    return [f"{folder}/{variant}.{run}" for variant, run in runs]
 
 
 def fitted_for(router):
     """What was fitted for a router on any dataset."""
-    return [
-        fitted
-        for trained_on in EXPERIMENT.routers.trained_on
-        for fitted in fitted_of(router, trained_on)
-    ]
+    sources = EXPERIMENT.routers.trained_on
+    return [path for source in sources for path in fitted_of(router, source)]
 
 
 def fitted_inputs():
-    """What was fitted for the routers that walk, by "router/trained_on"."""
+    """What was fitted for the routers that decide step by step, by "router/trained_on"."""
     return {
         f"{router}/{source}": fitted_of(router, source)
-        for router, source in WALKING_ROUTERS
+        for router, source in STEPWISE
+        if router in FITTED
     }
 
 
-def get_transferred(wildcards):
-    """The solved POMDP of the home dataset, for the variant that takes its observation model."""
-    home = f"{RESULTS}/routers/trim-pomdp/{HOME}/default.npz"
-    return home if wildcards.variant == "transferred" else []
+def get_donor(wildcards):
+    """What a variant takes over from the main dataset, if it does."""
+    donor = FITTED[wildcards.router].donors.get(wildcards.variant)
+    folder = f"{RESULTS}/routers/{wildcards.router}/{HOME}"
+    return f"{folder}/{donor}.0" if donor else []
 
 
 def get_labelled_solutions(wildcards):
-    """Scored solutions of others whose steps have labels, where those of `trained_on` have none."""
+    """Scored solutions of others whose steps have labels, for a router that needs labels where our own have none."""
+    if is_labelled(wildcards) or not FITTED[wildcards.router].needs_labels:
+        return []
     solved = EXPERIMENT.routers.pomdp.observed_on
-    return (
-        []
-        if is_labelled(wildcards)
-        else f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{solved}.router_train.parquet"
-    )
+    return f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{solved}.router_train.parquet"
 
 
-def learner_settings(wildcards):
-    """What decides the training of one variant of a learned router: not which others there are."""
-    settings = getattr(EXPERIMENT.routers, wildcards.learned.removeprefix("trim-"))
-    conditioned = wildcards.variant == "conditioned"
-    return settings_of(settings, "variants", *(["kappas"] if conditioned else []))
-
-
-def by_prm_settings():
-    """What decides the routers that are fitted with another PRM: one variant of each, whichever others there are."""
-    routers = EXPERIMENT.routers
-    return {
-        "agg": settings_of(routers.agg, "variants", "kappas"),
-        "seq": settings_of(routers.seq, "variants", "kappas"),
-        "pomdp": settings_of(routers.pomdp, "variants"),
-        "operating_points": routers.operating_points,
-        "kappa": settings_of(routers.kappa),
-    }
+def refit_settings():
+    """What decides the routers that are fitted again with another PRM, whichever variants there are besides."""
+    decisive = {}
+    for router in FITTED.values():
+        for variant in router.refitted:
+            decisive |= router.decisive(ROUTER_SETTINGS, variant)
+    return decisive
 
 
 def episodes_of(routers):
@@ -99,12 +70,12 @@ def episodes_of(routers):
 
 
 def dev_episodes():
-    """Episodes on dev of every fitted router, at the operating points laid there."""
+    """Episodes on dev of every fitted router, at the operating points chosen there."""
     for trained_on in EXPERIMENT.routers.trained_on:
-        yield f"{RESULTS}/routers/trim-thr/{trained_on}/dev.parquet"
-        for router in (*LEARNED_ROUTERS, "trim-pomdp"):
-            for fitted in fitted_of(router, trained_on):
-                yield f"{fitted.removesuffix('.npz')}.dev.parquet"
+        for router in FITTED:
+            if not FITTED[router].fitted_as:
+                for fitted in fitted_of(router, trained_on):
+                    yield f"{fitted}.dev.parquet"
         yield f"{RESULTS}/routers/query-level/{trained_on}/dev.parquet"
 
 
@@ -115,19 +86,22 @@ def explorer_inputs():
         inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
         inputs[f"{dataset}/forest"] = f"{RESULTS}/forests/{dataset}.test.parquet"
     for trained_on in sorted(set(EXPLORED.values())):
-        for router in ("trim-thr", *LEARNED_ROUTERS, "trim-pomdp"):
+        for router in routers_of("trim"):
             inputs[f"{trained_on}/{router}"] = fitted_of(router, trained_on)
     return inputs
 
 
-# (router, trained_on) of the routers that need exact labels, that decide step by step, and once a problem.
-ORACLES = [(router, "untrained") for router in ORACLE_ROUTERS]
-WALKING_ROUTERS = [(router, "untrained") for router in UNTRAINED_ROUTERS] + [
+# (router, trained_on) of the routers that know the truth of steps, that decide step by step, and once a problem.
+ORACLES = [
+    (router, "untrained") for router in ("first-error-oracle", "perfect-information")
+]
+STEPWISE = [(router, "untrained") for router in controls(EXPERIMENT.routers)] + [
     (router, source)
-    for router in FITTED_ROUTERS
+    for router in FITTED
     for source in EXPERIMENT.routers.trained_on
     if fitted_of(router, source)
 ]
+ORACLE_QUERY = [("oracle-query", "untrained")]
 QUERY_ROUTERS = [
     (router, source)
     for router in EXPERIMENT.routers.query.baselines
@@ -137,7 +111,10 @@ EPISODES = [
     path.format(dataset=dataset)
     for dataset in EXPERIMENT.evaluated_on
     for path in episodes_of(
-        WALKING_ROUTERS + (ORACLES if has_labels(dataset) else []) + QUERY_ROUTERS
+        STEPWISE
+        + ORACLE_QUERY
+        + (ORACLES if has_labels(dataset) else [])
+        + QUERY_ROUTERS
     ).values()
 ]
 # Test episodes of the routers that were fitted at home with further PRMs: labels of steps are needed for that.

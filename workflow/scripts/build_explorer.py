@@ -6,13 +6,13 @@ import pandas as pd
 
 from trim.explorer.page import PROBLEMS, explore_dataset, known_forest, render
 from trim.files import written_aside
-from trim.jobs import job, use_threads
+from trim.jobs import open_job, use_threads
 from trim.names import routers_of
 from trim.problems.problem import read_problems
 
-with job(snakemake) as log:
-    use_threads(snakemake.threads)
-    params, files = snakemake.params, dict(snakemake.input.items())
+with open_job(snakemake) as job:
+    use_threads(job.threads)
+    params, files = job.params, dict(job.input.items())
     curves = pd.read_csv(files["curves"])
     datasets = []
     for dataset, trained_on in params.trained_on.items():
@@ -22,6 +22,6 @@ with job(snakemake) as log:
         rows = curves[curves["dataset"] == dataset]
         count, labelled = PROBLEMS // len(params.trained_on), params.labelled[dataset]
         datasets.append(explore_dataset(forest, rows, fitted, trained_on, count, labelled=labelled))
-        log.info("%s: %d of %d problems", dataset, len(datasets[-1]["problems"]), len(problems))
-    with written_aside(snakemake.output.page) as aside:
+        job.log.info("%s: %d of %d problems", dataset, len(datasets[-1]["problems"]), len(problems))
+    with written_aside(job.output.page) as aside:
         aside.write_text(render(datasets, params.experiment), encoding="utf-8")

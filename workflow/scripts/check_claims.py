@@ -10,12 +10,12 @@ from trim.evaluation.claims.published import metric_check
 from trim.evaluation.claims.statements import MINIMUM_AUC, World
 from trim.evaluation.study import CURVE, EPISODE, read_episodes
 from trim.files import write_csv, written_aside
-from trim.jobs import job
+from trim.jobs import open_job
 
 COLUMNS = [*EPISODE, *CURVE]
 
-with job(snakemake):
-    params, given, output = snakemake.params, snakemake.input, snakemake.output
+with open_job(snakemake) as job:
+    params, given, output = job.params, job.input, job.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     published = Path(given.claims).parent
     world = World.of(

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from trim.files import write_json
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 from trim.problems.problem import Problem, read_problems
 from trim.problems.splits import check_disjoint
 
-with job(snakemake):
+with open_job(snakemake) as job:
     splits: dict[str, list[Problem]] = {}
-    for path in map(Path, snakemake.input.problems):
+    for path in map(Path, job.input.problems):
         splits.setdefault(path.stem, []).extend(read_problems(path))
     check_disjoint(splits)
     counts = {split: len(problems) for split, problems in splits.items()}
-    write_json({"disjoint": True, "problems": counts, "provenance": provenance(snakemake)}, snakemake.output.disjoint)
+    write_json({"disjoint": True, "problems": counts, "provenance": job.provenance}, job.output.disjoint)

@@ -1,17 +1,13 @@
 """Have both models solve every problem of a split alone, the weak one several times."""
 
-from pathlib import Path
-
-from trim.files import write_parquet
-from trim.jobs import job, open_job_pair, progress, provenance
+from trim.jobs import open_job
 from trim.problems.grading import Grader
-from trim.problems.problem import read_problems
 from trim.routers.query_level.options import solve_whole
 
-with job(snakemake) as log, Grader() as grader:
-    name, params = f"{snakemake.wildcards.dataset}.{snakemake.wildcards.split}", snakemake.params
-    problems = read_problems(Path(snakemake.input.problems))
-    with open_job_pair(snakemake, name) as pair:
+with open_job(snakemake) as job, Grader() as grader:
+    params, part = job.params, f"{job.wildcards.dataset}.{job.wildcards.split}"
+    problems = job.problems()
+    with job.pair(part) as pair:
         solved = solve_whole(
             problems,
             pair,
@@ -20,6 +16,6 @@ with job(snakemake) as log, Grader() as grader:
             params.pair["max_steps"],
             grader,
             exact=params.labelled,
-            on_progress=progress(f"solutions of {name}"),
+            on_progress=job.progress(f"solutions of {part}"),
         )
-    write_parquet(solved, snakemake.output.solutions, provenance(snakemake))
+    job.write_parquet(solved, job.output.solutions)

@@ -4,11 +4,11 @@ from trim.config.experiment import Bootstrap
 from trim.evaluation.study import read_dev_episodes
 from trim.evaluation.tables import make_tables
 from trim.files import write_csv
-from trim.jobs import job
+from trim.jobs import open_job
 
-with job(snakemake):
-    params, episodes = snakemake.params, read_dev_episodes(snakemake.input.episodes)
+with open_job(snakemake) as job:
+    params, episodes = job.params, read_dev_episodes(job.input.episodes)
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     _, main, comparisons = make_tables(episodes, params.pair, bootstrap, params.seed)
-    write_csv(main, snakemake.output.main)
-    write_csv(comparisons, snakemake.output.comparisons)
+    write_csv(main, job.output.main)
+    write_csv(comparisons, job.output.comparisons)

@@ -8,13 +8,13 @@ from trim.evaluation.power import power_note
 from trim.evaluation.sampling import sampling
 from trim.evaluation.study import CURVE, EPISODE, measure, read_dev_episodes, read_episodes, studies, study
 from trim.files import write_csv
-from trim.jobs import job
+from trim.jobs import open_job
 
 COLUMNS = [*EPISODE, *CURVE]
 NO_QUALITY = pd.DataFrame(columns=["prm", "dataset", "measure", "value"])
 
-with job(snakemake):
-    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+with open_job(snakemake) as job:
+    inputs, params, output = job.input, job.params, job.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     main = studies(read_episodes(inputs.episodes, COLUMNS), bootstrap, params.seed)
     by_prm = {

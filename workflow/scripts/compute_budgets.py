@@ -4,12 +4,12 @@ from trim.config.experiment import Bootstrap
 from trim.evaluation.budgets import budgeted, interventions, latex_budgeted, latex_interventions
 from trim.evaluation.study import CURVE, EPISODE, read_episodes, studies
 from trim.files import write_csv, written_aside
-from trim.jobs import job
+from trim.jobs import open_job
 
-with job(snakemake):
-    params, output = snakemake.params, snakemake.output
+with open_job(snakemake) as job:
+    params, output = job.params, job.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
-    episodes = read_episodes(snakemake.input.episodes, [*EPISODE, *CURVE, "strong_calls"])
+    episodes = read_episodes(job.input.episodes, [*EPISODE, *CURVE, "strong_calls"])
     main = studies(episodes, bootstrap, params.seed)
     at_budgets = budgeted(main, bootstrap.level)
     calls = interventions(episodes, main, bootstrap.level)

@@ -4,11 +4,11 @@ from trim.config.experiment import Bootstrap
 from trim.evaluation.study import read_episodes
 from trim.evaluation.tables import latex_comparisons, latex_main, make_tables, strong_calls
 from trim.files import write_csv, write_json, written_aside
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 
-with job(snakemake):
-    params, output = snakemake.params, snakemake.output
-    episodes = read_episodes(snakemake.input.episodes)
+with open_job(snakemake) as job:
+    params, output = job.params, job.output
+    episodes = read_episodes(job.input.episodes)
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     curves, main, comparisons = make_tables(episodes, params.pair, bootstrap, params.seed)
     write_csv(curves, output.curves, exact=["operating_point"])
@@ -18,4 +18,4 @@ with job(snakemake):
     for text, path in ((latex_main(main), output.main_tex), (latex_comparisons(comparisons), output.comparisons_tex)):
         with written_aside(path) as aside:
             aside.write_text(text, encoding="utf-8")
-    write_json(provenance(snakemake), output.provenance)
+    write_json(job.provenance, output.provenance)

@@ -5,15 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 from trim.files import write_parquet
-from trim.jobs import job, provenance, use_threads
+from trim.jobs import open_job, use_threads
 from trim.models.encoder import Encoder
 from trim.problems.problem import read_problems
 from trim.routers.query_level.disk import load_policies
 from trim.routers.query_level.options import Options, gather_evidence, route_table
 
-with job(snakemake):
-    use_threads(snakemake.threads)
-    params, inputs, outputs = snakemake.params, snakemake.input, iter(snakemake.output.episodes)
+with open_job(snakemake) as job:
+    use_threads(job.threads)
+    params, inputs, outputs = job.params, job.input, iter(job.output.episodes)
     encoder = Encoder(params.encoder or inputs.encoder, revision=params.revision, device=params.device)
     policies, space = load_policies(Path(inputs.folder), params.device)
     for problem_file, solution_file in zip(inputs.problems, inputs.solutions, strict=True):
@@ -23,4 +23,4 @@ with job(snakemake):
         episodes = route_table(policies, gather_evidence(solved, problems, vectors), options)
         for baseline, path in zip(params.baselines, outputs, strict=False):  # outputs go on with the next dataset
             part = episodes[episodes["router"] == baseline]
-            write_parquet(part.assign(trained_on=snakemake.wildcards.trained_on), path, provenance(snakemake))
+            write_parquet(part.assign(trained_on=job.wildcards.trained_on), path, job.provenance)

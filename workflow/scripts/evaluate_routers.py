@@ -1,34 +1,37 @@
-"""Solve the test problems of a dataset at every operating point of every router."""
+"""Solve the test problems of a dataset at every operating point of every router that decides step by step."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from trim.files import write_parquet
-from trim.jobs import job, open_job_pair, provenance
-from trim.problems.grading import Grader, judge
-from trim.problems.problem import read_problems
-from trim.rollout.trees import Forest
+from trim.config.routers import Routers
+from trim.jobs import open_job
+from trim.names import END_POINTS
+from trim.rollout.tables import roll_out_tables
 from trim.routers.query_level.options import oracle_table
-from trim.routers.registry import evaluate, operating_points
+from trim.routers.registry import control_points, step_router
 
-with job(snakemake) as log, Grader() as grader:
-    params, outputs, fitted = snakemake.params, dict(snakemake.output.items()), dict(snakemake.input.items())
-    problems, verdict = read_problems(Path(snakemake.input.problems)), judge(grader, exact=params.labelled)
-    forest_file, oracle = outputs.pop("forest"), outputs.pop("oracle-query/untrained")
-    with open_job_pair(snakemake, f"{snakemake.wildcards.dataset}.test") as pair:
-        forest = Forest(problems, params.replicates, params.pair["max_steps"], verdict, pair)
-        sweeps = {
-            name: operating_points(
-                name.split("/")[0], [Path(file) for file in fitted.get(name, [])], forest, params.random_shares
-            )
-            for name in outputs
-        }
-        log.info("%d operating points of %d routers", sum(map(len, sweeps.values())), len(sweeps))
-        episodes = evaluate(sweeps, forest)
-    log.info("%d nodes are known", len(forest))
-    alone = pd.concat([episodes[f"{router}/untrained"] for router in ("weak-only", "strong-only")])
-    tables = {name: (episodes[name], path) for name, path in outputs.items()}
-    for name, (table, path) in {**tables, "oracle-query/untrained": (oracle_table(alone), oracle)}.items():
-        write_parquet(table.assign(trained_on=name.split("/")[1]), path, provenance(snakemake))
-    write_parquet(forest.table(), forest_file, provenance(snakemake))
+with open_job(snakemake) as job:
+    params, outputs = job.params, dict(job.output.items())
+    forest_file, oracle_file = outputs.pop("forest"), outputs.pop("oracle-query/untrained")
+    settings = Routers.model_validate(params.settings)
+    with job.trees(job.wildcards.dataset, "test", labelled=params.labelled) as (forest,):
+        sweeps = {}
+        for name in outputs:
+            router, fitted = name.split("/")[0], job.input.get(name)
+            if fitted:
+                folders = map(Path, [fitted] if isinstance(fitted, str) else fitted)
+                sweeps[name] = [p for folder in folders for p in step_router(router, settings).load(folder)]
+            else:
+                sweeps[name] = control_points(router, settings)
+        points = [point for sweep in sweeps.values() for point in sweep]
+        job.log.info("%d operating points of %d routers", len(points), len(sweeps))
+        tables = iter(roll_out_tables(points, forest))
+        job.log.info("%d nodes are known", len(forest))
+        explored = forest.table()
+    episodes = {name: pd.concat([next(tables) for _ in sweep], ignore_index=True) for name, sweep in sweeps.items()}
+    for name, table in episodes.items():
+        job.write_parquet(table.assign(trained_on=name.split("/")[1]), outputs[name])
+    alone = pd.concat([episodes[f"{model}/untrained"] for model in END_POINTS])
+    job.write_parquet(oracle_table(alone).assign(trained_on="untrained"), oracle_file)
+    job.write_parquet(explored, forest_file)

@@ -7,16 +7,16 @@ import pandas as pd
 
 from trim.config.routers import QueryRouters
 from trim.files import write_parquet, written_aside
-from trim.jobs import job, provenance, use_threads
+from trim.jobs import open_job, use_threads
 from trim.models.encoder import Encoder
 from trim.problems.problem import read_problems
 from trim.routers.query_level.disk import Space, load_policies, save_policies
 from trim.routers.query_level.fit import embed_solutions, fit_policies
 from trim.routers.query_level.options import Options, gather_evidence, route_table
 
-with job(snakemake) as log:
-    use_threads(snakemake.threads)
-    params, inputs = snakemake.params, snakemake.input
+with open_job(snakemake) as job:
+    use_threads(job.threads)
+    params, inputs = job.params, job.input
     name = params.encoder or inputs.encoder
     new_encoder = partial(Encoder, name, revision=params.revision, device=params.device)
     encoder, settings = new_encoder(), QueryRouters.model_validate(params.settings)
@@ -33,10 +33,10 @@ with job(snakemake) as log:
         new_encoder,
         settings,
         params.operating_points,
-        f"{params.seed}/{snakemake.wildcards.trained_on}",
+        f"{params.seed}/{job.wildcards.trained_on}",
     )
-    with written_aside(snakemake.output.folder) as aside:
-        save_policies(aside, policies, space, provenance(snakemake))
-    policies, _ = load_policies(Path(snakemake.output.folder), params.device)
+    with written_aside(job.output.folder) as aside:
+        save_policies(aside, policies, space, job.provenance)
+    policies, _ = load_policies(Path(job.output.folder), params.device)
     episodes = route_table(policies, dev, Options(dev_solved, dev_problems, params.samples))
-    write_parquet(episodes, snakemake.output.dev, provenance(snakemake))
+    write_parquet(episodes, job.output.dev, job.provenance)

@@ -6,11 +6,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from trim.files import write_parquet
-from trim.jobs import job
+from trim.jobs import open_job
 
-with job(snakemake):
-    shards = [pd.read_parquet(shard) for shard in snakemake.input.shards]
+with open_job(snakemake) as job:
+    shards = [pd.read_parquet(shard) for shard in job.input.shards]
     table = pd.concat([shard for shard in shards if len(shard)] or shards[:1], ignore_index=True)
     keys = ["problem_id", "replicate", "behaviour", "position"]
-    origin = json.loads(pq.read_schema(snakemake.input.shards[0]).metadata[b"trim"])
-    write_parquet(table.sort_values(keys, ignore_index=True), snakemake.output.steps, origin)
+    origin = json.loads(pq.read_schema(job.input.shards[0]).metadata[b"trim"])
+    write_parquet(table.sort_values(keys, ignore_index=True), job.output.steps, origin)

@@ -4,12 +4,12 @@ import pandas as pd
 
 from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram
 from trim.files import write_csv
-from trim.jobs import job
+from trim.jobs import open_job
 from trim.rollout.tables import STEP_KEYS
 
-with job(snakemake):
+with open_job(snakemake) as job:
     quality, reliability, histogram = [], [], []
-    for name, path in snakemake.input.items():
+    for name, path in job.input.items():
         prm, _, dataset = name.partition("/")
         steps = pd.read_parquet(path).dropna(subset=["valid"])
         steps["valid"] = steps["valid"].astype(bool)
@@ -17,6 +17,6 @@ with job(snakemake):
         quality.append(prm_quality(steps, STEP_KEYS).assign(**head))
         reliability.append(calibration(steps["score"], steps["valid"]).assign(**head))
         histogram.append(score_histogram(steps).assign(**head))
-    for parts, path in zip((quality, reliability, histogram), snakemake.output, strict=True):
+    for parts, path in zip((quality, reliability, histogram), job.output, strict=True):
         table = pd.concat(parts, ignore_index=True)
         write_csv(table[["prm", "dataset", *(c for c in table if c not in ("prm", "dataset"))]], path)

@@ -4,8 +4,8 @@ import pandas as pd
 
 from trim.figures import claims
 from trim.figures.style import save
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 
-with job(snakemake):
-    table = pd.read_csv(snakemake.input.claims)
-    save(claims.draw(table), snakemake.output, provenance(snakemake))
+with open_job(snakemake) as job:
+    table = pd.read_csv(job.input.claims)
+    save(claims.draw(table), job.output, job.provenance)

@@ -4,8 +4,8 @@ import pandas as pd
 
 from trim.figures import generalization_matrix
 from trim.figures.style import save
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 
-with job(snakemake):
-    table = pd.read_csv(snakemake.input.generalization)
-    save(generalization_matrix.draw(table), snakemake.output, provenance(snakemake))
+with open_job(snakemake) as job:
+    table = pd.read_csv(job.input.generalization)
+    save(generalization_matrix.draw(table), job.output, job.provenance)

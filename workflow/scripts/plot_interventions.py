@@ -4,8 +4,8 @@ import pandas as pd
 
 from trim.figures import interventions
 from trim.figures.style import save
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 
-with job(snakemake):
-    table, params = pd.read_csv(snakemake.input.interventions), snakemake.params
-    save(interventions.draw(table, params.datasets, params.trained_on), snakemake.output, provenance(snakemake))
+with open_job(snakemake) as job:
+    table, params = pd.read_csv(job.input.interventions), job.params
+    save(interventions.draw(table, params.datasets, params.trained_on), job.output, job.provenance)

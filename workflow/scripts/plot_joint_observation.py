@@ -2,10 +2,10 @@
 
 from trim.figures import joint_observation
 from trim.figures.style import save
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 from trim.routers.pomdp.disk import load_solved
 
-with job(snakemake):
-    found, drawn, origin = snakemake.input, snakemake.output, provenance(snakemake)
-    for dataset, solved, *paths in zip(snakemake.params.datasets, found.solved, drawn.pdf, drawn.png, strict=True):
+with open_job(snakemake) as job:
+    found, drawn, origin = job.input, job.output, job.provenance
+    for dataset, solved, *paths in zip(job.params.datasets, found.solved, drawn.pdf, drawn.png, strict=True):
         save(joint_observation.draw(load_solved(solved).model.observation, dataset), paths, origin)

@@ -4,8 +4,8 @@ import pandas as pd
 
 from trim.figures import prm_quality_routing
 from trim.figures.style import save
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 
-with job(snakemake):
-    table = pd.read_csv(snakemake.input.routing)
-    save(prm_quality_routing.draw(table, snakemake.params.dataset), snakemake.output, provenance(snakemake))
+with open_job(snakemake) as job:
+    table = pd.read_csv(job.input.routing)
+    save(prm_quality_routing.draw(table, job.params.dataset), job.output, job.provenance)

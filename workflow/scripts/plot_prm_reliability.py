@@ -4,8 +4,8 @@ import pandas as pd
 
 from trim.figures import prm_reliability
 from trim.figures.style import save
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 
-with job(snakemake):
-    tables = (pd.read_csv(snakemake.input[name]) for name in ("quality", "reliability", "histogram"))
-    save(prm_reliability.draw(*tables), snakemake.output, provenance(snakemake))
+with open_job(snakemake) as job:
+    tables = (pd.read_csv(job.input[name]) for name in ("quality", "reliability", "histogram"))
+    save(prm_reliability.draw(*tables), job.output, job.provenance)

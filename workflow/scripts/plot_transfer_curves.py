@@ -4,8 +4,8 @@ import pandas as pd
 
 from trim.figures import transfer_curves
 from trim.figures.style import save
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 
-with job(snakemake):
-    curves, params = pd.read_csv(snakemake.input.curves), snakemake.params
-    save(transfer_curves.draw(curves, params.datasets, params.trained_on), snakemake.output, provenance(snakemake))
+with open_job(snakemake) as job:
+    curves, params = pd.read_csv(job.input.curves), job.params
+    save(transfer_curves.draw(curves, params.datasets, params.trained_on), job.output, job.provenance)

@@ -7,29 +7,29 @@ from pydantic import TypeAdapter
 
 from trim.config.experiment import ArithmeticFamily, Dataset
 from trim.files import write_json, written_aside
-from trim.jobs import job, provenance
+from trim.jobs import open_job
 from trim.problems.adapters import load_dataset, source_digest
 from trim.problems.problem import read_problems, write_problems
 from trim.problems.splits import check_disjoint, divide, draw_split, leave_out, manifest
 
 SPLITS = ("prm_train", "router_train", "dev", "test")
 
-with job(snakemake) as log:
-    name, seed = snakemake.wildcards.dataset, snakemake.params.seed
-    spec = TypeAdapter(Dataset).validate_python(snakemake.params.dataset)
+with open_job(snakemake) as job:
+    name, seed = job.wildcards.dataset, job.params.seed
+    spec = TypeAdapter(Dataset).validate_python(job.params.dataset)
     origin: dict[str, Any] = {}
     if isinstance(spec, ArithmeticFamily):
         splits = {split: draw_split(name, spec, split, getattr(spec.sizes, split), seed) for split in SPLITS}
     else:
-        tested = {Path(path).parent.name: read_problems(Path(path)) for path in snakemake.input.without}
+        tested = {Path(path).parent.name: read_problems(Path(path)) for path in job.input.without}
         problems, left_out = leave_out(load_dataset(name, spec), tested)
         origin = {"source_sha256": source_digest(spec), "left_out": left_out}
         splits = dict.fromkeys(SPLITS, []) | divide(problems, spec.splits)
     check_disjoint(splits)
-    files = {split: Path(snakemake.output[split]) for split in SPLITS}
+    files = {split: Path(job.output[split]) for split in SPLITS}
     for split, problems in splits.items():
         with written_aside(files[split]) as aside:
             write_problems(problems, aside)
-        log.info("%s: %d problems", split, len(problems))
+        job.log.info("%s: %d problems", split, len(problems))
     content = manifest(name, spec, splits, files, **origin)
-    write_json({**content, "provenance": provenance(snakemake)}, snakemake.output.manifest)
+    write_json({**content, "provenance": job.provenance}, job.output.manifest)

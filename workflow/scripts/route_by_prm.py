@@ -1,21 +1,20 @@
-"""Fit the routers at home with another PRM, and solve the test problems with them."""
-
-from pathlib import Path
+"""Fit the routers again on the main dataset with another PRM, and solve the test problems with them."""
 
 from trim.config.routers import Routers
-from trim.files import write_parquet
-from trim.jobs import job, open_job_forests, progress, provenance, use_threads
+from trim.jobs import open_job, use_threads
 from trim.rollout.tables import roll_out_points
-from trim.routers.registry import fit_sweeps
+from trim.routers.controls import ALONE
+from trim.routers.registry import TrainingData, refit
 
-with job(snakemake) as log, open_job_forests(snakemake, "router_train", "dev", "test") as (forest, dev, test):
-    use_threads(snakemake.threads)
-    params, prm = snakemake.params, snakemake.wildcards.prm
-    for trees in (forest, dev, test):
-        trees.rescore()
-    log.info("every step is scored by %s", prm)
-    points = fit_sweeps(
-        forest, dev, Routers.model_validate(params.routers), params.seed, lambda what: progress(f"{prm}, {what}")
-    )
-    episodes = roll_out_points(points, test).assign(trained_on=params.home, prm=prm)
-    write_parquet(episodes, Path(snakemake.output.episodes), provenance(snakemake))
+with open_job(snakemake) as job:
+    use_threads(job.threads)
+    params, prm = job.params, job.wildcards.prm
+    splits = ("router_train", "dev", "test")
+    with job.trees(params.home, *splits, labelled=params.labelled) as (trees, dev, test):
+        for forest in (trees, dev, test):
+            forest.rescore()
+        job.log.info("every step is scored by %s", prm)
+        settings = Routers.model_validate(params.settings)
+        data = TrainingData(trees, dev, settings, params.labelled, progress=lambda what: job.progress(f"{prm}, {what}"))
+        episodes = roll_out_points([*ALONE, *refit(data, params.seed)], test)
+    job.write_parquet(episodes.assign(trained_on=params.home, prm=prm), job.output.episodes)

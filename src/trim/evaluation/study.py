@@ -286,8 +286,9 @@ def read_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) ->
 def read_dev_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read episodes on dev, of routers fitted on the dataset that they were run on, and of the models alone.
 
-    The files lack the column `trained_on`, which it adds.
+    The files lack the column `trained_on`, which it adds; each holds the models alone, of which one copy is kept.
     """
     dev = read_episodes(paths, columns and [name for name in columns if name != "trained_on"])
-    alone = dev["router"].isin(["weak-only", "strong-only"])
-    return dev.assign(trained_on=dev["dataset"].mask(alone, "untrained"))
+    alone = dev["router"].isin(END_POINTS)
+    again = alone & dev.duplicated(["dataset", "router", "problem_id", "replicate"])
+    return dev.assign(trained_on=dev["dataset"].mask(alone, "untrained"))[~again].reset_index(drop=True)

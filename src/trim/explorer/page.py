@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trim.config.routers import Routers
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
 from trim.explorer.traces import Traces, trace
 from trim.figures.style import STATE_LOOKS
@@ -20,7 +21,7 @@ from trim.problems.problem import Problem
 from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, Forest
 from trim.routers.pomdp.policy import PomdpPolicy
-from trim.routers.registry import operating_points
+from trim.routers.registry import step_router
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ class ShownRouter:
         }
 
 
-def shown_routers(forest: Forest, curves: pd.DataFrame, fitted: Mapping[str, Sequence[Path]]) -> list[ShownRouter]:
+def shown_routers(curves: pd.DataFrame, fitted: Mapping[str, Sequence[Path]]) -> list[ShownRouter]:
     """Return each fitted TRIM router in its leading variant.
 
     Parameters
@@ -78,7 +79,7 @@ def shown_routers(forest: Forest, curves: pd.DataFrame, fitted: Mapping[str, Seq
     curves
         Rows of `curves.csv` of one dataset, and of routers fitted on one.
     fitted
-        Files or folders that were fitted, by router.
+        Folders of what was fitted, by router.
     """
     shown = []
     for router, variant in leading_variants(curves[curves["router"].isin(list(fitted))]):
@@ -86,7 +87,8 @@ def shown_routers(forest: Forest, curves: pd.DataFrame, fitted: Mapping[str, Seq
         rows = rows[rows["seed"] == rows["seed"].min()]
         rows = rows.iloc[[(rows["strong_share"] - share).abs().argmin() for share in SHARES]]
         run = variant, rows["seed"].iloc[0]
-        points = [p for p in operating_points(router, fitted[router], forest, []) if (p.variant, p.seed) == run]
+        loaded = [point for folder in fitted[router] for point in step_router(router, Routers()).load(folder)]
+        points = [point for point in loaded if (point.variant, point.seed) == run]
         settings = np.array([point.setting for point in points])
         nearest = [points[np.abs(settings - setting).argmin()] for setting in rows["operating_point"]]
         shown.append(ShownRouter(nearest, rows["strong_share"].tolist(), rows["accuracy"].tolist()))
@@ -109,13 +111,13 @@ def explore_dataset(
     curves
         Rows of `curves.csv` of the dataset.
     fitted
-        Files or folders that were fitted on `trained_on`, by router.
+        Folders of what was fitted on `trained_on`, by router.
     count
         Most problems.
     labelled
         Whether steps have exact labels.
     """
-    routers = shown_routers(forest, curves[curves["trained_on"] == trained_on], fitted)
+    routers = shown_routers(curves[curves["trained_on"] == trained_on], fitted)
     policies: list[Any] = [point.policy for router in routers for point in router.points]
     filters = [policy for policy in policies if isinstance(policy, PomdpPolicy)]
     believe = filters[0].believe if filters else None  # the belief is the same at all operating points

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.routers import Routers
 from trim.errors import ConfigError
+from trim.names import RANDOM_QUERY, routers_of
 from trim.plugins import added
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class StepRouter:
         Variants that are fitted again with other PRMs.
     fitted_as
         The router and variant whose fit it shares, in place of a fit of its own.
+    version
+        Raised when a change in the library changes what is fitted, so that the workflow fits it again.
     """
 
     id: str
@@ -113,6 +116,7 @@ class StepRouter:
     needs_labels: bool = False
     refitted: tuple[str, ...] = ()
     fitted_as: tuple[str, str] | None = None
+    version: int = 1
 
     def fit(self, variant: str, data: TrainingData, seed: int) -> Fitted:
         """Fit one variant."""
@@ -188,11 +192,28 @@ def fitted_routers(settings: Routers) -> dict[str, StepRouter]:
     }
 
 
-def control_points(settings: Routers) -> dict[str, Callable[[Routers], Sequence[OperatingPoint]]]:
-    """Return what gives the operating points of each router with nothing to fit, those of other packages too."""
+def controls(settings: Routers) -> tuple[str, ...]:
+    """Return the routers of an experiment that have nothing to fit, those of other packages last."""
+    known = {*fitted_routers(settings), *_others(settings), RANDOM_QUERY}
+    plain = [name for name in routers_of("end", "control") if name not in known]
+    return (*plain, *(name for name, router in _others(settings).items() if not isinstance(router, StepRouter)))
+
+
+def control_points(name: str, settings: Routers) -> Sequence[OperatingPoint]:
+    """Return the operating points of a router that has nothing to fit.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
     from trim.routers.controls import CONTROLS
 
-    return {**CONTROLS, **{name: r for name, r in _others(settings).items() if not isinstance(r, StepRouter)}}
+    known = {**CONTROLS, **_others(settings)}
+    if name not in known:
+        raise ConfigError(f"there is no router {name!r} without a fit; there are {', '.join(known)}")
+    points: Sequence[OperatingPoint] = known[name](settings)
+    return points
 
 
 def _others(settings: Routers) -> Mapping[str, Any]:

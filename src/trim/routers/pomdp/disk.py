@@ -61,8 +61,8 @@ class SolvedPomdp:
         return self.model, self.values[found[0]], float(self.costs[found[0]])
 
 
-def save_solved(path: Path, solved: SolvedPomdp) -> None:
-    """Write a solved model."""
+def save_solved(folder: Path, solved: SolvedPomdp) -> None:
+    """Write a solved model into a folder."""
     model = solved.model
     header = {
         "format": FORMAT,
@@ -71,7 +71,7 @@ def save_solved(path: Path, solved: SolvedPomdp) -> None:
         "strong_if_wrong": model.transition.strong_if_wrong,
         "origin": dict(solved.origin),
     }
-    with written_aside(path) as aside, aside.open("wb") as file:
+    with written_aside(folder / FILE) as aside, aside.open("wb") as file:
         np.savez_compressed(
             file,
             header=np.array(json.dumps(header)),
@@ -89,14 +89,15 @@ def save_solved(path: Path, solved: SolvedPomdp) -> None:
         )
 
 
-def load_solved(path: str | Path) -> SolvedPomdp:
-    """Read a solved model.
+def load_solved(folder: str | Path) -> SolvedPomdp:
+    """Read a solved model from its folder.
 
     Raises
     ------
     InputError
         If the file is missing, damaged, or of another format.
     """
+    path = Path(folder) / FILE
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

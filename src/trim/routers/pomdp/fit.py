@@ -17,7 +17,7 @@ from trim.rollout.history import Booleans, Floats, Integers, Router
 from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
 from trim.routers.kappas import lay_kappas, tokens_per_solution
-from trim.routers.pomdp.disk import FILE, SolvedPomdp, load_solved, save_solved
+from trim.routers.pomdp.disk import SolvedPomdp, load_solved, save_solved
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
@@ -58,7 +58,7 @@ class FittedPomdp:
     def save(self, folder: Path, origin: Mapping[str, Any]) -> None:
         """Write the solved model, and which kappas make up the sweep."""
         choices = {"closeness": self.closeness, "operating_points": list(self.kappas), "provenance": dict(origin)}
-        save_solved(folder / FILE, replace(self.solved, origin=choices))
+        save_solved(folder, replace(self.solved, origin=choices))
 
 
 def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp:
@@ -76,7 +76,7 @@ def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp
         observations = observe_solutions(data.solutions)
     model = fit_pomdp(data.trees, labels, observations, settings, variant)
     if data.donor is not None:
-        model = replace(model, observation=load_solved(data.donor / FILE).model.observation)
+        model = replace(model, observation=load_solved(data.donor).model.observation)
     solution = solve_pomdp(model, kappas, tokens_per_solution(data.trees))
     logger.info("largest certified gap between the bounds of a value: %.2g", solution.gap.max())
     solved = SolvedPomdp(model, np.asarray(kappas), solution.costs, solution.upper, solution.gap, {})
@@ -90,7 +90,7 @@ def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp
 
 def load(router: str, folder: Path) -> list[OperatingPoint]:
     """Return the operating points of what `FittedPomdp.save` wrote."""
-    solved = load_solved(folder / FILE)
+    solved = load_solved(folder)
     variant = folder.name.rpartition(".")[0]
     return FittedPomdp(variant, solved, solved.origin["closeness"], solved.origin["operating_points"]).points()
 

@@ -1,0 +1,34 @@
+"""Fit one variant of a router, choose its operating points on dev, and keep its episodes there."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from trim.config.routers import Routers
+from trim.files import written_aside
+from trim.jobs import open_job, use_threads
+from trim.rollout.tables import roll_out_points
+from trim.routers.controls import ALONE
+from trim.routers.registry import TrainingData, step_router
+
+with open_job(snakemake) as job:
+    use_threads(job.threads)
+    params, given, (name, trained_on, variant, run) = job.params, job.input, job.wildcards
+    settings = Routers.model_validate(params.settings)
+    router, folder = step_router(name, settings), Path(job.output.folder)
+    with job.trees(trained_on, "router_train", "dev", labelled=params.labelled) as (trees, dev):
+        with written_aside(folder) as aside:
+            data = TrainingData(
+                trees,
+                dev,
+                settings,
+                params.labelled,
+                pd.read_parquet(given.solutions) if given.solutions else None,
+                Path(given.donor) if given.donor else None,
+                aside / "tensorboard",
+                lambda what: job.progress(f"{what} on {trained_on}"),
+            )
+            router.fit(variant, data, params.seed + int(run)).save(aside, job.provenance)
+        points = router.load(folder)
+        job.log.info("%d operating points", len(points))
+        job.write_parquet(roll_out_points([*ALONE, *points], dev), job.output.dev)
