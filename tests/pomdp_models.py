@@ -1,10 +1,7 @@
-"""Small POMDPs with random numbers, and histories to decide on."""
+"""Small POMDPs with random numbers, and random histories."""
 
 import numpy as np
 
-from trim.models.protocols import FinishReason, Prefix, Step
-from trim.problems.problem import Problem
-from trim.rollout.engine import Author, History, KeptStep
 from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel, floored
@@ -44,20 +41,3 @@ def random_observed(rng: np.random.Generator, model: PomdpModel, count: int) -> 
     scores = np.where(strong, rng.uniform(0, 1, shape), draft_scores)
     tokens = rng.integers(1, 20, shape)
     return Observed(scores, draft_scores, tokens, strong, position, rng.random(count) < 0.3)
-
-
-def step_of(tokens: int, *, final: bool = False) -> Step:
-    finish = FinishReason.END_OF_SEQUENCE if final else FinishReason.SEPARATOR
-    return Step("a\n\n", tuple(range(tokens)), 0, finish)
-
-
-def as_history(observed: Observed, row: int) -> tuple[History, Step, float]:
-    """Return one episode as the engine would hand it to a router."""
-    kept = []
-    for t in range(observed.position[row]):
-        author = Author.STRONG if observed.strong[row, t] else Author.WEAK
-        step, draft = step_of(observed.tokens[row, t]), step_of(5)
-        kept.append(KeptStep(step, author, observed.scores[row, t], draft, observed.draft_scores[row, t]))
-    history = History(Problem("p", "d", "?", "1", "0"), 0, Prefix.of("?"), 30, kept)
-    at = row, observed.position[row]
-    return history, step_of(observed.tokens[at], final=bool(observed.final[row])), float(observed.scores[at])

@@ -4,11 +4,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+from histories import step_by_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pomdp_models import as_history, random_model, random_observed
+from pomdp_models import random_model, random_observed
 
-from trim.rollout.engine import Action
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy, likelihoods_of, regeneration_gain
@@ -87,7 +87,7 @@ def test_one_episode_and_many_are_decided_alike(seed: int, strong_scores: bool) 
     cost = float(rng.uniform(0, 0.05))
     policy = PomdpPolicy(model, solve(model, [cost], 40).upper[0], cost)
     observed = random_observed(rng, model, 40)
-    alone = [policy.decide(*as_history(observed, row)) is Action.REGENERATE for row in range(40)]
+    alone = [policy.decide(step_by_step(observed, row))[0] for row in range(40)]
     assert policy.decide(observed).tolist() == alone
 
 

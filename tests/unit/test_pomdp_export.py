@@ -60,7 +60,8 @@ def test_q_values_agree_with_the_tree_of_pomdp_py(case: tuple) -> None:
     values = solve(model, [COST], 20_000).upper[0]
     for final, draft in ((False, (0.5, 0.2, 0.3)), (False, (0.1, 0.1, 0.8)), (True, (0.6, 0.1, 0.3))):
         keep, regenerate = tree_values(model, COST, position, draft, len(tokens) - 1, final)
-        gain = regeneration_gain(model, values, COST, position, draft, tokens[-1], final)
+        one = tuple(np.array([share]) for share in draft)
+        (gain,) = regeneration_gain(model, values, COST, np.array([position]), one, tokens[-1], final)
         assert gain == pytest.approx(regenerate - keep, abs=1e-6)
         ahead = (
             model.reward * draft[0] if final else np.interp(draft[0], np.linspace(0, 1, 20_001), values[position + 1])

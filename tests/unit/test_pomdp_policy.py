@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pomdp_models import as_history, random_model, random_observed, step_of
+from histories import first_drafts, step_by_step
+from pomdp_models import random_model, random_observed
 
 from trim.errors import InputError
-from trim.models.protocols import ModelPair, Prefix
+from trim.models.protocols import ModelPair
 from trim.problems.problem import Problem
-from trim.rollout.engine import Action, History, Run, solve_all
-from trim.rollout.history import Observed
+from trim.rollout.engine import Run, solve_all
 from trim.routers.pomdp.disk import load_solved, save_solved
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
@@ -39,16 +39,17 @@ def policy_of(model: PomdpModel, solution: Solution, index: int = 1) -> PomdpPol
     return PomdpPolicy(model, solution.upper[index], COSTS[index])
 
 
-def test_histories_become_arrays_and_columns_beyond_mean_nothing(model: PomdpModel, solution: Solution) -> None:
+def test_one_history_and_many_are_the_same_and_columns_beyond_mean_nothing(
+    model: PomdpModel, solution: Solution
+) -> None:
     observed = random_observed(np.random.default_rng(1), model, 50)
     policy = policy_of(model, solution)
     decisions = policy.decide(observed)
     for row in range(50):
-        history, draft, score = as_history(observed, row)
-        one = Observed.of(history, draft, score)
+        one = step_by_step(observed, row)
         upto = np.s_[: observed.position[row] + 1]
         for name in ("scores", "draft_scores", "tokens", "strong"):
-            assert getattr(one, name)[0].tolist() == getattr(observed, name)[row, upto].tolist()
+            assert getattr(one, name)[0, upto].tolist() == getattr(observed, name)[row, upto].tolist()
         assert (one.position[0], one.final[0]) == (observed.position[row], observed.final[row])
         assert policy.decide(one)[0] == decisions[row]
     beyond = np.arange(model.max_steps) > observed.position[:, None]
@@ -84,11 +85,10 @@ def test_a_final_draft_is_worth_its_own_answer(model: PomdpModel) -> None:
     table = model.observation.draft
     score = float(model.observation.centres[2])
     wrong = table[2, 2] / (table[2, 0] + table[2, 2])  # at the first step nothing else is possible
-    history = History(Problem("p", "d", "?", "1", "0"), 0, Prefix.of("?"), 30, [])
-    for cost, expected in ((wrong / 10 - 1e-6, Action.REGENERATE), (wrong / 10 + 1e-6, Action.KEEP)):
+    for cost, regenerates in ((wrong / 10 - 1e-6, True), (wrong / 10 + 1e-6, False)):
         policy = PomdpPolicy(certain_model, np.zeros((9, 11)), cost)
-        assert policy.decide(history, step_of(10, final=True), score) is expected
-    assert PomdpPolicy(certain_model, np.zeros((9, 11)), 0.0).decide(history, step_of(10), score) is Action.KEEP
+        assert policy.decide(first_drafts([score], final=True)).tolist() == [regenerates]
+    assert not PomdpPolicy(certain_model, np.zeros((9, 11)), 0.0).decide(first_drafts([score])).any()
 
 
 def test_the_last_possible_step_counts_as_final(model: PomdpModel, solution: Solution) -> None:
@@ -117,7 +117,7 @@ def test_a_longer_episode_gets_a_sentence(model: PomdpModel, solution: Solution)
     with pytest.raises(InputError, match="step 9 of an episode, but it was solved for at most 8"):
         policy_of(model, solution).decide(observed)
     with pytest.raises(InputError, match="step 9 of an episode"):
-        policy_of(model, solution).decide(*as_history(observed, 0))
+        policy_of(model, solution).decide(step_by_step(observed, 0))
 
 
 def test_pairs_are_not_filtered(model: PomdpModel) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pomdp_models import as_history, random_model, random_observed
+from histories import step_by_step
+from pomdp_models import random_model, random_observed
 
 from trim.checks.memoryless import MemorylessPolicies
 from trim.checks.released_parameters import published_model
 from trim.checks.simulator import play
 from trim.errors import InputError
-from trim.rollout.engine import Action
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.released import ReleasedPolicy, with_late_hazard
@@ -93,13 +93,12 @@ def test_the_rule_reads_score_lowest_score_and_position(official: PomdpModel, so
     policy = ReleasedPolicy(official, solution.upper[1], 0.25)
     decisions = policy.decide(replace(observed, tokens=np.full_like(observed.tokens, 60)))
     for row in range(300):
-        position = observed.position[row]
-        minimum = observed.scores[row, :position].min(initial=1.0)
-        symbol = 20 * min(int(minimum * 20), 19) + int(observed.scores[row, position] * 20)
-        assert decisions[row] == policy.decide_symbols(position, np.array(symbol), 60)
-        history, draft, score = as_history(observed, row)
-        alone = policy.decide(history, draft, score) is Action.REGENERATE
-        assert alone == policy.decide_symbols(position, np.array(symbol), draft.tokens)
+        position = observed.position[[row]]
+        minimum = observed.scores[row, : position[0]].min(initial=1.0)
+        symbol = np.array([20 * min(int(minimum * 20), 19) + int(observed.score[row] * 20)])
+        assert decisions[row] == policy.decide_symbols(position, symbol, 60)
+        alone = policy.decide(step_by_step(observed, row))
+        assert alone == policy.decide_symbols(position, symbol, observed.draft_tokens[[row]])
     assert 0 < decisions.sum() < 300
 
 
@@ -117,7 +116,9 @@ def test_token_bins_round_down() -> None:
     model = random_model(np.random.default_rng(2))
     values = solve(model, [0.02]).upper[0]
     exact, binned = (ReleasedPolicy(model, values, 0.02, 1.1, token_bin) for token_bin in (0.0, 50.0))
-    symbols = np.arange(4)
+    first, symbols = np.zeros(4, dtype=np.int64), np.arange(4)
     for tokens in (50, 99):
-        assert binned.decide_symbols(0, symbols, tokens).tolist() == exact.decide_symbols(0, symbols, 50).tolist()
-    assert binned.decide_symbols(0, symbols, 49).tolist() == exact.decide_symbols(0, symbols, 0).tolist()
+        assert (
+            binned.decide_symbols(first, symbols, tokens).tolist() == exact.decide_symbols(first, symbols, 50).tolist()
+        )
+    assert binned.decide_symbols(first, symbols, 49).tolist() == exact.decide_symbols(first, symbols, 0).tolist()

@@ -2,82 +2,84 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from histories import first_drafts
 
 from trim.files import write_json
-from trim.models.protocols import FinishReason, ModelPair, Prefix, Step
+from trim.models.protocols import ModelPair, Prefix
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
-from trim.rollout.engine import Action, Author, History, KeptStep, Run, solve_all
+from trim.rollout.engine import OnePlace, Run, solve_all
 from trim.rollout.tables import OperatingPoint, episode_table, run_points
 from trim.rollout.trees import Forest
 from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
 from trim.routers.registry import evaluate, operating_points
 from trim.routers.threshold import PerToken, Threshold, concave_hull, fit_hull, lay_thresholds, quantile_thresholds
 
-PROBLEM = Problem("p", "arith", "5 a+1 b*3 c-2?", "16", "00000000")
-
-
 NO_FOREST = Forest([], 1, 30, lambda answer, problem: (False, False))
 
 
-def draft(text: str = "a:5+1=6\n\n", tokens: int = 10) -> Step:
-    return Step(text, tuple(range(tokens)), 0, FinishReason.SEPARATOR)
+@dataclass
+class Given:
+    """Places that are given one by one."""
+
+    places: list[OnePlace]
+
+    def prefixes(self) -> list[tuple[Prefix, int]]:
+        return [(place.prefix, place.replicate) for place in self.places]
 
 
-def history(*steps: str, authors: str | None = None, replicate: int = 0) -> History:
-    kept = []
-    for text, author in zip(steps, authors or "w" * len(steps), strict=True):
-        kept.append(KeptStep(draft(text), Author.WEAK if author == "w" else Author.STRONG, None, None, None))
-    return History(PROBLEM, replicate, Prefix.of(PROBLEM.text, *steps), 30, kept)
-
-
-def regenerates(router, score: float | None = None, step: Step | None = None, past: History | None = None) -> bool:
-    return router.decide(past or history(), step or draft(), score) is Action.REGENERATE
+def regenerates(router, *scores: float, tokens: int = 10) -> list[bool]:
+    return router.decide(first_drafts(scores, tokens)).tolist()
 
 
 def test_a_threshold_regenerates_below_it() -> None:
-    assert [regenerates(Threshold(0.5), score) for score in (0.0, 0.4999, 0.5, 1.0)] == [True, True, False, False]
-    assert not regenerates(Threshold(0.0), 0.0)
-    assert regenerates(Threshold(np.nextafter(1, 2)), 1.0)
+    assert regenerates(Threshold(0.5), 0.0, 0.4999, 0.5, 1.0) == [True, True, False, False]
+    assert regenerates(Threshold(0.0), 0.0) == [False]
+    assert regenerates(Threshold(np.nextafter(1, 2)), 1.0) == [True]
 
 
 def test_per_token_weighs_doubt_with_length() -> None:
     router = PerToken(0.04)  # of ten tokens: doubt above 0.4
-    assert PerToken(0.5).decide(history(), draft("", 0), 0.4) is Action.REGENERATE  # an empty draft divides nothing
-    assert [regenerates(router, score) for score in (0.5, 0.59, 0.61, 1.0)] == [True, True, False, False]
-    assert regenerates(router, 0.8, draft(tokens=4))
-    assert not regenerates(router, 0.2, draft(tokens=20))
+    assert regenerates(PerToken(0.5), 0.4, tokens=0) == [True]  # an empty draft divides nothing
+    assert regenerates(router, 0.5, 0.59, 0.61, 1.0) == [True, True, False, False]
+    assert regenerates(router, 0.8, tokens=4) == [True]
+    assert regenerates(router, 0.2, tokens=20) == [False]
 
 
 def test_a_takeover_asks_for_drafts_while_the_weak_model_writes() -> None:
     router = OneStepTakeover(0.5)
-    assert router.wants_draft(history())
-    assert router.wants_draft(history("a\n\n", "b\n\n"))
-    assert not router.wants_draft(history("a\n\n", "b\n\n", authors="ws"))
-    assert [regenerates(router, score) for score in (0.49, 0.5)] == [True, False]
+    assert router.wants_drafts(np.array([False, True, False])).tolist() == [True, False, True]
+    assert regenerates(router, 0.49, 0.5) == [True, False]
 
 
 def test_the_end_points() -> None:
-    assert WeakOnly().wants_draft(history()) and not regenerates(WeakOnly())
-    assert not StrongOnly().wants_draft(history())
+    after_strong = np.array([False, True])
+    assert WeakOnly().wants_drafts(after_strong).tolist() == [True, True]
+    assert regenerates(WeakOnly(), 0.0, 1.0) == [False, False]
+    assert StrongOnly().wants_drafts(after_strong).tolist() == [False, False]
+    assert regenerates(StrongOnly(), 0.0, 1.0) == [True, True]
 
 
 def test_random_steps_are_drawn_by_prefix_and_replicate() -> None:
-    pasts = [history(f"{i}\n\n", replicate=r) for i in range(400) for r in range(2)]
-    draws = {p: [regenerates(RandomStep(p), past=past) for past in pasts] for p in (0.0, 0.2, 0.5, 1.0)}
+    places = [OnePlace(Prefix.of("p", f"{i}\n\n"), replicate) for i in range(400) for replicate in range(2)]
+    drafts = first_drafts([0.5] * 800, places=Given(places))
+    draws = {p: RandomStep(p).decide(drafts).tolist() for p in (0.0, 0.2, 0.5, 1.0)}
     assert not any(draws[0.0])
     assert all(draws[1.0])
     assert sum(draws[0.2]) / 800 == pytest.approx(0.2, abs=0.05)
     assert sum(draws[0.5]) / 800 == pytest.approx(0.5, abs=0.06)
     assert all(high for low, high in zip(draws[0.2], draws[0.5], strict=True) if low)  # nested
     assert draws[0.5][::2] != draws[0.5][1::2]  # replicates differ
-    assert draws[0.5] != [regenerates(RandomStep(0.5, "other"), past=past) for past in pasts]
-    assert draws[0.5] == [regenerates(RandomStep(0.5), 0.9, draft("x", 3), past) for past in pasts]
+    assert draws[0.5] != RandomStep(0.5, "other").decide(drafts).tolist()
+    # One by one it is the same, whatever the draft.
+    alone = [RandomStep(0.5).decide(first_drafts([0.9], tokens=3, places=place)) for place in places]
+    assert draws[0.5] == np.concatenate(alone).tolist()
 
 
 # --- operating points -------------------------------------------------------------------
@@ -96,8 +98,9 @@ def test_thresholds_are_laid_over_the_weak_models_drafts() -> None:
     assert laid["default"] == pytest.approx([(i / 10) ** 2 for i in range(1, 10)])
     assert laid["per-token"] == pytest.approx([(1 - (i / 10) ** 2) / 10 for i in range(9, 0, -1)])
     # As many steps are regenerated by both, at the corresponding points.
-    shares = [np.mean([regenerates(Threshold(k), s / 100) for s in range(101)]) for k in laid["default"]]
-    others = [np.mean([regenerates(PerToken(k), s / 100) for s in range(101)]) for k in laid["per-token"]]
+    scores = [s / 100 for s in range(101)]
+    shares = [np.mean(regenerates(Threshold(k), *scores)) for k in laid["default"]]
+    others = [np.mean(regenerates(PerToken(k), *scores)) for k in laid["per-token"]]
     assert others[::-1] == pytest.approx(shares, abs=0.011)
 
 
@@ -145,14 +148,14 @@ def test_random_steps_on_a_forest_are_those_of_the_engine(
 ) -> None:
     problems, shares = make_problems(10), (0.2, 0.6)
     forest = Forest(problems, 2, 30, lambda answer, problem: (answer == problem.answer,) * 2, scripted_pair())
-    walked = evaluate({"random": operating_points("random-step", [], forest, shares)}, forest)["random"]
+    table = evaluate({"random": operating_points("random-step", [], forest, shares)}, forest)["random"]
     points = [OperatingPoint("random-step", "default", share, RandomStep(share)) for share in shares]
     with Grader() as grader:
         solved = episode_table(run_points(points, problems, scripted_pair(), 2, 30), grader, exact=True)
     keys = ["operating_point", "problem_id", "replicate"]
     pd.testing.assert_frame_equal(
-        walked.sort_values(keys, ignore_index=True),
-        solved.sort_values(keys, ignore_index=True)[list(walked)],
+        table.sort_values(keys, ignore_index=True),
+        solved.sort_values(keys, ignore_index=True)[list(table)],
         check_dtype=False,
     )
 
