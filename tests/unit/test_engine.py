@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
 from trim.errors import BackendError
 from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
-from trim.rollout.engine import Action, Author, Costs, Episode, History, Reads, Run, solve, solve_all
+from trim.rollout.costs import COSTS, Costs
+from trim.rollout.engine import Episode, Run, solve, solve_all
+from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
 from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import Threshold
 
@@ -46,18 +49,14 @@ def step(text: str, tokens: int, finish: FinishReason | None = None) -> Step:
 
 
 @dataclass(frozen=True)
-class HistoryThreshold:
+class HistoryThreshold(WantsEveryDraft):
     """A threshold on the lowest score of the history and the draft."""
 
     threshold: float
     reads = Reads.HISTORY
 
-    def wants_draft(self, history: History) -> bool:
-        return True
-
-    def decide(self, history: History, draft: Step, score: float | None) -> Action:
-        seen = [kept.score for kept in history.kept] + [score]
-        return Action.REGENERATE if min(s for s in seen if s is not None) < self.threshold else Action.KEEP
+    def decide(self, observed: Observed) -> Booleans:
+        return np.minimum(observed.minimum, observed.score) < self.threshold
 
 
 def toy_pair() -> ModelPair:
@@ -72,7 +71,7 @@ def run(router, pair: ModelPair, max_steps: int = 30) -> Episode:
 
 
 def authors(episode: Episode) -> str:
-    return "".join(kept.author[0] for kept in episode.kept)
+    return "".join("ws"[kept.by_strong] for kept in episode.kept)
 
 
 def test_a_draft_below_the_threshold_is_discarded_and_written_again() -> None:
@@ -80,7 +79,7 @@ def test_a_draft_below_the_threshold_is_discarded_and_written_again() -> None:
     assert [kept.step.text for kept in episode.kept] == ["w0\n\n", "s1\n\n", "\\boxed{7}"]
     assert authors(episode) == "wsw"
     assert [kept.draft.text for kept in episode.kept if kept.draft] == ["w0\n\n", "w1\n\n", "\\boxed{7}"]
-    assert [kept.draft_score for kept in episode.kept] == [0.9, 0.2, 0.6]
+    assert [kept.draft_score.value for kept in episode.kept] == [0.9, 0.2, 0.6]
     assert [kept.score for kept in episode.kept] == [0.9, None, 0.6]  # nobody asked for the strong step's
     assert episode.answer == "7"
     assert episode.costs == Costs(
@@ -188,12 +187,12 @@ ROUTERS = [
 
 @pytest.mark.parametrize("router", ROUTERS, ids=lambda router: type(router).__name__)
 def test_every_token_and_call_is_counted(router, scripted_pair: MakePair, make_problems: MakeProblems) -> None:
-    total = dict.fromkeys((field.name for field in fields(Costs)), 0)
+    total = dict.fromkeys(COSTS, 0)
     pair = scripted_pair()
     for episode in solve_all([Run(p, router, r) for p in make_problems(20) for r in range(2)], pair, 5):
         kept = episode.kept
-        weak, strong = ([k for k in kept if k.author is author] for author in Author)
-        assert all(k.step is k.draft and k.score == k.draft_score for k in weak)
+        weak, strong = ([k for k in kept if k.by_strong is by_strong] for by_strong in (False, True))
+        assert all(k.step is k.draft and k.score == (k.draft_score and k.draft_score.value) for k in weak)
         audit = {
             "strong_tokens": sum(len(k.step.token_ids) for k in strong),
             "weak_tokens": sum(len(k.step.token_ids) for k in weak),

@@ -57,7 +57,7 @@ def test_one_environment_is_one_lane(forest: Forest) -> None:
 
 
 def test_returns_are_right_answers_minus_the_price_of_strong_tokens(forest: Forest) -> None:
-    """Episodes of a fixed policy have, by problem, the outcomes that a walk has."""
+    """Episodes of a fixed policy have, by problem, the outcomes of its rollout."""
     kappa = 0.7
     for always in (False, True):
         env = TrimVecEnv(routing(forest, 16, kappa=kappa))
@@ -70,9 +70,9 @@ def test_returns_are_right_answers_minus_the_price_of_strong_tokens(forest: Fore
             running += rewards
             returns += running[ends].tolist()
             running[ends] = 0
-        walked = roll_out(forest, StrongOnly() if always else WeakOnly())
-        correct = forest.nodes["correct"][walked.last, walked.action]
-        possible = correct - kappa / PRICE * walked.strong_tokens
+        rollout = roll_out(forest, StrongOnly() if always else WeakOnly())
+        correct = forest.nodes["correct"][rollout.last, rollout.action]
+        possible = correct - kappa / PRICE * rollout.strong_tokens
         assert set(np.round(returns, 5)) <= set(np.round(possible, 5))
         assert len(returns) > 1000
         standard_error = possible.std() / np.sqrt(len(returns))

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from trim.files import write_parquet
-from trim.models.protocols import FinishReason, ModelPair, Prefix, Step
+from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem
-from trim.rollout.engine import Author, Costs, Episode, KeptStep
+from trim.rollout.costs import Costs
+from trim.rollout.engine import Episode, KeptStep
 from trim.rollout.tables import OperatingPoint, episode_table, run_points, score_steps, score_table, step_table
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.threshold import Threshold
@@ -31,16 +32,18 @@ def grader() -> Iterator[Grader]:
         yield grader
 
 
-def episode(answer: str, *written: tuple[str, Author], text: str = "5 a+1 b*3?", costs: Costs | None = None) -> Episode:
-    """Build an episode from texts; the last one ends it."""
+W, S = False, True
+DISCARDED = Step("no\n\n", tuple(range(7)), 0, FinishReason.SEPARATOR)
+
+
+def episode(answer: str, *written: tuple[str, bool], text: str = "5 a+1 b*3?") -> Episode:
+    """Build an episode from texts and from whether the strong model wrote them; the last one ends it."""
     kept = []
-    for i, (step, author) in enumerate(written):
+    for i, (step_text, by_strong) in enumerate(written):
         finish = FinishReason.END_OF_SEQUENCE if i == len(written) - 1 else FinishReason.SEPARATOR
-        kept.append(KeptStep(Step(step, tuple(range(3 + i)), 0, finish), author, None, None, None))
-    return Episode(Problem("p-7", "arith", text, answer, "00000000"), 1, tuple(kept), costs or Costs())
-
-
-W, S = Author.WEAK, Author.STRONG
+        step = Step(step_text, tuple(range(3 + i)), 10 + i, finish)
+        kept.append(KeptStep(step, by_strong, 0.5, DISCARDED if by_strong else step, Score(0.5, 100 + i)))
+    return Episode(Problem("p-7", "arith", text, answer, "00000000"), 1, tuple(kept))
 
 
 def test_every_problem_is_solved_at_every_point_in_every_replicate(
@@ -50,13 +53,12 @@ def test_every_problem_is_solved_at_every_point_in_every_replicate(
     results = run_points(POINTS, problems, scripted_pair(), 2, 30)
     found = [(point, e.problem, e.replicate) for point, e in results]
     assert found == [(point, p, r) for p in problems for r in (0, 1) for point in POINTS]
-    assert all(k.author is W for point, e in results if point is POINTS[0] for k in e.kept)
-    assert all(k.author is S for point, e in results if point is POINTS[3] for k in e.kept)
+    assert all(not k.by_strong for point, e in results if point is POINTS[0] for k in e.kept)
+    assert all(k.by_strong for point, e in results if point is POINTS[3] for k in e.kept)
 
 
 def test_a_row_an_episode(grader: Grader) -> None:
-    costs = Costs(1, 2, 3, 4, 5, 6, 7, 8)
-    right = episode("18", ("a:5+1=6\n\n", W), ("b:6*3=18\n\n", S), ("\\boxed{18}", W), costs=costs)
+    right = episode("18", ("a:5+1=6\n\n", W), ("b:6*3=18\n\n", S), ("\\boxed{18}", W))
     wrong = episode("18", ("a:5+1=6\n\n", W), ("\\boxed{6}", W))
     none = episode("18", ("a:5+1=6\n\n", S))
     table = episode_table([(POINTS[2], right), (POINTS[0], wrong), (POINTS[0], none)], grader, exact=True)
@@ -73,8 +75,18 @@ def test_a_row_an_episode(grader: Grader) -> None:
         "answer": "18",
         "steps": 3,
         "authors": "wsw",
-        **asdict(costs),
+        **asdict(right.costs),
     }
+    assert right.costs == Costs(
+        strong_tokens=4,
+        weak_tokens=3 + 5,
+        discarded_tokens=7,
+        prm_tokens=100 + 101 + 102,
+        strong_prefill_tokens=11,
+        strong_calls=1,
+        weak_calls=3,
+        prm_calls=3,
+    )
     assert table["correct"].tolist() == [True, False, False]
     assert table["authors"].tolist() == ["wsw", "ww", "s"]
     assert [table["answer"][1], table["answer"].isna()[2]] == ["6", True]

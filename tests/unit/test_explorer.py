@@ -1,4 +1,4 @@
-"""The trace explorer: its paths are those of `walk`, its page is whole, safe and always the same."""
+"""The trace explorer: its paths are those of rollouts, its page is whole, safe and always the same."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from trim.explorer.page import SHARES, explore_dataset, known_forest, render, sc
 from trim.explorer.traces import trace
 from trim.files import write_json
 from trim.problems.problem import Problem
-from trim.rollout.engine import Reads
+from trim.rollout.history import Reads
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
 from trim.rollout.vectorised import roll_out
@@ -107,17 +107,17 @@ def column_of(point: OperatingPoint) -> int:
     return len(SHARES) + KAPPAS[::-1].index(point.setting)
 
 
-def test_paths_are_those_of_a_walk(forest, fitted, points) -> None:
+def test_paths_are_those_of_rollouts(forest, fitted, points) -> None:
     data = explored(forest, fitted)
     assert [router["id"] for router in data["routers"]] == ["trim-thr", "trim-pomdp"]
     assert [point["setting"] for point in data["routers"][0]["points"]] == THRESHOLDS
     assert [point["share"] for point in data["routers"][1]["points"]] == [0.08, 0.22, 0.5]
     assert len(data["problems"]) == 24
-    walked = roll_out_points(points, forest)
-    walked = walked[walked["replicate"] == 0].set_index(["router", "operating_point", "problem_id"])
+    table = roll_out_points(points, forest)
+    table = table[table["replicate"] == 0].set_index(["router", "operating_point", "problem_id"])
     for point in points:
         for problem in data["problems"]:
-            path, row = follow(problem, column_of(point)), walked.loc[point.router, point.setting, problem["id"]]
+            path, row = follow(problem, column_of(point)), table.loc[point.router, point.setting, problem["id"]]
             assert path["end"] == ENDS
             assert path["authors"] == row["authors"]
             costs = [row[f"{name}_tokens"] for name in ("strong", "weak", "discarded")]
@@ -163,8 +163,8 @@ def test_every_router_is_asked_at_every_point_of_every_path(
 
 def test_a_path_stops_where_nothing_is_known(forest, points) -> None:
     policies = [point.policy for point in points]
-    walked = roll_out(forest, points[2].policy)
-    tree = int(np.flatnonzero(walked.steps > 1)[0] // 2 * 2)
+    steps = roll_out(forest, points[2].policy).steps
+    tree = int(np.flatnonzero(steps > 1)[0] // 2 * 2)
     whole = trace(forest, np.array([tree]), policies)
     assert not np.isnan(whole.correct).any()
     forest.nodes["child"][forest.roots[tree]] = UNKNOWN

@@ -1,4 +1,4 @@
-"""Forests: what is walked is what the engine does, whole trees are whole, and what is known asks no model."""
+"""Forests: rollouts in them are what the engine does, whole trees are whole, and what is known asks no model."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,12 @@ import pytest
 from trim.errors import StoreError
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
-from trim.rollout.engine import Reads, Run, solve_all
-from trim.rollout.history import Observed, WantsEveryDraft
+from trim.rollout.costs import COSTS
+from trim.rollout.engine import Run, solve_all
+from trim.rollout.history import Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
-from trim.rollout.vectorised import COSTS, outcomes, roll_out, roll_out_all
+from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
 from trim.routers.controls import OneStepTakeover, StrongOnly, WeakOnly
 from trim.routers.threshold import PerToken, Threshold
 
@@ -29,12 +30,6 @@ class LooksBack(WantsEveryDraft):
     """Regenerates by everything that a router may see, so that a wrong history changes what it does."""
 
     reads = Reads.HISTORY
-
-    def decide(self, history, draft, score):
-        from trim.rollout.engine import Action
-
-        seen = Observed.of(history, draft, score)
-        return Action.REGENERATE if self.decide(seen)[0] else Action.KEEP
 
     def decide(self, seen):
         past = np.arange(seen.scores.shape[1]) < seen.position[:, None]
@@ -68,28 +63,28 @@ ROUTERS = [
 
 @pytest.mark.parametrize("router", ROUTERS)
 @pytest.mark.parametrize("max_steps", [2, MAX_STEPS])
-def test_a_walk_is_what_the_engine_does(make_problems, scripted_pair, router, max_steps):
+def test_a_rollout_is_what_the_engine_does(make_problems, scripted_pair, router, max_steps):
     problems = make_problems(8)
     forest = plant(make_problems, scripted_pair(), 8, max_steps=max_steps)
-    walked = roll_out_points([OperatingPoint("router", "default", 0.5, router)], forest)
     points = [OperatingPoint("router", "default", 0.5, router)]
+    table = roll_out_points(points, forest)
     with Grader() as grader:
         results = run_points(points, problems, scripted_pair(), 2, max_steps)
         solved = episode_table(results, grader, exact=True)
-    assert walked["strong_tokens"].sum() > 0 or router in (Threshold(0), PerToken(0.1), WeakOnly())
+    assert table["strong_tokens"].sum() > 0 or router in (Threshold(0), PerToken(0.1), WeakOnly())
     for column in solved:
-        assert walked[column].tolist() == solved[column].tolist(), column
+        assert table[column].tolist() == solved[column].tolist(), column
 
 
 def test_side_by_side_is_one_after_the_other(make_problems, scripted_pair, monkeypatch):
     monkeypatch.setattr("trim.rollout.vectorised.EPISODES_AT_A_TIME", 40)  # three parts
     pair = scripted_pair()
-    together = roll_out_all(plant(make_problems, pair, 7), [router for router in ROUTERS])
-    for router, walked in zip(ROUTERS, together, strict=True):
+    together = roll_out_all(plant(make_problems, pair, 7), ROUTERS)
+    for router, rollout in zip(ROUTERS, together, strict=True):
         alone = roll_out(plant(make_problems, scripted_pair(), 7), router)
         for name in COSTS:
-            assert getattr(walked, name).tolist() == getattr(alone, name).tolist()
-        assert (walked.strong == alone.strong).all() and (walked.steps == alone.steps).all()
+            assert getattr(rollout, name).tolist() == getattr(alone, name).tolist()
+        assert (rollout.strong == alone.strong).all() and (rollout.steps == alone.steps).all()
     assert len(set(pair.weak.calls)) == len(pair.weak.calls)
 
 
@@ -111,8 +106,7 @@ def test_whole_trees_hold_every_path(make_problems, scripted_pair):
     assert len(ends) > 8
     for path in [path for _, path in ends][:20]:  # what the engine does on the same path ends in the same place
         scripted = [bool(action) for action in path]
-        (walked,) = roll_out_all(forest, [Scripted(scripted)])
-        assert walked.steps[0] == len(path)
+        assert roll_out(forest, Scripted(scripted)).steps[0] == len(path)
     forest.pair = None  # whatever a router does, no model is needed any more
     assert len(roll_out(forest, LooksBack()).last) == 12
 

@@ -10,10 +10,9 @@ import pytest
 from trim.config.experiment import ArithmeticFamily
 from trim.models.protocols import FinishReason, ModelPair, Score, Step
 from trim.problems.arithmetic import draw_problems, parse_program, step_is_valid, step_labels
-from trim.rollout.engine import Reads
-from trim.rollout.history import Observed
+from trim.rollout.history import Observed, Reads
 from trim.rollout.trees import KEEP, REGENERATE, Forest
-from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
+from trim.rollout.vectorised import outcomes, roll_out
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.kappas import HIGHEST_SHARE, lay_kappas, spread_over
 from trim.routers.oracles import _LookUp, best_actions, first_error_table, grow_where_right, optimum_table
@@ -68,9 +67,9 @@ def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
     assert forest.complete().all()
     for price in (0.0, 0.01, 0.05, 0.12):
         best = best_actions(forest, price, np.ones(len(forest), dtype=bool))
-        (walked,) = roll_out_all(forest, [_LookUp(best)])
-        correct = forest.nodes["correct"][walked.last, walked.action]
-        reached = correct - price * walked.strong_tokens
+        rollout = roll_out(forest, _LookUp(best))
+        correct = forest.nodes["correct"][rollout.last, rollout.action]
+        reached = correct - price * rollout.strong_tokens
         for tree, root in enumerate(forest.roots.tolist()):
             returns = []
 
@@ -95,8 +94,8 @@ def test_exploring_where_it_is_right_loses_nothing_here(forest: Forest) -> None:
         returns = []
         for trees, allowed in ((small, right), (forest, np.ones(len(forest), dtype=bool))):
             best = best_actions(trees, price, allowed)
-            (walked,) = roll_out_all(trees, [_LookUp(best)])
-            returns.append(trees.nodes["correct"][walked.last, walked.action] - price * walked.strong_tokens)
+            rollout = roll_out(trees, _LookUp(best))
+            returns.append(trees.nodes["correct"][rollout.last, rollout.action] - price * rollout.strong_tokens)
         assert returns[0].mean() == pytest.approx(returns[1].mean(), abs=0.01)  # but for answers that merge
 
 
@@ -184,9 +183,7 @@ def test_a_sweep_reaches_over_the_shares_it_can() -> None:
 
 def test_kappas_are_laid_by_their_shares_on_dev(forest: Forest) -> None:
     def build(kappa: float) -> SimpleNamespace:
-        return SimpleNamespace(
-            decide=lambda seen: doubt(seen) > kappa, wants_drafts=np.ones_like, reads=Reads.HISTORY
-        )
+        return SimpleNamespace(decide=lambda seen: doubt(seen) > kappa, wants_drafts=np.ones_like, reads=Reads.HISTORY)
 
     def doubt(seen: Observed) -> np.ndarray:
         return 1 - seen.score

@@ -1,7 +1,7 @@
 """Query-level baselines: what each learns of an easy world, what its choices cost, and when nothing can be learned."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from trim.errors import InputError
 from trim.models.protocols import ModelPair
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
-from trim.rollout.engine import Costs, Run, solve_all
+from trim.rollout.costs import COSTS
+from trim.rollout.engine import Run, solve_all
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.query_level.automix import AutoMix, fit_automix
 from trim.routers.query_level.best_route import label_best
@@ -40,7 +41,6 @@ from trim.routers.threshold import Threshold
 
 MakePair = Callable[[], ModelPair]
 MakeProblems = Callable[[int], list[Problem]]
-COSTS = [field.name for field in fields(Costs)]
 WEAK_SOLUTIONS, REPLICATES = 3, 2
 
 

@@ -30,7 +30,8 @@ from trim.models.transformers_backend import (
 )
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
-from trim.rollout.engine import Episode, Router, Run, solve_all
+from trim.rollout.engine import Episode, Run, solve_all
+from trim.rollout.history import Router
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.threshold import Threshold
 
