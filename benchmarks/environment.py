@@ -20,7 +20,7 @@ import numpy as np
 from trim.config.experiment import Experiment
 from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
-from trim.rollout.engine import Author, History, KeptStep
+from trim.rollout.history import Observed
 from trim.rollout.trees import Forest
 from trim.routers.learned.disk import build_agg, build_seq
 from trim.routers.learned.environment import ForestWorld, Routing, TrimVecEnv
@@ -115,16 +115,16 @@ def main() -> None:
 
     torch.set_num_threads(1)
     agg, seq = AggLearner(aggregates, ROUTERS.agg.hidden), SeqLearner(sequences, *_shape())
-    draft = Step("x\n\n", tuple(range(10)), 0, FinishReason.SEPARATOR)
-    kept = [KeptStep(draft, Author.WEAK, 0.5, draft, 0.5)] * 8
-    history = History(forest.problems[0], 0, Prefix.of("x", *["y\n\n"] * 8), MAX_STEPS, kept)
+    scores, position = np.full((1, MAX_STEPS), 0.5), np.array([8])
+    no = np.zeros(scores.shape, dtype=bool)
+    ninth = Observed(scores, scores, np.full(scores.shape, 10), no, position, no[:, 0])
     policies = {
         "TRIM-Agg": build_agg(agg.encoder, agg.shape, fresh(agg), 1.0),
         "TRIM-Seq": build_seq(seq.encoder, seq.shape, fresh(seq), 1.0),
     }
     print(f"\n{'decision':12} {'microseconds, at the ninth step':>32}")
     for name, policy in policies.items():
-        print(f"{name:12} {microseconds(lambda policy=policy: policy.decide(history, draft, 0.5)):32.0f}")
+        print(f"{name:12} {microseconds(lambda policy=policy: policy.decide(ninth)):32.0f}")
 
 
 def _shape() -> tuple[int, int, int]:

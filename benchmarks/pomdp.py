@@ -8,7 +8,6 @@ Times are CPU seconds of one thread (set OMP_NUM_THREADS=1). Everything is of th
 from __future__ import annotations
 
 import argparse
-import random
 import time
 from pathlib import Path
 
@@ -17,9 +16,6 @@ import numpy as np
 from trim.checks.memoryless import MemorylessPolicies, Worth
 from trim.checks.released_parameters import published_model
 from trim.checks.simulator import play
-from trim.models.protocols import FinishReason, Prefix, Step
-from trim.problems.problem import Problem
-from trim.rollout.engine import Author, History, KeptStep
 from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
@@ -84,6 +80,13 @@ def with_strong_scores(model: PomdpModel) -> PomdpModel:
     return PomdpModel(fit_observation(scores, states, scores, states), model.transition)
 
 
+def ninth_drafts(count: int) -> Observed:
+    """Return random histories of eight steps, each with a draft behind it."""
+    rng, shape = np.random.default_rng(0), (count, 9)
+    tokens, position = np.full(shape, 60), np.full(count, 8)
+    return Observed(rng.random(shape), rng.random(shape), tokens, rng.random(shape) < 0.5, position, position < 8)
+
+
 def decision_time(model: PomdpModel) -> None:
     """Print how long one decision takes at the ninth step, alone and among many."""
     costs = np.linspace(0.1, 4, 20) / 500
@@ -91,17 +94,11 @@ def decision_time(model: PomdpModel) -> None:
     solution = solve(model, costs)
     print(f"\n25 x 25 symbols, 20 costs: {time.process_time() - started:.2f} CPU s, gap {solution.gap.max():.1e}")
     policy = PomdpPolicy(model, solution.upper[5], float(costs[5]))
-    draw = random.Random(0)
-    step = Step("a\n\n", tuple(range(60)), 0, FinishReason.SEPARATOR)
-    kept = [KeptStep(step, draw.choice(list(Author)), draw.random(), step, draw.random()) for _ in range(8)]
-    history = History(Problem("p", "d", "?", "1", "0"), 0, Prefix.of("?"), kept)
-    repeats = 2000
+    one, many, repeats = ninth_drafts(1), ninth_drafts(10_000), 2000
     started = time.process_time()
     for _ in range(repeats):
-        policy.decide(history, step, 0.6)
-    print(f"one decision at step 8: {1e6 * (time.process_time() - started) / repeats:.0f} us")
-    one = Observed.of(history, step, 0.6)
-    many = Observed(**{name: np.repeat(getattr(one, name), 10_000, axis=0) for name in Observed.__slots__})
+        policy.decide(one)
+    print(f"one decision at the ninth step: {1e6 * (time.process_time() - started) / repeats:.0f} us")
     started = time.process_time()
     policy.decide(many)
     print(f"10,000 at once: {1e6 * (time.process_time() - started) / 10_000:.1f} us each")
