@@ -61,7 +61,7 @@ class ScriptedScorer:
         return score
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scripted_pair() -> Callable[[], ModelPair]:
     """Build a pair of scripted models and a scripted scorer that remember how they were called."""
     return lambda: ModelPair(ScriptedModel("weak"), ScriptedModel("strong"), ScriptedScorer("prm"))
