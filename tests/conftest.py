@@ -113,7 +113,8 @@ def classifier_folder(model_folders: dict[str, Path], tmp_path_factory: pytest.T
     """Save a PRM with wild random weights in the layout of Qwen2ForProcessRewardModel."""
     import torch
 
-    from trim.models.prm import DESCRIPTION_FILE, ClassifierHead
+    from trim.models.prm import ClassifierHead
+    from trim.models.prm_kinds import DESCRIPTION_FILE
     from trim.models.prm_training import _save_classifier
     from trim.models.transformers_backend import load_model
 

@@ -148,7 +148,7 @@ def test_train_language_model(smoke_copy: Path, smoke_run: Path) -> None:
 
 @pytest.mark.parametrize("name", ["verifier", "classifier", "sharp"])
 def test_train_prm(name: str, smoke_copy: Path, smoke_run: Path) -> None:
-    from trim.models.prm import load_judge
+    from trim.models.prm_kinds import load_prm
 
     folder = RESULTS / f"models/prm-{name}"
     run_rule("train_prm", smoke_copy, folder)
@@ -161,7 +161,7 @@ def test_train_prm(name: str, smoke_copy: Path, smoke_run: Path) -> None:
     assert architecture == ["Qwen2ForProcessRewardModel" if name == "classifier" else "Qwen2ForCausalLM"]
     rollouts = pd.read_parquet(smoke_copy / RESULTS / "rollouts/arith.prm_train.parquet")
     assert read_json(smoke_copy / folder / "metrics.json")["traces"] == len(rollouts.groupby(KEYS[:3]))
-    assert load_judge(smoke_copy / folder, batch_size=4)
+    assert load_prm(smoke_copy / folder, batch_size=4)
 
 
 def test_collect_rollouts(smoke_copy: Path) -> None:

@@ -14,8 +14,8 @@ import torch
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import ClassifierPRM, LikelihoodPRM
 from trim.models.batching import BatchedStepScorer, BatchLoop
-from trim.models.prm import StepJudge, load_judge
-from trim.models.prm_training import Trace, train_classifier_prm, train_likelihood_prm
+from trim.models.prm import StepJudge
+from trim.models.prm_kinds import PrmTraining, Trace, load_prm, train_prm
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
 from trim.problems.arithmetic import draw_program, step_labels
@@ -45,9 +45,9 @@ def train(
 ) -> Path:
     if kind == "likelihood":
         spec = LikelihoodPRM(tuning_steps=steps)
-        train_likelihood_prm(spec, backbone, traces, {"a": FAMILY}, {"a": 1.0}, seed, folder)
+        train_prm(spec, PrmTraining(traces, backbone, {"a": FAMILY}, {"a": 1.0}, seed), folder)
     else:
-        train_classifier_prm(ClassifierPRM(tuning_steps=steps), backbone, traces, seed, folder)
+        train_prm(ClassifierPRM(tuning_steps=steps), PrmTraining(traces, backbone, {}, {}, seed), folder)
     return folder
 
 
@@ -80,7 +80,7 @@ def test_traces_hold_right_and_wrong_steps() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_are_probabilities_of_single_steps(folders: dict[str, Path], kind: str) -> None:
-    scores = judge_all(load_judge(folders[kind], batch_size=16), prefixes(TRACES))
+    scores = judge_all(load_prm(folders[kind], batch_size=16), prefixes(TRACES))
     assert all(0 <= score.value <= 1 for score in scores.values())
     assert len({score.value for score in scores.values()}) > 0.8 * len(scores)
 
@@ -88,10 +88,10 @@ def test_scores_are_probabilities_of_single_steps(folders: dict[str, Path], kind
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_score_does_not_depend_on_the_batch_or_the_cache(folders: dict[str, Path], kind: str) -> None:
     asked = prefixes(TRACES[:25])
-    together = judge_all(load_judge(folders[kind], batch_size=8), asked)
+    together = judge_all(load_prm(folders[kind], batch_size=8), asked)
     shuffled = random.Random(1).sample(asked, len(asked))
-    assert judge_all(load_judge(folders[kind], batch_size=8), shuffled) == together
-    forgetful = load_judge(folders[kind], batch_size=8, cache_bytes=0)
+    assert judge_all(load_prm(folders[kind], batch_size=8), shuffled) == together
+    forgetful = load_prm(folders[kind], batch_size=8, cache_bytes=0)
     for prefix in asked[::6]:
         assert forgetful.run([prefix]) == [together[prefix.digest]]
 
@@ -132,7 +132,7 @@ def reference_scores(folder: Path, kind: str, trace: Trace) -> list[float]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_agree_with_a_plain_forward_pass(folders: dict[str, Path], kind: str) -> None:
-    judge = load_judge(folders[kind], batch_size=4)
+    judge = load_prm(folders[kind], batch_size=4)
     for trace in TRACES[:6]:
         ours = [judge.run([prefix])[0].value for prefix in prefixes([trace])]
         assert ours == pytest.approx(reference_scores(folders[kind], kind, trace), abs=2e-5)
@@ -155,7 +155,7 @@ def test_the_head_is_trained_on_what_it_is_asked_with(folders: dict[str, Path]) 
 
 def test_the_step_tag_stands_once_behind_each_step(folders: dict[str, Path], tokenizer: Any) -> None:
     tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
-    classifier, likelihood = (load_judge(folders[kind], batch_size=4) for kind in ("classifier", "likelihood"))
+    classifier, likelihood = (load_prm(folders[kind], batch_size=4) for kind in ("classifier", "likelihood"))
     for prefix in prefixes(TRACES[:5]):
         plain = tokenizer.encode(prefix.text)
         assert classifier.block_ids(prefix) == [*plain, tag]
@@ -172,7 +172,7 @@ def test_a_scorer_gives_one_score_a_step(folders: dict[str, Path]) -> None:
 
     from trim.rollout.tables import score_steps
 
-    judge = load_judge(folders["likelihood"], batch_size=4)
+    judge = load_prm(folders["likelihood"], batch_size=4)
     trace = max(TRACES, key=lambda t: len(t.steps))
     scorer = BatchedStepScorer(judge, "prm", BatchLoop())
     scores = asyncio.run(score_steps(trace.problem, trace.steps, scorer))
@@ -229,7 +229,7 @@ def test_without_tuning_a_likelihood_prm_keeps_its_backbone_and_calibrates_its_h
     folder = train("likelihood", model_folders["strong"], tmp_path / "untuned", steps=0, traces=make_traces(200))
     before, after = (load_file(f / "model.safetensors") for f in (model_folders["strong"], folder))
     assert all(torch.equal(before[name], after[name]) for name in before)
-    scores = judge_all(load_judge(folder, batch_size=16), prefixes(TRACES))
+    scores = judge_all(load_prm(folder, batch_size=16), prefixes(TRACES))
     values = torch.tensor([scores[prefix.digest].value for prefix in prefixes(TRACES)])
     labels = torch.tensor([label for trace in TRACES for label in trace.labels])
     assert float(values.mean()) == pytest.approx(float(labels.float().mean()), abs=0.06)
@@ -238,7 +238,7 @@ def test_without_tuning_a_likelihood_prm_keeps_its_backbone_and_calibrates_its_h
 
 def test_tuning_a_classifier_lowers_its_loss(model_folders: dict[str, Path], tmp_path: Path) -> None:
     def loss(steps: int) -> float:
-        judge = load_judge(train("classifier", model_folders["weak"], tmp_path / str(steps), steps), batch_size=16)
+        judge = load_prm(train("classifier", model_folders["weak"], tmp_path / str(steps), steps), batch_size=16)
         scores = judge_all(judge, prefixes(TRACES))
         labels = [label for trace in TRACES for label in trace.labels]
         values = torch.tensor([scores[prefix.digest].value for prefix in prefixes(TRACES)]).double()

@@ -316,10 +316,10 @@ def test_a_nucleus_is_the_smallest_set_that_reaches_its_mass() -> None:
 def verifier(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PRM with a random head."""
     from trim.config.models import ClassifierPRM
-    from trim.models.prm_training import train_classifier_prm
+    from trim.models.prm_kinds import PrmTraining, train_prm
 
     folder = tmp_path_factory.mktemp("prm")
-    train_classifier_prm(ClassifierPRM(tuning_steps=0), model_folders["weak"], [], "seed", folder)
+    train_prm(ClassifierPRM(tuning_steps=0), PrmTraining([], model_folders["weak"], {}, {}, "seed"), folder)
     return folder
 
 

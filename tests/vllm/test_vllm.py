@@ -25,7 +25,8 @@ from trim.config.experiment import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling, ServedModel, ServedPRM
 from trim.config.serving import Role, ServerOptions, Serving
 from trim.models.opening import open_pair
-from trim.models.prm import ClassifierHead, load_judge
+from trim.models.prm import ClassifierHead
+from trim.models.prm_kinds import load_prm
 from trim.models.prm_training import _save_classifier
 from trim.models.protocols import ModelPair, Prefix
 from trim.models.served.servers import Servers
@@ -145,7 +146,7 @@ def test_prm_scores_are_those_of_the_transformers_backend(
         asked = (pair.prm.score(prefix.parent, prefix.text) for prefix in prefixes if prefix.parent is not None)
         return [score.value for score in await asyncio.gather(*asked)]
 
-    judge = load_judge(plain["prm"], batch_size=4)
+    judge = load_prm(plain["prm"], batch_size=4)
     expected = [judge.run([prefix])[0].value for prefix in prefixes]
     difference = float(np.abs(np.array(asyncio.run(score())) - expected).max())
     print(f"PRM scores: {len(prefixes)}, greatest difference {difference:.1e}")

@@ -31,7 +31,7 @@ rule train_prm:
     input:
         problems=f"{RESULTS}/problems/{HOME}/prm_train.jsonl",
         rollouts=f"{RESULTS}/rollouts/{HOME}.prm_train.parquet",
-        backbone=lambda wildcards: model_folder(EXPERIMENT.prms[wildcards.prm].backbone),
+        backbone=get_backbone,
     output:
         folder=directory(f"{RESULTS}/models/prm-{{prm}}"),
     log:

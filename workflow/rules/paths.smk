@@ -54,6 +54,12 @@ def prm_folder(prm):
     return [] if is_served else f"{RESULTS}/models/prm-{base}"
 
 
+def get_backbone(wildcards):
+    """Folder of the language model that a PRM starts from; none for a kind that starts from none."""
+    role = getattr(EXPERIMENT.prms[wildcards.prm], "backbone", None)
+    return model_folder(role) if role else []
+
+
 def encoder_folder():
     """Folder of the model that reads problems for the query-level baselines, where this pipeline trained it."""
     return [] if EXPERIMENT.routers.query.encoder else model_folder("weak")

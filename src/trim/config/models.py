@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field
 
 from trim.config.section import Count, Section, Share
+from trim.plugins import added
 
 
 class Sampling(Section):
@@ -129,4 +130,8 @@ class ServedPRM(Section):
     )
 
 
-PRM = Annotated[LikelihoodPRM | ClassifierPRM | NoisyPRM | ServedPRM, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    PRM = LikelihoodPRM | ClassifierPRM | NoisyPRM | ServedPRM
+else:  # the kinds of other installed packages too
+    _OTHERS = tuple(kind.section for kind in added("trim.prms").values())
+    PRM = Annotated[Union[(LikelihoodPRM, ClassifierPRM, NoisyPRM, ServedPRM, *_OTHERS)], Field(discriminator="kind")]

@@ -104,9 +104,10 @@ def open_scorer(
     folder = prm
 
     def build() -> BatchBackend:
-        from trim.models.prm import load_judge
+        from trim.models.prm_kinds import load_prm
 
-        return load_judge(folder, device=device, batch_size=batch_size)
+        backend: BatchBackend = load_prm(folder, device, batch_size=batch_size)
+        return backend
 
     identity = identify(str(folder), None, batch_size, device, role="prm")
     return StoredStepScorer(BatchedStepScorer(LazyBackend(build, batch_size), identity, loop), store)

@@ -21,7 +21,6 @@ from trim.models.tiny import STEP_TAG
 from trim.models.transformers_backend import PrefixReader, block_width, load_model, round_up
 
 HEAD_FILE = "prm_head.safetensors"
-DESCRIPTION_FILE = "prm.json"
 SHARD_INDEX = "model.safetensors.index.json"
 
 
@@ -101,13 +100,10 @@ class ClassifierJudge(StepJudge):
         return torch.softmax(self._head(hidden).double(), -1)[:, 1]
 
 
-def load_judge(folder: Path, device: str = "cpu", **reader: Any) -> StepJudge:
-    """Load a PRM that this pipeline trained, whichever its kind."""
+def load_likelihood(folder: Path, device: str = "cpu", **reader: Any) -> LikelihoodJudge:
+    """Load a PRM of kind `likelihood`."""
     from safetensors.torch import load_file
 
-    kind = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))["kind"]
-    if kind == "classifier":
-        return load_classifier(folder, device=device, **reader)
     model, tokenizer = load_model(folder, device=device)
     head = LikelihoodHead(model.config.hidden_size)
     head.load_state_dict(load_file(folder / HEAD_FILE))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from trim.config.experiment import ArithmeticFamily
 from trim.config.models import ClassifierPRM, LikelihoodPRM
-from trim.models.prm import DESCRIPTION_FILE, HEAD_FILE, ClassifierHead, LikelihoodHead
+from trim.models.prm import HEAD_FILE, ClassifierHead, LikelihoodHead
+from trim.models.prm_kinds import PrmTraining, Progress, Trace
 from trim.models.tiny import STEP_TAG
 from trim.models.training import (
     Optimiser,
@@ -32,17 +31,6 @@ SOLUTIONS_IN_BATCH = 16
 HEAD_STEPS = 200
 HELD_OUT_SHARE = 0.4
 LABEL_WEIGHT = 0.5
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """A rollout with a label for each step: whether it is right given the text before it."""
-
-    problem: str
-    steps: tuple[str, ...]
-    labels: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +53,7 @@ def _encode(tokenizer: Any, trace: Trace, step_tag: int | None) -> _Encoded:
 
 
 def train_likelihood_prm(
-    spec: LikelihoodPRM,
-    backbone: Path,
-    traces: Sequence[Trace],
-    families: Mapping[str, ArithmeticFamily],
-    mix: Mapping[str, float],
-    seed: str,
-    folder: Path,
-    on_progress: Progress | None = None,
+    spec: LikelihoodPRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None
 ) -> None:
     """Tune a language model jointly on right solutions and on step labels, then fit a new head.
 
@@ -83,10 +64,12 @@ def train_likelihood_prm(
 
     from trim.models.transformers_backend import load_model
 
+    traces, seed = training.traces, training.seed
+    assert training.backbone is not None
     seed_torch(seed)
-    model, tokenizer = load_model(backbone)
+    model, tokenizer = load_model(training.backbone)
     head = LikelihoodHead(model.config.hidden_size)
-    stream = SolutionStream(tokenizer, families, mix, SOLUTIONS_IN_BATCH, seed)
+    stream = SolutionStream(tokenizer, training.families, training.mix, SOLUTIONS_IN_BATCH, seed)
     rng = random.Random(seed)
     # The last head is fitted on traces that the model was not tuned on: it could not be calibrated on others.
     problems = sorted({trace.problem for trace in traces})
@@ -113,7 +96,6 @@ def train_likelihood_prm(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     save_file(head.state_dict(), folder / HEAD_FILE)
-    _describe(folder, spec)
 
 
 def _features(model: Any, batch: Sequence[_Encoded]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -154,18 +136,15 @@ def _fit_head(model: Any, head: LikelihoodHead, encoded: Sequence[_Encoded]) -> 
 
 
 def train_classifier_prm(
-    spec: ClassifierPRM,
-    backbone: Path,
-    traces: Sequence[Trace],
-    seed: str,
-    folder: Path,
-    on_progress: Progress | None = None,
+    spec: ClassifierPRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None
 ) -> None:
     """Train a token classifier on step labels, and save it in the layout of Qwen2ForProcessRewardModel."""
     from trim.models.transformers_backend import load_model
 
+    traces, seed = training.traces, training.seed
+    assert training.backbone is not None
     seed_torch(seed)
-    model, tokenizer = load_model(backbone, head=False)
+    model, tokenizer = load_model(training.backbone, head=False)
     head = ClassifierHead(model.config.hidden_size)
     tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
     encoded = [_encode(tokenizer, trace, tag) for trace in traces]
@@ -186,7 +165,6 @@ def train_classifier_prm(
             on_progress(position + 1, spec.tuning_steps)
     _save_classifier(model, head, folder)
     tokenizer.save_pretrained(folder)
-    _describe(folder, spec)
 
 
 def _save_classifier(model: Any, head: ClassifierHead, folder: Path) -> None:
@@ -197,8 +175,3 @@ def _save_classifier(model: Any, head: ClassifierHead, folder: Path) -> None:
     model.config.save_pretrained(folder)
     weights = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file({**weights, **head.state_dict()}, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def _describe(folder: Path, spec: LikelihoodPRM | ClassifierPRM) -> None:
-    content = json.dumps(spec.model_dump(mode="json"), indent=1) + "\n"
-    (folder / DESCRIPTION_FILE).write_text(content, encoding="utf-8")

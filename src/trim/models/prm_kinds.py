@@ -1,0 +1,114 @@
+"""The one table of PRM kinds that the pipeline trains: the config of each, how it is trained, how it is loaded.
+
+A kind of another package stands in the entry point group `trim.prms`, as a `PrmKind` under its name. The module that
+holds it is imported with the config: it must import nothing that does so too, and nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+from trim.config.section import Section
+from trim.errors import InputError
+from trim.files import read_json
+from trim.plugins import added
+
+if TYPE_CHECKING:
+    from trim.config.datasets import ArithmeticFamily
+
+DESCRIPTION_FILE = "prm.json"
+"""Says which kind a folder holds."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A rollout with a label for each step: whether it is right given the text before it."""
+
+    problem: str
+    steps: tuple[str, ...]
+    labels: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrmTraining:
+    """What a PRM is trained on.
+
+    Attributes
+    ----------
+    traces
+        Labelled rollouts of the main dataset.
+    backbone
+        Folder of the language model that it starts from, if it starts from one.
+    families, mix
+        What the language models were trained on.
+    seed
+        Root of all draws.
+    """
+
+    traces: Sequence[Trace]
+    backbone: Path | None
+    families: Mapping[str, ArithmeticFamily]
+    mix: Mapping[str, float]
+    seed: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrmKind:
+    """A kind of PRM.
+
+    Attributes
+    ----------
+    section
+        Its block under `prms` in the config; the default of its key `kind` is the name of the kind.
+    train
+        "module:function" of (spec, training, folder, progress): fills the folder.
+    load
+        "module:function" of (folder, device, batch_size, ...): returns the backend that answers with scores.
+    """
+
+    section: type[Section]
+    train: str
+    load: str
+
+
+def prm_kinds() -> dict[str, PrmKind]:
+    """Return all kinds by name, those of other packages last."""
+    from trim.config.models import ClassifierPRM, LikelihoodPRM
+
+    training, loading = "trim.models.prm_training", "trim.models.prm"
+    built_in = {
+        "likelihood": PrmKind(LikelihoodPRM, f"{training}:train_likelihood_prm", f"{loading}:load_likelihood"),
+        "classifier": PrmKind(ClassifierPRM, f"{training}:train_classifier_prm", f"{loading}:load_classifier"),
+    }
+    return built_in | dict(added("trim.prms"))
+
+
+def train_prm(spec: Any, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> None:
+    """Train a PRM and fill its folder, which says afterwards what it is."""
+    from trim.files import write_json
+
+    resolve_name(prm_kinds()[spec.kind].train)(spec, training, folder, on_progress)
+    write_json(spec.model_dump(mode="json"), folder / DESCRIPTION_FILE)
+
+
+def load_prm(folder: Path, device: str = "cpu", **reader: Any) -> Any:
+    """Load a PRM that this pipeline trained, whichever its kind: a `BatchBackend` that answers with scores.
+
+    Raises
+    ------
+    InputError
+        If the folder does not say, or of a kind that nobody registered.
+    """
+    try:
+        kind = read_json(folder / DESCRIPTION_FILE)["kind"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: {DESCRIPTION_FILE} does not say which PRM this is ({error}); train it") from error
+    if (known := prm_kinds().get(kind)) is None:
+        raise InputError(f"{folder}: there is no PRM kind {kind!r}; there are {', '.join(prm_kinds())}")
+    return resolve_name(known.load)(folder, device=device, **reader)
