@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from trim.explorer.page import PROBLEMS, explore_dataset, known_forest, render
-from trim.files import written_aside
 from trim.jobs import open_job, use_threads
 from trim.names import routers_of
 from trim.problems.problem import read_problems
@@ -23,5 +22,4 @@ with open_job(snakemake) as job:
         count, labelled = PROBLEMS // len(params.trained_on), params.labelled[dataset]
         datasets.append(explore_dataset(forest, rows, fitted, trained_on, count, labelled=labelled))
         job.log.info("%s: %d of %d problems", dataset, len(datasets[-1]["problems"]), len(problems))
-    with written_aside(job.output.page) as aside:
-        aside.write_text(render(datasets, params.experiment), encoding="utf-8")
+    job.write_text(render(datasets, params.experiment), job.output.page)

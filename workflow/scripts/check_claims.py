@@ -9,7 +9,6 @@ from trim.evaluation.claims.ledger import latex_claims, ledger, read_auc
 from trim.evaluation.claims.published import metric_check
 from trim.evaluation.claims.statements import MINIMUM_AUC, World
 from trim.evaluation.study import CURVE, EPISODE, read_episodes
-from trim.files import write_csv, written_aside
 from trim.jobs import open_job
 
 COLUMNS = [*EPISODE, *CURVE]
@@ -32,7 +31,6 @@ with open_job(snakemake) as job:
         noisy=params.noisy,
     )
     claims = ledger(world, pd.read_csv(given.main), params.models, published, bootstrap.level)
-    write_csv(claims, output.claims)
-    write_csv(metric_check(published), output.metric_check)
-    with written_aside(output.claims_tex) as aside:
-        aside.write_text(latex_claims(claims), encoding="utf-8")
+    job.write_csv(claims, output.claims)
+    job.write_csv(metric_check(published), output.metric_check)
+    job.write_text(latex_claims(claims), output.claims_tex)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from trim.files import write_json
 from trim.jobs import open_job
 from trim.problems.problem import Problem, read_problems
 from trim.problems.splits import check_disjoint
@@ -13,4 +12,4 @@ with open_job(snakemake) as job:
         splits.setdefault(path.stem, []).extend(read_problems(path))
     check_disjoint(splits)
     counts = {split: len(problems) for split, problems in splits.items()}
-    write_json({"disjoint": True, "problems": counts, "provenance": job.provenance}, job.output.disjoint)
+    job.write_json({"disjoint": True, "problems": counts}, job.output.disjoint)

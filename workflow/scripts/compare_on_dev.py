@@ -3,12 +3,11 @@
 from trim.config.experiment import Bootstrap
 from trim.evaluation.study import read_dev_episodes
 from trim.evaluation.tables import make_tables
-from trim.files import write_csv
 from trim.jobs import open_job
 
 with open_job(snakemake) as job:
     params, episodes = job.params, read_dev_episodes(job.input.episodes)
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     _, main, comparisons = make_tables(episodes, params.pair, bootstrap, params.seed)
-    write_csv(main, job.output.main)
-    write_csv(comparisons, job.output.comparisons)
+    job.write_csv(main, job.output.main)
+    job.write_csv(comparisons, job.output.comparisons)

@@ -7,7 +7,6 @@ from trim.evaluation.ablations import ablations, prm_routing
 from trim.evaluation.power import power_note
 from trim.evaluation.sampling import sampling
 from trim.evaluation.study import CURVE, EPISODE, measure, read_dev_episodes, read_episodes, studies, study
-from trim.files import write_csv
 from trim.jobs import open_job
 
 COLUMNS = [*EPISODE, *CURVE]
@@ -24,9 +23,9 @@ with open_job(snakemake) as job:
     }
     quality = pd.read_csv(inputs.quality) if inputs.quality else NO_QUALITY
     where, level = (params.home, params.prm), bootstrap.level
-    write_csv(ablations(main, by_prm, *where, level), output.ablations)
-    write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)
-    write_csv(power_note(main, params.trained_on), output.power)
+    job.write_csv(ablations(main, by_prm, *where, level), output.ablations)
+    job.write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)
+    job.write_csv(power_note(main, params.trained_on), output.power)
     dev = read_dev_episodes(inputs.dev, COLUMNS)
     settings = ["operating_point", "other_operating_point"]
-    write_csv(sampling(dev, bootstrap, params.seed), output.sampling, exact=settings)
+    job.write_csv(sampling(dev, bootstrap, params.seed), output.sampling, exact=settings)

@@ -3,7 +3,6 @@
 from trim.config.experiment import Bootstrap
 from trim.evaluation.generalization import generalization, latex_generalization, transfer
 from trim.evaluation.study import CURVE, EPISODE, read_dev_episodes, read_episodes, studies
-from trim.files import write_csv, written_aside
 from trim.jobs import open_job
 
 COLUMNS = [*EPISODE, *CURVE]
@@ -13,8 +12,7 @@ with open_job(snakemake) as job:
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     main = studies(read_episodes(job.input.episodes, COLUMNS), bootstrap, params.seed)
     matrix = generalization(main, bootstrap.level)
-    write_csv(matrix, output.generalization)
-    with written_aside(output.generalization_tex) as aside:
-        aside.write_text(latex_generalization(matrix), encoding="utf-8")
+    job.write_csv(matrix, output.generalization)
+    job.write_text(latex_generalization(matrix), output.generalization_tex)
     dev = read_dev_episodes(job.input.dev, COLUMNS)
-    write_csv(transfer(main, dev, bootstrap.level), output.transfer, exact=["operating_point"])
+    job.write_csv(transfer(main, dev, bootstrap.level), output.transfer, exact=["operating_point"])

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.files import write_parquet
 from trim.jobs import open_job, use_threads
 from trim.models.encoder import Encoder
 from trim.problems.problem import read_problems
@@ -23,4 +22,4 @@ with open_job(snakemake) as job:
         episodes = route_table(policies, gather_evidence(solved, problems, vectors), options)
         for baseline, path in zip(params.baselines, outputs, strict=False):  # outputs go on with the next dataset
             part = episodes[episodes["router"] == baseline]
-            write_parquet(part.assign(trained_on=job.wildcards.trained_on), path, job.provenance)
+            job.write_parquet(part.assign(trained_on=job.wildcards.trained_on), path)

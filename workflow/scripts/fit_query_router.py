@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from trim.config.routers import QueryRouters
-from trim.files import write_parquet, written_aside
+from trim.files import written_aside
 from trim.jobs import open_job, use_threads
 from trim.models.encoder import Encoder
-from trim.problems.problem import read_problems
 from trim.routers.query_level.disk import Space, load_policies, save_policies
 from trim.routers.query_level.fit import embed_solutions, fit_policies
 from trim.routers.query_level.options import Options, gather_evidence, route_table
+from trim.routers.query_level.registry import QueryTraining
 
 with open_job(snakemake) as job:
     use_threads(job.threads)
@@ -20,23 +20,17 @@ with open_job(snakemake) as job:
     name = params.encoder or inputs.encoder
     new_encoder = partial(Encoder, name, revision=params.revision, device=params.device)
     encoder, settings = new_encoder(), QueryRouters.model_validate(params.settings)
-    problems, dev_problems = read_problems(Path(inputs.problems)), read_problems(Path(inputs.dev_problems))
+    problems, dev_problems = job.problems(), job.problems("dev_problems")
     vectors, dev_vectors = (encoder.embed([problem.text for problem in part]) for part in (problems, dev_problems))
     space, dev_solved = Space.of(vectors), pd.read_parquet(inputs.dev_solutions)
     train = gather_evidence(pd.read_parquet(inputs.solutions), problems, space.standardise(vectors))
     dev = gather_evidence(dev_solved, dev_problems, space.standardise(dev_vectors))
     solutions = embed_solutions(pd.read_parquet(inputs.rollouts), problems, encoder)
-    policies = fit_policies(
-        train,
-        dev,
-        solutions,
-        new_encoder,
-        settings,
-        params.operating_points,
-        f"{params.seed}/{job.wildcards.trained_on}",
-    )
+    seed = f"{params.seed}/{job.wildcards.trained_on}"
+    data = QueryTraining(train, dev, solutions, new_encoder, settings, seed)
+    policies = fit_policies(data, params.operating_points)
     with written_aside(job.output.folder) as aside:
         save_policies(aside, policies, space, job.provenance)
     policies, _ = load_policies(Path(job.output.folder), params.device)
     episodes = route_table(policies, dev, Options(dev_solved, dev_problems, params.samples))
-    write_parquet(episodes, job.output.dev, job.provenance)
+    job.write_parquet(episodes, job.output.dev)

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram
-from trim.files import write_csv
 from trim.jobs import open_job
 from trim.rollout.tables import STEP_KEYS
 
@@ -19,4 +18,4 @@ with open_job(snakemake) as job:
         histogram.append(score_histogram(steps).assign(**head))
     for parts, path in zip((quality, reliability, histogram), job.output, strict=True):
         table = pd.concat(parts, ignore_index=True)
-        write_csv(table[["prm", "dataset", *(c for c in table if c not in ("prm", "dataset"))]], path)
+        job.write_csv(table[["prm", "dataset", *(c for c in table if c not in ("prm", "dataset"))]], path)

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from trim.config.experiment import ArithmeticFamily, Dataset
-from trim.files import write_json, written_aside
+from trim.files import written_aside
 from trim.jobs import open_job
 from trim.problems.adapters import load_dataset, source_digest
 from trim.problems.problem import read_problems, write_problems
@@ -32,4 +32,4 @@ with open_job(snakemake) as job:
             write_problems(problems, aside)
         job.log.info("%s: %d problems", split, len(problems))
     content = manifest(name, spec, splits, files, **origin)
-    write_json({**content, "provenance": job.provenance}, job.output.manifest)
+    job.write_json(content, job.output.manifest)

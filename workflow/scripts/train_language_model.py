@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import Sampling, TrainedModel
-from trim.files import write_json, written_aside
+from trim.files import written_aside
 from trim.jobs import open_job, use_threads
 from trim.models.language_model import train_language_model
 from trim.problems.problem import read_problems
@@ -24,4 +24,4 @@ with open_job(snakemake) as job:
             job.progress(f"training the {role} model, steps"),
         )
         origin = job.provenance
-        write_json({**metrics, "provenance": origin}, folder / "metrics.json")
+        job.write_json(metrics, folder / "metrics.json")

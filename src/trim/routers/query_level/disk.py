@@ -17,29 +17,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from trim.errors import InputError
-from trim.routers.query_level.automix import AutoMix
-from trim.routers.query_level.bert import Bert
-from trim.routers.query_level.best_route import BestRoute
 from trim.routers.query_level.evidence import Floats, QueryRouter
-from trim.routers.query_level.frugal import Frugal
-from trim.routers.query_level.hybrid_llm import HybridLLM
-from trim.routers.query_level.mf import MatrixFactorisation
-from trim.routers.query_level.smoothie import Smoothie
-from trim.routers.query_level.sw import SimilarityWeighted
+from trim.routers.query_level.registry import baseline
 
 DESCRIPTION, ARRAYS, CLASSIFIERS = "policies.json", "policies.safetensors", "classifiers"
-
-KINDS: Mapping[str, type[Any]] = {
-    "bert": Bert,
-    "mf": MatrixFactorisation,
-    "sw": SimilarityWeighted,
-    "smoothie": Smoothie,
-    "automix": AutoMix,
-    "automix-prm": AutoMix,
-    "frugal": Frugal,
-    "hybrid-llm": HybridLLM,
-    "best-route": BestRoute,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +102,4 @@ def _load(folder: Path, item: Mapping[str, Any], arrays: Mapping[str, Floats], d
         from trim.models.encoder import TextClassifier
 
         parts["classifier"] = TextClassifier.load(folder / CLASSIFIERS / router, device)
-    return Policy(router, variant, KINDS[router](**parts), tuple(item["thresholds"]))
+    return Policy(router, variant, baseline(router).kind(**parts), tuple(item["thresholds"]))

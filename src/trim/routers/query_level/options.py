@@ -22,6 +22,7 @@ from trim.rollout.tables import OperatingPoint, Progress, episode_table
 from trim.routers.controls import StrongOnly
 from trim.routers.query_level.disk import Policy
 from trim.routers.query_level.evidence import SUMMARIES, Evidence, Floats, choose, summarise
+from trim.routers.query_level.registry import baseline
 from trim.routers.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -128,14 +129,15 @@ class Options:
 
     def of(self, router: str) -> list[pd.DataFrame]:
         """Return what a router chooses from, in order of cost, with all that it pays in each case."""
-        match router:
-            case "automix":
+        match baseline(router).choice:
+            case "weak or strong":
+                return [self.weak, self.strong]
+            case "sampled cascade":
                 return self._cascade(self.weak, [self._rows(self._weak, i) for i in range(1, self._samples + 1)])
-            case "automix-prm" | "frugal":
+            case "read cascade":
                 return self._cascade(self._rows(self._weak, 0), [])
-            case "best-route":
+            case "best of n":
                 return [self.weak, *(self._best_of(size) for size in range(2, self._samples + 2)), self.strong]
-        return [self.weak, self.strong]
 
     @property
     def weak(self) -> pd.DataFrame:

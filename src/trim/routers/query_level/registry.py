@@ -1,0 +1,130 @@
+"""The one table of query-level baselines: how each is fitted, what is kept of it, and what it chooses from.
+
+A baseline of another package stands in the entry point group `trim.query_level`, as a `Baseline` under its identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from trim.config.routers import QueryRouters
+from trim.errors import ConfigError
+from trim.plugins import added
+from trim.routers.query_level.automix import AutoMix, fit_automix
+from trim.routers.query_level.bert import Bert, fit_bert
+from trim.routers.query_level.best_route import BestRoute, fit_best_route
+from trim.routers.query_level.evidence import Evidence, Floats, QueryRouter
+from trim.routers.query_level.frugal import Frugal, fit_frugal
+from trim.routers.query_level.hybrid_llm import VARIANTS, HybridLLM, fit_hybrid_llm
+from trim.routers.query_level.mf import MatrixFactorisation, fit_mf
+from trim.routers.query_level.smoothie import Smoothie, fit_smoothie
+from trim.routers.query_level.sw import SimilarityWeighted, fit_sw
+
+if TYPE_CHECKING:
+    from trim.models.encoder import Encoder
+
+Choice = Literal["weak or strong", "read cascade", "sampled cascade", "best of n"]
+"""What a baseline chooses from, and so what it pays: see `Options.of`."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTraining:
+    """What query-level baselines are fitted to.
+
+    Attributes
+    ----------
+    train, dev
+        Solutions of the training split, and of the split on which epochs are picked and thresholds chosen.
+    solutions
+        Shape (3, P, R, width); embedded training solutions, as `fit_smoothie` takes them.
+    new_encoder
+        Loads the encoder that fine-tuning starts from.
+    settings
+        Of all baselines.
+    seed
+        What initial weights and samples are drawn from.
+    """
+
+    train: Evidence
+    dev: Evidence
+    solutions: Floats
+    new_encoder: Callable[[], Encoder]
+    settings: QueryRouters
+    seed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A query-level baseline.
+
+    Attributes
+    ----------
+    kind
+        The dataclass of a fitted one; its fields are what is kept on disk: arrays, settings, and a `classifier`.
+    fit
+        Returns what is fitted, by variant.
+    choice
+        What it chooses from.
+    """
+
+    kind: type[Any]
+    fit: Callable[[QueryTraining], Mapping[str, QueryRouter]]
+    choice: Choice = "weak or strong"
+
+
+def _bert(data: QueryTraining) -> Mapping[str, QueryRouter]:
+    return {"default": fit_bert(data.train, data.dev, data.new_encoder(), data.settings.tuning, data.seed)}
+
+
+def _hybrid_llm(data: QueryTraining) -> Mapping[str, QueryRouter]:
+    classifier = fit_hybrid_llm(data.train, data.dev, data.new_encoder(), data.settings.tuning, data.seed)
+    return {variant: HybridLLM(classifier, variant) for variant in VARIANTS}
+
+
+def _best_route(data: QueryTraining) -> Mapping[str, QueryRouter]:
+    largest, tuning = data.settings.samples + 1, data.settings.tuning
+    return {"default": fit_best_route(data.train, data.dev, largest, data.new_encoder(), tuning, data.seed)}
+
+
+_BUILT_IN = {
+    "bert": Baseline(Bert, _bert),
+    "mf": Baseline(MatrixFactorisation, lambda data: {"default": fit_mf(data.train, data.dev, data.seed)}),
+    "sw": Baseline(SimilarityWeighted, lambda data: {"default": fit_sw(data.train)}),
+    "smoothie": Baseline(
+        Smoothie, lambda data: {"default": fit_smoothie(data.train, data.solutions, data.settings.neighbours)}
+    ),
+    "automix": Baseline(
+        AutoMix,
+        lambda data: {"default": fit_automix(data.train, "agreement", data.settings.bins)},
+        "sampled cascade",
+    ),
+    "automix-prm": Baseline(
+        AutoMix, lambda data: {"default": fit_automix(data.train, "product", data.settings.bins)}, "read cascade"
+    ),
+    "frugal": Baseline(Frugal, lambda data: {"default": fit_frugal(data.train)}, "read cascade"),
+    "hybrid-llm": Baseline(HybridLLM, _hybrid_llm),
+    "best-route": Baseline(BestRoute, _best_route, "best of n"),
+}
+
+
+def baseline(name: str) -> Baseline:
+    """Return a baseline by its identifier.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    known: dict[str, Baseline] = {**_BUILT_IN, **added("trim.query_level")}
+    if name not in known:
+        raise ConfigError(f"there is no query-level baseline {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+def fit_baselines(data: QueryTraining) -> Iterator[tuple[str, str, QueryRouter]]:
+    """Fit every baseline that the settings name, and yield (router, variant, what was fitted)."""
+    for name in data.settings.baselines:
+        for variant, fitted in baseline(name).fit(data).items():
+            yield name, variant, fitted
