@@ -1,6 +1,6 @@
 """How fast the training environment steps, and how fast trained policies decide.
 
-    python benchmarks/environment.py [--lanes 4096]
+    python benchmarks/environment.py [--n_envs 4096]
 
 The forest is made up (the shape of the embedded experiment's trees), all of it known; no policy takes part in the
 first figure. One thread.
@@ -59,13 +59,13 @@ def made_up_forest() -> Forest:
     return forest
 
 
-def steps_per_second(forest: Forest, lanes: int, encoder: AggregateEncoder | SequenceEncoder) -> float:
+def steps_per_second(forest: Forest, n_envs: int, encoder: AggregateEncoder | SequenceEncoder) -> float:
     """Step with random actions for about two CPU seconds."""
     rng = np.random.default_rng(0)
-    world = ForestWorld(forest, lanes, rng)
+    world = ForestWorld(forest, n_envs, rng)
     env = TrimVecEnv(Routing(world, encoder, lambda count: np.ones(count), PRICE))
     env.reset()
-    actions = rng.integers(2, size=(64, lanes))
+    actions = rng.integers(2, size=(64, n_envs))
     for i in range(20):
         env.step(actions[i])
     started, count = time.process_time(), 0
@@ -73,7 +73,7 @@ def steps_per_second(forest: Forest, lanes: int, encoder: AggregateEncoder | Seq
         env.step(actions[count % 64])
         count += 1
     assert world.known_transitions == world.transitions
-    return count * lanes / (time.process_time() - started)
+    return count * n_envs / (time.process_time() - started)
 
 
 def microseconds(decide: Callable[[], object], repeats: int = 2000) -> float:
@@ -101,15 +101,15 @@ def fresh(learner: Learner) -> dict[str, np.ndarray]:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lanes", type=int, default=1024, help="episodes side by side")
+    parser.add_argument("--n_envs", type=int, default=1024, help="episodes side by side")
     options = parser.parse_args()
     forest = made_up_forest()
     print(f"{len(forest):,} nodes in {TREES:,} trees; every transition is known")
     aggregates = AggregateEncoder(PLAIN, True)
     sequences = SequenceEncoder(PLAIN, True, MAX_STEPS, ROUTERS.seq.features)
-    print(f"{'observation':12} {'lanes':>6} {'steps per CPU s':>16}")
+    print(f"{'observation':12} {'n_envs':>6} {'steps per CPU s':>16}")
     for name, encoder in (("aggregates", aggregates), ("sequences", sequences)):
-        print(f"{name:12} {options.lanes:6,} {steps_per_second(forest, options.lanes, encoder):16,.0f}")
+        print(f"{name:12} {options.n_envs:6,} {steps_per_second(forest, options.n_envs, encoder):16,.0f}")
 
     import torch
 

@@ -87,7 +87,7 @@ def test_there_are_overlays() -> None:
         ("datasets: {arith: {min_steps: 9}}", "datasets.arith: min_steps is greater than max_steps"),
         ("datasets: {arith: {sizes: {test: 0}}}", "evaluated_on names 'arith', which has no test problems"),
         (
-            "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\npair: {home: arith}",
+            "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\nmain_dataset: arith",
             "pair.home is 'arith', which must be arithmetic .* because the pipeline trains pair.weak, pair.strong, .*",
         ),
         (
@@ -115,7 +115,7 @@ def test_there_are_overlays() -> None:
         ("evaluated_on: [arith, algebra]", "evaluated_on names 'algebra', which is not under datasets: arith, .*"),
         ("training_mix: {algebra: 1.0}", "training_mix names 'algebra'"),
         ("routers: {trained_on: [algebra]}", "routers.trained_on names 'algebra'"),
-        ("pair: {home: algebra}", "pair.home names 'algebra'"),
+        ("main_dataset: algebra", "main_dataset names 'algebra'"),
         ("pair: {prm: judge}", "PRM 'judge' is not under prms: verifier, .*"),
         ("reported_prms: [judge]", "PRM 'judge' is not under prms"),
         ("pair: {strong: {kind: rented}}", "pair.strong: .*'rented'"),

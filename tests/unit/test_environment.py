@@ -28,10 +28,10 @@ def forest(make_problems, scripted_pair) -> Forest:
     return forest
 
 
-def routing(forest: Forest, lanes: int, seed: int | None = 0, kappa: float = 0.5, encoder=None) -> Routing:
+def routing(forest: Forest, n_envs: int, seed: int | None = 0, kappa: float = 0.5, encoder=None) -> Routing:
     rng = np.random.default_rng(seed)
     encoder = encoder or AggregateEncoder(PLAIN, True)
-    return Routing(ForestWorld(forest, lanes, rng), encoder, lambda count: np.full(count, kappa), PRICE)
+    return Routing(ForestWorld(forest, n_envs, rng), encoder, lambda count: np.full(count, kappa), PRICE)
 
 
 @pytest.mark.parametrize("encoder", [AggregateEncoder(PLAIN, False), SequenceEncoder(PLAIN, True, MAX_STEPS)])

@@ -24,7 +24,7 @@ from trim.routers.learned.networks import AggLearner, ReleasedAggLearner, SeqLea
 from trim.routers.learned.seq import SequenceNetwork
 
 MAX_STEPS = 8
-PPO = Ppo(lanes=16, steps_per_lane=4, batch_size=32, transitions=256, check_every=1)
+PPO = Ppo(n_envs=16, n_steps=4, batch_size=32, total_timesteps=256, evaluate_every=1)
 KAPPAS = KappaRange(lowest=0.1, highest=2, count=5)
 SCALE = Scale({"score": 0.5, "scores": 0.5, "log_kappa": 0.1}, {"score": 0.2, "tokens": 4.0, "draft_tokens": 4.0})
 AGG = AggLearner(AggregateEncoder(SCALE, True), (16, 8))

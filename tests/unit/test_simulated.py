@@ -29,10 +29,10 @@ SETTINGS = Ppo(
     annealed=True,
     entropy_coefficient=0.003,
     gae_lambda=0.8,
-    lanes=256,
+    n_envs=256,
     batch_size=512,
-    transitions=100_000,
-    check_every=10,
+    total_timesteps=100_000,
+    evaluate_every=10,
 )
 
 

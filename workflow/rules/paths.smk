@@ -3,7 +3,7 @@
 from pathlib import Path
 
 RESULTS = f"results/{EXPERIMENT.experiment}"
-HOME = EXPERIMENT.pair.home
+HOME = EXPERIMENT.main_dataset
 MANUSCRIPT = "paper/main.tex"
 CLAIMED = "data/published"
 SPLITS = ("prm_train", "router_train", "dev", "test")

@@ -157,7 +157,7 @@ def compare(
         ) -> tuple[float, float]:
             return judge.worth(learner.build(learner.tensors(policy), price).decide, episodes, seed)
 
-        world = Simulator(model, settings.lanes, np.random.default_rng(seed))
+        world = Simulator(model, settings.n_envs, np.random.default_rng(seed))
         policy, _ = train(
             Routing(world, learner.encoder, lambda count, price=price: np.full(count, price), 1.0),  # type: ignore[misc]
             settings,

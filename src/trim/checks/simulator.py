@@ -13,15 +13,15 @@ from trim.routers.pomdp.model import PomdpModel
 
 
 class Simulator:
-    """Lanes of episodes that run side by side; scores are the middles of their bins.
+    """Episodes that run side by side; scores are the middles of their bins.
 
-    Every lane holds an episode from the beginning; one that has ended is to be started again.
+    Every environment holds an episode from the beginning; one that has ended is to be started again.
 
     Parameters
     ----------
     model
         With an alphabet of single scores. If scores of the strong model's steps tell nothing in it, they are 1.
-    lanes
+    n_envs
         Number of episodes at a time.
     rng
         Source of all draws.
@@ -32,34 +32,34 @@ class Simulator:
         If the alphabet is joint.
     """
 
-    def __init__(self, model: PomdpModel, lanes: int, rng: np.random.Generator) -> None:
+    def __init__(self, model: PomdpModel, n_envs: int, rng: np.random.Generator) -> None:
         observation = model.observation
         if observation.joint:
             raise InputError("POMDP simulator: the alphabet must be of single scores, not of pairs")
-        self.model, self.lanes, self.max_steps, self._rng = model, lanes, model.max_steps, rng
+        self.model, self.n_envs, self.max_steps, self._rng = model, n_envs, model.max_steps, rng
         self._scores = observation.centres
         self._strong_scores = observation.centres if len(observation.strong) > 1 else np.ones(1)
-        self._prefix_right, self._draft_right = np.ones((2, lanes), dtype=bool)
-        self._position, self._tokens = np.zeros((2, lanes), dtype=np.int64)
-        self._score = np.ones(lanes)
-        self._final = np.zeros(lanes, dtype=bool)
-        self.start(np.arange(lanes))
+        self._prefix_right, self._draft_right = np.ones((2, n_envs), dtype=bool)
+        self._position, self._tokens = np.zeros((2, n_envs), dtype=np.int64)
+        self._score = np.ones(n_envs)
+        self._final = np.zeros(n_envs, dtype=bool)
+        self.start(np.arange(n_envs))
 
     def start(self, which: Integers) -> None:
-        """Begin new episodes in these lanes."""
+        """Begin new episodes in these environments."""
         self._prefix_right[which] = True
         self._position[which] = 0
         self._draft(which)
 
     def drafts(self) -> Drafts:
-        """Return the drafts under decision in all lanes."""
+        """Return the drafts under decision in all environments."""
         return Drafts(self._score.copy(), self._tokens.copy(), self._position.copy(), self._final.copy())
 
     def act(self, regenerate: Booleans) -> Outcome:
-        """Keep or regenerate the draft of every lane, and draft on where the episode goes on."""
+        """Keep or regenerate the draft of every environment, and draft on where the episode goes on."""
         transition, before, final = self.model.transition, self._prefix_right.copy(), self._final.copy()
         accuracy = np.where(self._draft_right, transition.strong_if_right, transition.strong_if_wrong)
-        step_right = np.where(regenerate, self._rng.random(self.lanes) < accuracy, self._draft_right)
+        step_right = np.where(regenerate, self._rng.random(self.n_envs) < accuracy, self._draft_right)
         state = _states(before, step_right)
         strong_score = self._strong_scores[self._draw(self.model.observation.strong, state)]
         kept_score = np.where(regenerate, strong_score, self._score)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from trim.config.section import Count, Section, Share
+from trim.config.section import Count, FilePath, Section, Share
 
 Split = Literal["prm_train", "router_train", "dev", "test"]
 
@@ -53,7 +53,7 @@ class FileDataset(Section):
     layout: Literal["math", "aime", "gsm8k", "olympiadbench", "processbench"] = Field(
         description="which fields hold what: `math` is that of MATH, MATH-500 and Minerva Math"
     )
-    path: str = Field(description="a file (jsonl), or a hub dataset name or a local copy of one (hub)")
+    path: FilePath = Field(description="a file (jsonl), or a hub dataset name or a local copy of one (hub)")
     revision: str | None = Field(None, description="commit of the hub dataset; required unless path is a local copy")
     subset: str | None = Field(None, description="hub configuration name")
     hub_split: str = Field("test", description="split of the hub dataset to read")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trim.config.section import Count, Section, Share
 from trim.plugins import added
@@ -27,6 +27,12 @@ class Architecture(Section):
     heads: Count = Field(4, description="attention heads")
     intermediate_size: Count = Field(192, description="width of the feed-forward part")
 
+    @model_validator(mode="after")
+    def _divides(self) -> Architecture:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(f"hidden_size {self.hidden_size} is not an even multiple of heads {self.heads}")
+        return self
+
 
 class TrainedModel(Section):
     """A language model trained from scratch by the pipeline."""
@@ -43,9 +49,15 @@ class TrainedModel(Section):
         (0.25, 0.45), description="aim for the accuracy of the model alone; the snapshot is picked on dev"
     )
     stop_at: Share = Field(0.35, description="dev accuracy at which training stops early")
-    check_every: Count = Field(50, description="optimiser steps between looks at dev accuracy")
-    check_from: Share = Field(0.7, description="share of the schedule before the first look")
-    check_problems: Count = Field(200, description="dev problems of a look")
+    check_every: Count = Field(50, description="optimiser steps between evaluations on dev")
+    check_from: Share = Field(0.7, description="share of the schedule before the first evaluation")
+    check_problems: Count = Field(200, description="dev problems of an evaluation")
+
+    @model_validator(mode="after")
+    def _band_rises(self) -> TrainedModel:
+        if self.accuracy_band[0] >= self.accuracy_band[1]:
+            raise ValueError("accuracy_band: the first share must lie below the second")
+        return self
 
 
 class PretrainedModel(Section):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trim.config.section import Count, Section, Share
+from trim.config.section import Count, Section, Share, unrepeated
 from trim.names import QUERY_BASELINES, routers_of
 
 Variant = Literal["default", "hull", "per-token"]
@@ -17,7 +17,7 @@ class KappaRange(Section):
 
     lowest: float = Field(0.02, gt=0, description="lowest kappa, near the strong model's accuracy")
     highest: float = Field(6.0, gt=0, description="highest kappa, near weak-only")
-    count: Count = Field(96, description="kappas between them, of which a sweep is laid on dev")
+    count: Count = Field(96, description="kappas between them, of which a sweep is chosen on dev")
 
     @model_validator(mode="after")
     def _ordered(self) -> KappaRange:
@@ -44,40 +44,36 @@ class Ppo(Section):
     gae_lambda: Share = Field(0.95, description="of generalised advantage estimation (paper: 0.95)")
     normalise_advantages: bool = Field(False, description="whether advantages are standardised (paper: no)")
     annealed: bool = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
-    lanes: Count = Field(1024, description="episodes that run side by side")
-    steps_per_lane: Count = Field(8, description="decisions in each lane between two updates")
+    n_envs: Count = Field(1024, description="episodes that run side by side")
+    n_steps: Count = Field(8, description="decisions in each of them between two updates")
     batch_size: Count = Field(1024, description="decisions in a minibatch")
     epochs: Count = Field(4, description="passes over the decisions of an update")
-    transitions: Count = Field(1_000_000, description="decisions to learn from, at most")
-    check_every: Count = Field(5, description="updates between looks at the return on dev")
-    patience: Count = Field(12, description="looks without a better return after which training stops")
+    total_timesteps: Count = Field(1_000_000, description="decisions to learn from, at most")
+    evaluate_every: Count = Field(5, description="updates between evaluations of the return on dev")
+    patience: Count = Field(12, description="evaluations without a better return after which training stops")
 
 
-def _quick_ppo(transitions: int, checks: int) -> Ppo:
+def _quick_ppo(total_timesteps: int, evaluate_every: int) -> Ppo:
     # The paper's constant rate moves too slowly for a run of a minute or two.
-    return Ppo(learning_rate=2e-3, annealed=True, transitions=transitions, check_every=checks)
-
-
-def _unrepeated(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("the same value stands here twice")
-    return values
+    return Ppo(learning_rate=2e-3, annealed=True, total_timesteps=total_timesteps, evaluate_every=evaluate_every)
 
 
 LearnedVariant = Literal["default", "conditioned", "released"]
 
 
-Kappas = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), AfterValidator(_unrepeated)]
+Kappas = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), AfterValidator(unrepeated)]
 
 
-VARIANTS = "variants to train; those after the first are ablations, trained at home alone"
+VARIANTS = "variants to train; those after the first are ablations, trained on the main dataset alone"
 KAPPAS = "where a policy is trained for each; they share the decisions of a training run out among them"
 
 
 class AggRouter(Section):
     """TRIM-Agg: `default`, one policy a kappa (paper); `conditioned`, one for all; `released`, as the official code."""
 
-    variants: tuple[LearnedVariant, ...] = Field(("conditioned", "default"), description=VARIANTS)
+    variants: Annotated[tuple[LearnedVariant, ...], AfterValidator(unrepeated)] = Field(
+        ("conditioned", "default"), description=VARIANTS
+    )
     kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
     hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
     ppo: Ppo = Field(default_factory=lambda: _quick_ppo(3_000_000, 20), description="training")
@@ -86,10 +82,12 @@ class AggRouter(Section):
 class SeqRouter(Section):
     """TRIM-Seq: `default`, one policy a kappa (paper); `conditioned`, one for all."""
 
-    variants: tuple[Literal["default", "conditioned"], ...] = Field(("conditioned",), description=VARIANTS)
+    variants: Annotated[tuple[Literal["default", "conditioned"], ...], AfterValidator(unrepeated)] = Field(
+        ("conditioned",), description=VARIANTS
+    )
     kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
     features: Annotated[
-        tuple[Literal["scores", "tokens", "strong", "draft_scores"], ...], AfterValidator(_unrepeated)
+        tuple[Literal["scores", "tokens", "strong", "draft_scores"], ...], AfterValidator(unrepeated)
     ] = Field(("scores", "tokens"), min_length=1, description="of each step (paper: scores, tokens)")
     width: Count = Field(32, description="width of the transformer")
     layers: Count = Field(1, description="number of its layers")
@@ -107,12 +105,12 @@ class PomdpRouter(Section):
     """TRIM-POMDP: `default`, filtered and solved exactly; `released`, memoryless as the official code.
 
     And two ablations of `default`: `memoryless`, which forgets all scores but the draft's; `transferred`, whose
-    observation model is that of the home dataset.
+    observation model is that of the main dataset.
     """
 
-    variants: tuple[Literal["default", "released", "memoryless", "transferred"], ...] = Field(
-        ("default", "released", "memoryless", "transferred"), description="variants"
-    )
+    variants: Annotated[
+        tuple[Literal["default", "released", "memoryless", "transferred"], ...], AfterValidator(unrepeated)
+    ] = Field(("default", "released", "memoryless", "transferred"), description="variants")
     bins: Count = Field(25, description="bins of a PRM score")
     observed_on: str | None = Field(
         None, description="dataset of labelled solutions that observations are fitted to, where steps have no labels"
@@ -140,7 +138,7 @@ def _known_baselines(baselines: tuple[str, ...]) -> tuple[str, ...]:
     for name in baselines:
         if name not in known:
             raise ValueError(f"there is no query-level baseline {name!r}; there are {', '.join(known)}")
-    return _unrepeated(baselines)
+    return unrepeated(baselines)
 
 
 class QueryRouters(Section):
@@ -164,14 +162,24 @@ class QueryRouters(Section):
 
 
 class Routers(Section):
-    """Which routers are trained, on what, and how their operating points are laid."""
+    """Which routers are trained, on what, and how their operating points are chosen."""
 
-    trained_on: tuple[str, ...] = Field(("arith", "arith-hard"), description="datasets on which routers are fitted")
+    trained_on: Annotated[tuple[str, ...], AfterValidator(unrepeated)] = Field(
+        ("arith", "arith-hard"), min_length=1, description="datasets on which routers are fitted"
+    )
     seeds: Count = Field(1, description="training runs of each learned router")
-    operating_points: Count = Field(26, description="operating points of a sweep, laid on the training and dev splits")
-    variants: tuple[Variant, ...] = Field(("default", "hull", "per-token"), description="variants of TRIM-Thr")
-    random_shares: tuple[Share, ...] = Field(
-        (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75), description="probabilities of random-step"
+    operating_points: int = Field(
+        26,
+        ge=2,
+        le=10_000,
+        strict=True,
+        description="operating points of a sweep, chosen on the training and dev splits",
+    )
+    variants: Annotated[tuple[Variant, ...], AfterValidator(unrepeated)] = Field(
+        ("default", "hull", "per-token"), description="variants of TRIM-Thr"
+    )
+    random_shares: Annotated[tuple[Share, ...], AfterValidator(unrepeated)] = Field(
+        (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75), min_length=1, description="probabilities of random-step"
     )
     kappa: KappaRange = Field(default_factory=KappaRange, description="trade-offs of the routers that look ahead")
     largest_tree: int = Field(2000, ge=0, description="nodes beyond which a problem's tree is not explored in advance")

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+LARGEST_COUNT = 1_000_000_000
+
+
+def unrepeated(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse a value that stands there twice."""
+    if len(set(values)) < len(values):
+        raise ValueError("the same value stands here twice")
+    return values
+
+
+def _is_path(text: str) -> str:
+    if not text.strip() or any(sign in text for sign in "\0\n\r{}"):
+        raise ValueError("a path must not be empty, nor hold line breaks, braces or NUL")
+    if text.startswith("~"):
+        raise ValueError(f"{text} is not expanded: write the path of the home folder in full")
+    return text
+
+
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
+FilePath = Annotated[str, AfterValidator(_is_path)]
 
 
 class Section(BaseModel):
-    """A block of the config: unknown keys are errors, values do not change."""
+    """A block of the config: unknown keys are errors, values do not change, numbers are finite and no text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)

@@ -50,7 +50,7 @@ def render_results(results: Path) -> str:
     tables = {name: pd.read_csv(_existing(results / "tables" / f"{name}.csv")) for name in names}
     tables = {name: _first_run(table) for name, table in tables.items()}
     main = tables["main"][tables["main"]["reading"] == "envelope"]
-    home = parse_config({}).pair.home
+    home = parse_config({}).main_dataset
     return "\n\n".join(
         [
             _claims(tables["claims"]),

@@ -27,13 +27,13 @@ Observations = NDArray[np.float32]
 
 
 class World(Protocol):
-    """Where drafts come from: solutions that grow side by side, one in each lane."""
+    """Where drafts come from: solutions that grow side by side, one in each environment."""
 
-    lanes: int
+    n_envs: int
     max_steps: int
 
     def start(self, which: NDArray[np.int64]) -> None:
-        """Begin new episodes in some lanes."""
+        """Begin new episodes in some environments."""
         ...
 
     def drafts(self) -> Drafts:
@@ -61,26 +61,26 @@ class Encoder(Protocol):
 class ForestWorld:
     """Solutions that are paths in a forest; episodes start at trees drawn at random."""
 
-    def __init__(self, forest: Forest, lanes: int, rng: np.random.Generator) -> None:
-        self.lanes = lanes
+    def __init__(self, forest: Forest, n_envs: int, rng: np.random.Generator) -> None:
+        self.n_envs = n_envs
         self.max_steps = forest.max_steps
         self._forest = forest
         self._rng = rng
-        self._node = np.zeros(lanes, dtype=np.int64)
+        self._node = np.zeros(n_envs, dtype=np.int64)
         self.transitions = self.known_transitions = 0
 
     def start(self, which: NDArray[np.int64]) -> None:
-        """Begin new episodes in some lanes."""
+        """Begin new episodes in some environments."""
         self._node[which] = self._rng.choice(self._forest.roots, size=len(which))
 
     def drafts(self) -> Drafts:
-        """Return the drafts at the nodes where the lanes are."""
+        """Return the drafts at the nodes where the environments are."""
         return self._forest.drafts(self._node)
 
     def act(self, regenerate: Booleans) -> Outcome:
-        """Go where the actions lead; lanes whose episode ended wait for `start`."""
+        """Go where the actions lead; environments whose episode ended wait for `start`."""
         actions = regenerate.astype(np.int64)
-        self.transitions += self.lanes
+        self.transitions += self.n_envs
         self.known_transitions += int(self._forest.knows(self._node, actions).sum())
         children = self._forest.follow(self._node, actions)
         outcome = self._forest.outcome(self._node, regenerate, children)
@@ -89,7 +89,7 @@ class ForestWorld:
 
 
 class Routing:
-    """Episodes of a world as observations and rewards; a lane whose episode ends begins the next one.
+    """Episodes of a world as observations and rewards; an environment whose episode ends begins the next one.
 
     Parameters
     ----------
@@ -110,21 +110,21 @@ class Routing:
         draw_kappas: Callable[[int], Floats],
         tokens_per_solution: float,
     ) -> None:
-        self.lanes = world.lanes
+        self.n_envs = world.n_envs
         self.encoder = encoder
         self._world = world
         self._draw_kappas = draw_kappas
         self._tokens_per_solution = tokens_per_solution
-        self._kappa = np.ones(world.lanes)
-        self._histories = Histories(world.lanes, world.max_steps)
+        self._kappa = np.ones(world.n_envs)
+        self._histories = Histories(world.n_envs, world.max_steps)
 
     def reset(self) -> Observations:
-        """Begin an episode in every lane."""
-        self._begin(np.arange(self.lanes))
+        """Begin an episode in every environment."""
+        self._begin(np.arange(self.n_envs))
         return self._observe()
 
     def step(self, regenerate: Booleans) -> tuple[Observations, NDArray[np.float32], Booleans]:
-        """Decide in every lane; return the next observations, the rewards and where an episode ended."""
+        """Decide in every environment; return the next observations, the rewards and where an episode ended."""
         outcome = self._world.act(regenerate)
         self._histories.keep(regenerate, outcome)
         price = self._kappa / self._tokens_per_solution
@@ -151,55 +151,59 @@ class TrimVecEnv(VecEnv):
     """`Routing` as stable-baselines3 sees it."""
 
     def __init__(self, routing: Routing) -> None:
-        super().__init__(routing.lanes, *spaces(routing.encoder.size))
+        super().__init__(routing.n_envs, *spaces(routing.encoder.size))
         self._routing = routing
-        self._infos: list[dict[str, Any]] = [{} for _ in range(routing.lanes)]
+        self._infos: list[dict[str, Any]] = [{} for _ in range(routing.n_envs)]
 
     def reset(self) -> Observations:
-        """Begin an episode in every lane."""
+        """Begin an episode in every environment."""
         return self._routing.reset()
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Take the actions of all lanes."""
+        """Take the actions of all environments."""
         self._actions = actions
 
     def step_wait(self) -> Any:
-        """Return observations, rewards, ends and (empty) notes of all lanes."""
+        """Return observations, rewards, ends and (empty) notes of all environments."""
         return *self._routing.step(self._actions.astype(bool)), self._infos
 
     def close(self) -> None:
         """Nothing is held."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return an attribute for each lane; all lanes share it."""
-        return [getattr(self, attr_name, None)] * len(self._lanes(indices))
+        """Return an attribute for each environment; all share it."""
+        return [getattr(self, attr_name, None)] * len(self._indices_of(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refuse: lanes are no objects of their own."""
-        raise AttributeError(f"the lanes of a TrimVecEnv have no attributes of their own, so none called {attr_name}")
+        """Refuse: environments are no objects of their own."""
+        raise AttributeError(
+            f"the environments of a TrimVecEnv have no attributes of their own, so none called {attr_name}"
+        )
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Refuse: lanes are no objects of their own."""
-        raise AttributeError(f"the lanes of a TrimVecEnv have no methods of their own, so none called {method_name}")
+        """Refuse: environments are no objects of their own."""
+        raise AttributeError(
+            f"the environments of a TrimVecEnv have no methods of their own, so none called {method_name}"
+        )
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Lanes are not wrapped."""
-        return [False] * len(self._lanes(indices))
+        """Environments are not wrapped."""
+        return [False] * len(self._indices_of(indices))
 
-    def _lanes(self, indices: Any) -> Sequence[int]:
+    def _indices_of(self, indices: Any) -> Sequence[int]:
         return list(self._get_indices(indices))
 
 
 class TrimEnv(gymnasium.Env[Any, Any]):
-    """One episode at a time of a `Routing` with a single lane."""
+    """One episode at a time of a `Routing` with a single environment."""
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(self, make_routing: Callable[[int | None], Routing]) -> None:
         self._make_routing = make_routing
         self._routing = make_routing(None)
-        if self._routing.lanes != 1:
-            raise ValueError(f"one environment is one lane, not {self._routing.lanes}")
+        if self._routing.n_envs != 1:
+            raise ValueError(f"one environment is one episode at a time, not {self._routing.n_envs}")
         self.observation_space, self.action_space = spaces(self._routing.encoder.size)
 
     def reset(

@@ -164,7 +164,7 @@ def train_conditioned(
     def draw(count: int) -> Floats:
         return np.exp(rng.uniform(low, high, count))
 
-    world = ForestWorld(forest, settings.lanes, rng)
+    world = ForestWorld(forest, settings.n_envs, rng)
     price = tokens_per_solution(forest)
     looked_at = kappas.spread(LOOKED_AT)
     policy, checks = train(
@@ -196,9 +196,9 @@ def train_each(
     every strong token it tries is wasted. All together learn from as many decisions as one policy
     that serves all kappas, so that the two ways can be compared.
     """
-    settings = settings.model_copy(update={"transitions": -(-settings.transitions // len(kappas))})
+    settings = settings.model_copy(update={"total_timesteps": -(-settings.total_timesteps // len(kappas))})
     rng = np.random.default_rng(seed)
-    world = ForestWorld(forest, settings.lanes, rng)
+    world = ForestWorld(forest, settings.n_envs, rng)
     price = tokens_per_solution(forest)
     networks, checks, state = [], [], None
     for done, kappa in enumerate(sorted(kappas)):

@@ -45,11 +45,11 @@ class EarlyStopping(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         if self._settings.annealed:
-            left = 1 - self.num_timesteps / self._settings.transitions
+            left = 1 - self.num_timesteps / self._settings.total_timesteps
             bonus = self._settings.entropy_coefficient
             assert isinstance(self.model, PPO)
             self.model.ent_coef = bonus * (LAST_ENTROPY + (1 - LAST_ENTROPY) * max(left, 0.0))
-        if self._iteration % self._settings.check_every == 0:
+        if self._iteration % self._settings.evaluate_every == 0:
             self._look()
         self._iteration += 1
 
@@ -102,7 +102,7 @@ def train(
         learning_rate=(lambda left: settings.learning_rate * max(left, 0.0))
         if settings.annealed
         else settings.learning_rate,
-        n_steps=settings.steps_per_lane,
+        n_steps=settings.n_steps,
         batch_size=settings.batch_size,
         n_epochs=settings.epochs,
         gamma=1.0,
@@ -118,7 +118,7 @@ def train(
         algorithm.policy.load_state_dict(start)
     algorithm.set_logger(configure(str(log_folder) if log_folder else None, ["tensorboard"] if log_folder else []))
     stopping = EarlyStopping(evaluate, settings, on_progress)
-    algorithm.learn(settings.transitions, callback=stopping)
+    algorithm.learn(settings.total_timesteps, callback=stopping)
     assert stopping.best is not None
     algorithm.policy.load_state_dict(stopping.best)
     algorithm.policy.set_training_mode(False)
