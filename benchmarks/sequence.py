@@ -24,7 +24,9 @@ from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
 from trim.rollout.tables import roll_out_points
 from trim.rollout.trees import Forest
-from trim.routers.registry import ALONE, learned_sweep
+from trim.routers.controls import ALONE
+from trim.routers.learned.fit import fit
+from trim.routers.registry import TrainingData
 
 LEVEL = 0.95
 SHAPES = {
@@ -67,8 +69,8 @@ def main() -> None:
             started = time.process_time()
             seq = experiment.routers.seq.model_copy(update={"ppo": ppo, **shape})
             routers = experiment.routers.model_copy(update={"seq": seq})
-            points = learned_sweep("seq", forest, dev, routers, seed, None)
-            episodes.append(roll_out_points(points, dev).assign(variant=name))
+            fitted = fit("trim-seq", "conditioned", TrainingData(forest, dev, routers, labelled=True), seed)
+            episodes.append(roll_out_points(fitted.points(), dev).assign(variant=name))
             table = pd.concat(episodes).assign(trained_on=options.dataset)
             study = studies(table, experiment.bootstrap, experiment.seed)[options.dataset]
             first, this = (study.metrics(study.find("trim-seq", v)[0])["delta_ibc"] for v in (next(iter(SHAPES)), name))

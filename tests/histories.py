@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trim.rollout.history import Drafts, Histories, Observed, Outcome, Places
 
 
 def first_drafts(
-    scores: Sequence[float], tokens: int = 10, *, final: bool = False, places: Places | None = None
+    scores: Sequence[float], tokens: ArrayLike = 10, *, final: bool = False, places: Places | None = None
 ) -> Observed:
     """Drafts of first steps."""
     count = len(scores)

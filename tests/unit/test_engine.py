@@ -13,8 +13,8 @@ from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS, Costs
 from trim.rollout.engine import Episode, Run, solve, solve_all
 from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
-from trim.routers.controls import OneStepTakeover, RandomStep, StrongOnly, WeakOnly
-from trim.routers.threshold import Threshold
+from trim.routers.controls import RandomStep, StrongOnly, WeakOnly
+from trim.routers.threshold import OneStepTakeover, Threshold
 
 MakePair = Callable[[], ModelPair]
 MakeProblems = Callable[[int], list[Problem]]

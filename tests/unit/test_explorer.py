@@ -13,16 +13,16 @@ from pomdp_models import random_model
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
 from trim.explorer.page import SHARES, explore_dataset, known_forest, render, script_safe
 from trim.explorer.traces import trace
-from trim.files import write_json
 from trim.problems.problem import Problem
 from trim.rollout.history import Reads
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
 from trim.rollout.vectorised import roll_out
-from trim.routers.pomdp.disk import load_solved, save_solved
+from trim.routers.pomdp.disk import SolvedPomdp, load_solved
+from trim.routers.pomdp.fit import FittedPomdp
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import solve
-from trim.routers.threshold import Threshold
+from trim.routers.threshold import FittedThresholds, Threshold
 
 MAX_STEPS = 8
 THRESHOLDS = [0.1, 0.3, 0.7]
@@ -38,12 +38,13 @@ def judge(answer: str | None, problem: Problem) -> tuple[bool, bool]:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     """TRIM-Thr and TRIM-POMDP at three operating points each."""
     folder = tmp_path_factory.mktemp("routers")
-    write_json({"thresholds": {"default": THRESHOLDS}}, folder / "thresholds.json")
+    folders = {router: folder / router / "default.0" for router in ("trim-thr", "trim-pomdp")}
+    FittedThresholds("trim-thr", "default", THRESHOLDS).save(folders["trim-thr"], {})
     model = random_model(np.random.default_rng(0), bins=6, steps=MAX_STEPS)
     solution = solve(model, [kappa / 40 for kappa in KAPPAS], 100)
-    origin = {"operating_points": KAPPAS, "closeness": 0.4}
-    save_solved(folder / "default.npz", model, solution, KAPPAS, origin)
-    return {"trim-thr": [folder / "thresholds.json"], "trim-agg": [], "trim-pomdp": [folder / "default.npz"]}
+    solved = SolvedPomdp(model, np.array(KAPPAS), solution.costs, solution.upper, solution.gap, {})
+    FittedPomdp("default", solved, 0.4, KAPPAS).save(folders["trim-pomdp"], {})
+    return {"trim-thr": [folders["trim-thr"]], "trim-agg": [], "trim-pomdp": [folders["trim-pomdp"]]}
 
 
 @pytest.fixture(scope="module")

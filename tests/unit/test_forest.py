@@ -12,8 +12,8 @@ from trim.rollout.history import Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
 from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
-from trim.routers.controls import OneStepTakeover, StrongOnly, WeakOnly
-from trim.routers.threshold import PerToken, Threshold
+from trim.routers.controls import StrongOnly, WeakOnly
+from trim.routers.threshold import OneStepTakeover, PerToken, Threshold
 
 MAX_STEPS = 8
 

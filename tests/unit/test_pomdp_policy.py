@@ -16,7 +16,7 @@ from trim.errors import InputError
 from trim.models.protocols import ModelPair
 from trim.problems.problem import Problem
 from trim.rollout.engine import Run, solve_all
-from trim.routers.pomdp.disk import load_solved, save_solved
+from trim.routers.pomdp.disk import FILE, SolvedPomdp, load_solved, save_solved
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import Solution, solve
@@ -33,6 +33,10 @@ def model() -> PomdpModel:
 @pytest.fixture(scope="module")
 def solution(model: PomdpModel) -> Solution:
     return solve(model, COSTS, 100)
+
+
+def solved(model: PomdpModel, solution: Solution, **origin: str) -> SolvedPomdp:
+    return SolvedPomdp(model, np.array(KAPPAS), solution.costs, solution.upper, solution.gap, origin)
 
 
 def policy_of(model: PomdpModel, solution: Solution, index: int = 1) -> PomdpPolicy:
@@ -142,10 +146,10 @@ print(json.dumps([decisions, solved.origin, "torch" in sys.modules]))
 
 def test_a_fresh_process_decides_the_same(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
     observed = random_observed(np.random.default_rng(6), model, 100)
-    save_solved(tmp_path / "pomdp.npz", model, solution, KAPPAS, {"trained_on": "arith"})
+    save_solved(tmp_path / "default.0", solved(model, solution, trained_on="arith"))
     names = ("scores", "draft_scores", "tokens", "strong", "position", "final")
     np.savez(tmp_path / "observed.npz", **{name: getattr(observed, name) for name in names})
-    command = [sys.executable, "-c", FRESH, tmp_path / "pomdp.npz", tmp_path / "observed.npz"]
+    command = [sys.executable, "-c", FRESH, tmp_path / "default.0", tmp_path / "observed.npz"]
     decisions, origin, torch = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     assert decisions == [policy_of(model, solution, i).decide(observed).tolist() for i in range(3)]
     assert (origin, torch) == ({"trained_on": "arith"}, False)
@@ -154,29 +158,26 @@ def test_a_fresh_process_decides_the_same(model: PomdpModel, solution: Solution,
 
 def test_saving_twice_gives_the_same_bytes(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        save_solved(tmp_path / name, model, solution, KAPPAS)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+        save_solved(tmp_path / name, solved(model, solution))
+    assert (tmp_path / "a" / FILE).read_bytes() == (tmp_path / "b" / FILE).read_bytes()
     assert load_solved(tmp_path / "a").gap.max() == solution.gap.max()
 
 
 def test_bad_files_get_a_sentence(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
-    path = tmp_path / "pomdp.npz"
-    with pytest.raises(InputError, match=r"pomdp.npz: not a solved POMDP .*; solve it again"):
-        load_solved(path)
-    with pytest.raises(InputError, match="2 kappas for 3 solved costs"):
-        save_solved(path, model, solution, KAPPAS[:2])
-    assert not path.exists()
-    save_solved(path, model, solution, KAPPAS)
+    path = tmp_path / FILE
+    with pytest.raises(InputError, match=r"solved.npz: not a solved POMDP .*; solve it again"):
+        load_solved(tmp_path)
+    save_solved(tmp_path, solved(model, solution))
     with pytest.raises(InputError, match=r"kappa 0.3 was not solved; there are \[0.1, 0.4, 1.6\]"):
-        load_solved(path).at(0.3)
+        load_solved(tmp_path).at(0.3)
     whole = path.read_bytes()
     for damaged in (b"", b"text", whole[: len(whole) // 2], whole[:2000] + bytes(64) + whole[2064:]):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match="not a solved POMDP"):
-            load_solved(path)
-    np.savez(path.with_name("other.npz"), scores=np.ones(3))
+            load_solved(tmp_path)
+    np.savez(path, scores=np.ones(3))
     with pytest.raises(InputError, match="not a solved POMDP"):
-        load_solved(path.with_name("other.npz"))
-    np.savez(path.with_name("newer.npz"), header=np.array(json.dumps({"format": 2})))
+        load_solved(tmp_path)
+    np.savez(path, header=np.array(json.dumps({"format": 2})))
     with pytest.raises(InputError, match="format 2 of a solved POMDP, but this version reads 1"):
-        load_solved(path.with_name("newer.npz"))
+        load_solved(tmp_path)
