@@ -151,7 +151,7 @@ def of_engine(episode: Episode) -> Solved:
 
 def of_rollout(forest: Forest, rollout: Rollout, tree: int, reads: Reads) -> Solved:
     """Read an episode off its tree, along what the rollout says of who wrote the steps."""
-    node, texts, scores = int(forest.roots[tree]), [], []
+    node, texts, scores = int(forest.roots()[tree]), [], []
     strong = rollout.strong[tree, : rollout.steps[tree]].tolist()
     for action in map(int, strong):
         last, score = (node, action), float(forest.nodes["score"][node, action])
@@ -177,7 +177,7 @@ def check_traces(forest: Forest, routers: Sequence[Router], solved: Sequence[Seq
     """
     always = [i for i, router in enumerate(routers) if router.wants_drafts(np.array([False, True])).all()]
     forest.pair = None
-    traces = trace(forest, np.arange(len(forest.roots)), [routers[i] for i in always])
+    traces = trace(forest, np.arange(len(forest.roots())), [routers[i] for i in always])
     for column, router in enumerate([*always, 0, 1]):
         alone = column >= len(always)
         for tree, episode in enumerate(solved[router]):

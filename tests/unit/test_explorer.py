@@ -168,7 +168,7 @@ def test_a_path_stops_where_nothing_is_known(forest, points) -> None:
     tree = int(np.flatnonzero(steps > 1)[0] // 2 * 2)
     whole = trace(forest, np.array([tree]), policies)
     assert not np.isnan(whole.correct).any()
-    forest.nodes["child"][forest.roots[tree]] = UNKNOWN
+    forest.nodes["child"][forest.roots()[tree]] = UNKNOWN
     cut = trace(forest, np.array([tree]), policies)
     assert len(cut.node) == 1
     assert cut.child.tolist() == [[UNKNOWN, UNKNOWN]]

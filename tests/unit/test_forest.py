@@ -96,7 +96,7 @@ def test_whole_trees_hold_every_path(make_problems, scripted_pair):
     assert not (nodes["child"] == UNKNOWN).any()
     assert ((nodes["child"] == ENDS) == nodes["final"]).all()
     paths = [()]
-    at = [(int(forest.roots[0]), path) for path in paths]
+    at = [(int(forest.roots()[0]), path) for path in paths]
     ends = []
     while at:
         node, path = at.pop()
@@ -114,7 +114,7 @@ def test_whole_trees_hold_every_path(make_problems, scripted_pair):
 def test_a_tree_over_the_limit_is_left_alone(make_problems, scripted_pair):
     forest = plant(make_problems, scripted_pair())
     forest.grow_fully(0)
-    assert len(forest) == len(forest.roots)
+    assert len(forest) == len(forest.roots())
     assert not forest.complete().any()
 
 
@@ -150,7 +150,7 @@ def test_nothing_is_drafted_where_the_strong_model_writes_anyway(make_problems, 
     pair = scripted_pair()
     forest = plant(make_problems, pair)
     roll_out(forest, StrongOnly())
-    assert len(pair.weak.calls) == len(forest.roots) < len(forest)
+    assert len(pair.weak.calls) == len(forest.roots()) < len(forest)
     roll_out(forest, Threshold(1.1))  # now that drafts are wanted, they are made up for
     assert len(pair.weak.calls) == len(forest)
     assert (forest.nodes["tokens"] > 0).all()

@@ -70,7 +70,7 @@ def test_no_policy_is_better_than_the_optimum(forest: Forest) -> None:
         rollout = roll_out(forest, _LookUp(best))
         correct = forest.nodes["correct"][rollout.last, rollout.action]
         reached = correct - price * rollout.strong_tokens
-        for tree, root in enumerate(forest.roots.tolist()):
+        for tree, root in enumerate(forest.roots().tolist()):
             returns = []
 
             def descend(node: int, spent: int, returns=returns, price=price) -> None:
@@ -121,7 +121,7 @@ def test_the_oracle_regenerates_the_first_error_alone(forest: Forest) -> None:
     regenerated = kept_errors = 0
     for row in table.itertuples():
         (problem,) = (p for p in forest.problems if p.id == row.problem_id)
-        node, steps = int(forest.roots[forest.problems.index(problem) * 2 + row.replicate]), []
+        node, steps = int(forest.roots()[forest.problems.index(problem) * 2 + row.replicate]), []
         for author in row.authors:
             right = all(step_labels(problem.text, steps))
             wrong = not step_is_valid(problem.text, steps, forest.text(node, KEEP))

@@ -123,7 +123,7 @@ class Experiment(Section):
     )
     reported_prms: Annotated[tuple[str, ...], AfterValidator(unrepeated)] = Field(
         ("noisy", "classifier", "sharp"),
-        description="further PRMs: trained, reported on and routed by on the main dataset, to see what PRM quality buys",
+        description="further PRMs: trained, reported on and routed by on the main dataset: what PRM quality buys",
     )
     sampling: Sampling = Field(default_factory=Sampling, description="how steps are sampled")
     max_steps: Count = Field(30, description="steps after which an episode ends (paper: 30)")

@@ -121,7 +121,7 @@ def explore_dataset(
     policies: list[Any] = [point.policy for router in routers for point in router.points]
     filters = [policy for policy in policies if isinstance(policy, PomdpPolicy)]
     believe = filters[0].believe if filters else None  # the belief is the same at all operating points
-    first = np.arange(0, len(forest.roots), forest.replicates)
+    first = np.arange(0, len(forest.roots()), forest.replicates)
     traces = trace(forest, first, policies)
     kinds = outcome_kinds(traces.correct[:, :-2], *traces.correct[:, -2:].T)
     decisions = traces.decisions.reshape(len(traces.node), -1, len(SHARES))[traces.drafted]

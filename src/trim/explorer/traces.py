@@ -81,7 +81,9 @@ def trace(forest: Forest, trees: Integers, policies: Sequence[Router], believe: 
     """
     n, columns = len(trees), len(policies) + 2
     followers = np.ones((n, columns), dtype=bool)
-    level = _Level(forest.roots[trees], np.arange(n), np.ones(n, dtype=bool), followers, Histories(n, forest.max_steps))
+    level = _Level(
+        forest.roots()[trees], np.arange(n), np.ones(n, dtype=bool), followers, Histories(n, forest.max_steps)
+    )
     correct = np.full((n, columns), np.nan)
     found: list[_Found] = []
     count = n  # states that have a number: all of this level

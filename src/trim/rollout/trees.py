@@ -94,9 +94,8 @@ class Forest:
         """All nodes, a record each; see `NODE`."""
         return self._nodes[: self._count]
 
-    @property
     def roots(self) -> NDArray[np.int64]:
-        """Node at which each tree begins; plants the trees that were not there yet, with their drafts."""
+        """Return the node at which each tree begins; the weak model drafts the first step where nobody asked it yet."""
         missing = np.flatnonzero(self._roots == UNKNOWN)
         self._roots[missing] = self._plant([(int(tree), UNKNOWN, self._prefix_at_root(int(tree))) for tree in missing])
         self.draft(self._roots)
@@ -193,9 +192,9 @@ class Forest:
 
         A few trees at a time, so that the models still hold the states of the prefixes that they go on from.
         """
-        trees = len(self.roots)
+        trees = len(self.roots())
         for start in range(0, trees, TREES_AT_A_TIME):
-            frontier = self.roots[start : start + TREES_AT_A_TIME]
+            frontier = self.roots()[start : start + TREES_AT_A_TIME]
             while frontier.size:
                 sizes = np.bincount(self.nodes["root"], minlength=trees)
                 frontier = frontier[sizes[self.nodes["root"][frontier]] <= most_nodes]
@@ -232,7 +231,9 @@ class Forest:
     def _grow(self, wishes: NDArray[np.int64]) -> None:
         """Make known what follows from pairs (node, action), shape (n, 2), none of which is known."""
         self.draft(wishes[wishes[:, 1] == KEEP, 0])
-        unasked = [int(node) for node, action in wishes if action == REGENERATE and self._nodes["tokens"][node, 1] < 0]
+        unasked = [
+            int(node) for node, action in wishes if action == REGENERATE and self._nodes["tokens"][node, REGENERATE] < 0
+        ]
         self._ask_strong(unasked)
         births, twins = [], []
         wished = set(map(tuple, wishes.tolist()))

@@ -82,7 +82,7 @@ def roll_out_all(forest: Forest, routers: Sequence[Router]) -> list[Rollout]:
     What one of them finds unknown is written in one batch with what the others do; a few trees at a
     time, so that the models still hold the states of the prefixes that they go on from.
     """
-    roots = forest.roots
+    roots = forest.roots()
     trees = max(1, EPISODES_AT_A_TIME // max(len(routers), 1))
     parts = [_roll_out(forest, routers, roots[start : start + trees]) for start in range(0, len(roots), trees)]
     return [_joined(rollouts) for rollouts in zip(*parts, strict=True)]

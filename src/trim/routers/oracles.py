@@ -35,7 +35,7 @@ def grow_where_right(forest: Forest) -> Booleans:
     -------
     Of every node, whether all steps before are right; False where it did not come by.
     """
-    frontier, right = forest.roots, np.ones(len(forest.roots), dtype=bool)
+    frontier, right = forest.roots(), np.ones(len(forest.roots()), dtype=bool)
     nodes = []
     while frontier.size:
         nodes.append(frontier[right])

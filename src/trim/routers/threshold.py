@@ -161,7 +161,7 @@ def _choose_hull(data: TrainingData) -> list[float]:
 def weak_only_nodes(trees: Forest) -> Integers:
     """Return the nodes that the weak model alone comes by."""
     roll_out(trees, Threshold(0.0))
-    nodes, at = [], trees.roots
+    nodes, at = [], trees.roots()
     while at.size:
         nodes.append(at)
         at = trees.nodes["child"][at, KEEP].astype(np.int64)

@@ -71,7 +71,7 @@ class ForestWorld:
 
     def start(self, which: NDArray[np.int64]) -> None:
         """Begin new episodes in some environments."""
-        self._node[which] = self._rng.choice(self._forest.roots, size=len(which))
+        self._node[which] = self._rng.choice(self._forest.roots(), size=len(which))
 
     def drafts(self) -> Drafts:
         """Return the drafts at the nodes where the environments are."""

@@ -92,7 +92,11 @@ def load(router: str, folder: Path) -> list[OperatingPoint]:
     """Return the operating points of what `FittedPomdp.save` wrote."""
     solved = load_solved(folder)
     variant = folder.name.rpartition(".")[0]
-    return FittedPomdp(variant, solved, solved.origin["closeness"], solved.origin["operating_points"]).points()
+    try:
+        closeness, kappas = float(solved.origin["closeness"]), [float(k) for k in solved.origin["operating_points"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: a solved POMDP without operating points ({error}); fit it again") from error
+    return FittedPomdp(variant, solved, closeness, kappas).points()
 
 
 @dataclass(frozen=True, slots=True)
