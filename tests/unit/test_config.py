@@ -127,7 +127,10 @@ def test_there_are_overlays() -> None:
         ("max_steps: none", "max_steps: .*integer"),
         ("routers: {random_shares: [0.1, 2]}", "routers.random_shares.1: .*less than or equal to 1"),
         ("routers: {variants: [hulk]}", "routers.variants.0: .*'hull'"),
-        ("routers: {query: {baselines: [gpt]}}", "routers.query.baselines: .*there is no query-level baseline 'gpt'.*best-route"),
+        (
+            "routers: {query: {baselines: [gpt]}}",
+            "routers.query.baselines: .*there is no query-level baseline 'gpt'.*best-route",
+        ),
         ("routers: {query: {baselines: []}}", "routers.query.baselines: .*at least 1 item"),
         ("experiment: a/b", "experiment: .*pattern"),
         ("sampling: 3", "sampling: .*dictionary"),

@@ -14,7 +14,7 @@ from trim.documents.readme import fill_readme
 
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 TARGETS = {"all", "tables", "figures", "paper"}
-SECTIONS = ("output", "log", "benchmark", "conda", "threads", "resources", "message")
+SECTIONS = ("output", "log", "benchmark", "conda", "message")
 TABLES = ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "prm_quality.csv")
 FIGURES = (
     "accuracy_vs_cost_arith",
@@ -118,8 +118,8 @@ def test_every_rule_says_what_it_needs_and_leaves(name: str) -> None:
     for section in ("input", "output"):
         for entry in rule.get(section, []):
             assert re.match(r"\w+=|\*\*|unpack\(", entry), f"{section} without a name: {entry}"
-    resources = {entry.split("=")[0] for entry in rule["resources"]}
-    assert {"mem_mb", "runtime"} <= resources
+    if "resources" in rule:  # else the profile says what is enough for tables and figures
+        assert {"mem_mb", "runtime"} <= {entry.split("=")[0] for entry in rule["resources"]}
 
 
 @pytest.mark.parametrize("name", WORKING_RULES)
@@ -134,8 +134,13 @@ def test_every_rule_has_a_thin_script_and_an_environment(name: str) -> None:
 def test_a_rule_that_opens_the_pair_asks_for_its_gpus(name: str) -> None:
     rule = WORKING_RULES[name]
     opens = any("pair_inputs" in entry for entry in rule.get("input", []))
-    asks = any(entry.startswith('gpu=gpus("weak", "strong", "prm")') for entry in rule["resources"])
-    assert asks or not opens
+    asks = any(entry.startswith('gpu=gpus("weak", "strong", "prm")') for entry in rule.get("resources", []))
+    assert (asks and rule["threads"]) or not opens  # threads decide the last bits of what models compute
+
+
+def test_the_default_profile_says_what_is_enough_for_tables_and_figures() -> None:
+    profile = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text(encoding="utf-8"))
+    assert {"mem_mb", "runtime"} <= set(profile["default-resources"])
 
 
 def test_the_slurm_profile_knows_every_rule_that_is_sent_to_the_cluster() -> None:

@@ -35,10 +35,6 @@ rule check_claims:
         f"{RESULTS}/benchmarks/check_claims.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
     params:
         evaluated_on=list(EXPERIMENT.evaluated_on),
         home=HOME,
@@ -72,10 +68,6 @@ rule plot_claims:
         f"{RESULTS}/benchmarks/plot_claims.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         version=STAGE["figures"],
     message:

@@ -173,10 +173,6 @@ rule compute_metrics:
         f"{RESULTS}/benchmarks/compute_metrics.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         pair=EXPERIMENT.pair.name,
         bootstrap=settings_of(EXPERIMENT.bootstrap),
@@ -210,10 +206,6 @@ rule compare_on_dev:
         f"{RESULTS}/benchmarks/compare_on_dev.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         pair=EXPERIMENT.pair.name,
         bootstrap=settings_of(EXPERIMENT.bootstrap),
@@ -243,10 +235,6 @@ rule measure_prm:
         f"{RESULTS}/benchmarks/measure_prm.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
         version=STAGE["tables"],
     message:

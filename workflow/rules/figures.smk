@@ -14,10 +14,6 @@ rule plot_accuracy_vs_cost:
         f"{RESULTS}/benchmarks/plot_accuracy_vs_cost.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["accuracy_vs_cost"],
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -44,10 +40,6 @@ rule plot_stepwise_vs_query:
         f"{RESULTS}/benchmarks/plot_stepwise_vs_query.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["stepwise_vs_query"],
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -72,10 +64,6 @@ rule plot_oracle_region:
         f"{RESULTS}/benchmarks/plot_oracle_region.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=EXPERIMENT.evaluated_on,
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -98,10 +86,6 @@ rule plot_budgeted:
         f"{RESULTS}/benchmarks/plot_budgeted.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=EXPERIMENT.evaluated_on,
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -126,10 +110,6 @@ rule plot_interventions:
         f"{RESULTS}/benchmarks/plot_interventions.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=EXPERIMENT.evaluated_on,
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -154,10 +134,6 @@ rule plot_transfer_curves:
         f"{RESULTS}/benchmarks/plot_transfer_curves.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=EXPERIMENT.evaluated_on,
         trained_on=EXPERIMENT.routers.trained_on,
@@ -184,10 +160,6 @@ rule plot_generalization_matrix:
         f"{RESULTS}/benchmarks/plot_generalization_matrix.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         version=STAGE["figures"],
     message:
@@ -208,10 +180,6 @@ rule plot_prm_quality_routing:
         f"{RESULTS}/benchmarks/plot_prm_quality_routing.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         dataset=HOME,
         version=STAGE["figures"],
@@ -233,10 +201,6 @@ rule plot_ablations:
         f"{RESULTS}/benchmarks/plot_ablations.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         version=STAGE["figures"],
     message:
@@ -257,10 +221,6 @@ rule plot_controls:
         f"{RESULTS}/benchmarks/plot_controls.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["controls"],
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -284,10 +244,6 @@ rule plot_strong_calls:
         f"{RESULTS}/benchmarks/plot_strong_calls.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["strong_calls"],
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -312,10 +268,6 @@ rule plot_prm_reliability:
         f"{RESULTS}/benchmarks/plot_prm_reliability.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         version=STAGE["figures"],
     message:
@@ -341,10 +293,6 @@ rule plot_observation_model:
         f"{RESULTS}/benchmarks/plot_observation_model.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["observation_model"],
         version=STAGE["figures"],
@@ -373,10 +321,6 @@ rule plot_joint_observation:
         f"{RESULTS}/benchmarks/plot_joint_observation.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["joint_observation"],
         version=STAGE["figures"],
@@ -401,10 +345,6 @@ rule plot_pomdp_policy:
         f"{RESULTS}/benchmarks/plot_pomdp_policy.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["pomdp_policy"],
         version=STAGE["figures"],
@@ -426,10 +366,6 @@ rule plot_learning_curves:
         f"{RESULTS}/benchmarks/plot_learning_curves.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["learning_curves"],
         version=STAGE["figures"],
@@ -457,10 +393,6 @@ rule plot_decision_map:
         f"{RESULTS}/benchmarks/plot_decision_map.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         datasets=FIGURE_PARTS["decision_map"],
         version=STAGE["figures"],
