@@ -121,6 +121,9 @@ def routers_of(*families: Family) -> tuple[str, ...]:
 END_POINTS = ("weak-only", "strong-only")
 """The two models by themselves."""
 
+RANDOM_QUERY = "random-query"
+"""Not run: what it would do is known in expectation."""
+
 THR = "trim-thr"
 """The router that every other one of the paper is held against."""
 

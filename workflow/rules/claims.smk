@@ -49,28 +49,3 @@ rule check_claims:
         "Checking the claims of the paper"
     script:
         "../scripts/check_claims.py"
-
-
-rule plot_claims:
-    input:
-        claims=f"{RESULTS}/tables/claims.csv",
-    output:
-        pdf=f"{RESULTS}/figures/claims.pdf",
-        png=report(
-            f"{RESULTS}/figures/claims.png",
-            caption="../report/figures/claims.rst",
-            category="Main results",
-            labels={"figure": "claims", "dataset": "all"},
-        ),
-    log:
-        f"{RESULTS}/logs/plot_claims.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/plot_claims.tsv"
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        version=STAGE["figures"],
-    message:
-        "Drawing the claims of the paper and what became of them"
-    script:
-        "../scripts/plot_claims.py"
