@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,11 @@ def planned_rules(output: str) -> dict[str, int]:
     lines = output.split("Job stats:", 1)[1].splitlines()[3:]
     rows = [line.split() for line in lines[: lines.index("")]]
     return {name: int(count) for name, count in rows if name not in ("all", "total")}
+
+
+def planned_figures(output: str) -> set[str]:
+    """Read from a dry run which figures it would draw."""
+    return set(re.findall(rf"output: {RESULTS}/figures/([^/]+)\.pdf", output))
 
 
 @functools.cache

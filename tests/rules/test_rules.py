@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from run_rule import run_rule
-from smoke import RESULTS, ROOT, contents, planned_rules, snakemake
+from smoke import RESULTS, ROOT, contents, planned_figures, snakemake
 
 from trim.names import routers_of
 from trim.problems.arithmetic import parse_program, step_labels
@@ -552,34 +552,34 @@ def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "figure", "needed"),
+    ("figure", "needed"),
     [
-        ("plot_accuracy_vs_cost", "accuracy_vs_cost_arith-words", {"tables"}),
-        ("plot_controls", "controls_arith", {"tables"}),
-        ("plot_strong_calls", "strong_calls_arith", {"tables"}),
-        ("plot_prm_reliability", "prm_reliability", {"tables"}),
-        ("plot_claims", "claims", {"tables"}),
-        ("plot_learning_curves", "learning_curves_arith", {"routers"}),
-        ("plot_decision_map", "decision_map_arith", {"routers", "scores"}),
-        ("plot_observation_model", "observation_model_arith", {"routers"}),
-        ("plot_joint_observation", "joint_observation_arith", {"routers"}),
-        ("plot_pomdp_policy", "pomdp_policy_arith", {"routers"}),
-        ("plot_stepwise_vs_query", "stepwise_vs_query_arith-words", {"tables"}),
-        ("plot_oracle_region", "oracle_region", {"tables"}),
-        ("plot_transfer_curves", "transfer_curves", {"tables"}),
-        ("plot_generalization_matrix", "generalization_matrix", {"tables"}),
-        ("plot_prm_quality_routing", "prm_quality_routing", {"tables"}),
-        ("plot_ablations", "ablations", {"tables"}),
-        ("plot_budgeted", "budgeted", {"tables"}),
-        ("plot_interventions", "interventions", {"tables"}),
+        ("accuracy_vs_cost_arith-words", {"tables"}),
+        ("controls_arith", {"tables"}),
+        ("strong_calls_arith", {"tables"}),
+        ("prm_reliability", {"tables"}),
+        ("claims", {"tables"}),
+        ("learning_curves_arith", {"routers"}),
+        ("decision_map_arith", {"routers", "scores"}),
+        ("observation_model_arith", {"routers"}),
+        ("joint_observation_arith", {"routers"}),
+        ("pomdp_policy_arith", {"routers"}),
+        ("stepwise_vs_query_arith-words", {"tables"}),
+        ("oracle_region", {"tables"}),
+        ("transfer_curves", {"tables"}),
+        ("generalization_matrix", {"tables"}),
+        ("prm_quality_routing", {"tables"}),
+        ("ablations", {"tables"}),
+        ("budgeted", {"tables"}),
+        ("interventions", {"tables"}),
     ],
 )
-def test_figures(rule: str, figure: str, needed: set[str], smoke_copy: Path, smoke_run: Path) -> None:
+def test_plot_figure(figure: str, needed: set[str], smoke_copy: Path, smoke_run: Path) -> None:
     rooms = {"models", "rollouts", "scores", "forests", "routers", "episodes", "problems", "tables"}
     for room in rooms - needed:
         shutil.rmtree(smoke_copy / RESULTS / room)
     targets = [RESULTS / f"figures/{figure}.{kind}" for kind in ("pdf", "png")]
-    run_rule(rule, smoke_copy, *targets)
+    run_rule("plot_figure", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
 
 
@@ -614,9 +614,9 @@ def test_build_explorer(smoke_copy: Path, smoke_run: Path) -> None:
 
 def test_no_figure_shows_what_the_config_does_not_train(smoke_run: Path) -> None:
     changes = {"routers": {"agg": {"variants": []}, "pomdp": {"variants": ["released"]}}}
-    planned = planned_rules(snakemake(smoke_run, "--dry-run", "--forceall", targets=("figures",), changes=changes))
-    assert {"plot_learning_curves", "plot_joint_observation"} <= set(planned)  # of TRIM-Seq, and of `released`
-    assert not {"plot_decision_map", "plot_observation_model", "plot_pomdp_policy"} & set(planned)
+    planned = planned_figures(snakemake(smoke_run, "--dry-run", "--forceall", targets=("figures",), changes=changes))
+    assert {"learning_curves_arith", "joint_observation_arith"} <= planned  # of TRIM-Seq, and of `released`
+    assert not {"decision_map_arith", "observation_model_arith", "pomdp_policy_arith"} & planned
 
 
 def test_write_numbers(smoke_copy: Path, smoke_run: Path) -> None:

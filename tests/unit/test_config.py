@@ -88,7 +88,7 @@ def test_there_are_overlays() -> None:
         ("datasets: {arith: {sizes: {test: 0}}}", "evaluated_on names 'arith', which has no test problems"),
         (
             "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\nmain_dataset: arith",
-            "pair.home is 'arith', which must be arithmetic .* because the pipeline trains pair.weak, pair.strong, .*",
+            "main_dataset is 'arith', which must be arithmetic .* because the pipeline trains pair.weak, pair.strong, .*",
         ),
         (
             "datasets: {more: {source: jsonl, layout: aime, path: a}}\nrouters: {trained_on: [more]}",

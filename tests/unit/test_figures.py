@@ -378,10 +378,9 @@ def test_controls_hold_what_the_main_figure_leaves_out() -> None:
 
 
 def test_every_look_is_drawn_somewhere() -> None:
-    bounds = {("oracle-query", order) for order in oracle_region.ORDERS}
-    apart = {key for key in names() if key[0] in (*routers_of("query"), *END_POINTS)}
-    elsewhere = {*accuracy_vs_cost.REFERENCES, *bounds, *apart}
-    assert {*elsewhere, *(key for keys in controls.PANELS.values() for key in keys)} == set(names())
+    apart = {key for key in names() if key[0] in (*routers_of("query"), *END_POINTS, oracle_region.ORACLE)}
+    panels = {key for keys in controls.questions().values() for key in keys}
+    assert {*accuracy_vs_cost.references(), *apart, *panels} == set(names())
 
 
 def test_looks_survive_greyscale() -> None:

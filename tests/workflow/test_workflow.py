@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import yaml
 from overlays import STACKS, completed
-from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_rules, snakemake
+from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_figures, planned_rules, snakemake
 
 from trim.documents.readme import fill_readme
 
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 TARGETS = {"all", "tables", "figures", "paper"}
-SECTIONS = ("output", "log", "benchmark", "conda", "threads", "resources", "message")
+SECTIONS = ("output", "log", "benchmark", "conda", "message")
 TABLES = ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "prm_quality.csv")
 FIGURES = (
     "accuracy_vs_cost_arith",
@@ -118,8 +118,8 @@ def test_every_rule_says_what_it_needs_and_leaves(name: str) -> None:
     for section in ("input", "output"):
         for entry in rule.get(section, []):
             assert re.match(r"\w+=|\*\*|unpack\(", entry), f"{section} without a name: {entry}"
-    resources = {entry.split("=")[0] for entry in rule["resources"]}
-    assert {"mem_mb", "runtime"} <= resources
+    if "resources" in rule:  # else the profile says what is enough for tables and figures
+        assert {"mem_mb", "runtime"} <= {entry.split("=")[0] for entry in rule["resources"]}
 
 
 @pytest.mark.parametrize("name", WORKING_RULES)
@@ -134,8 +134,13 @@ def test_every_rule_has_a_thin_script_and_an_environment(name: str) -> None:
 def test_a_rule_that_opens_the_pair_asks_for_its_gpus(name: str) -> None:
     rule = WORKING_RULES[name]
     opens = any("pair_inputs" in entry for entry in rule.get("input", []))
-    asks = any(entry.startswith('gpu=gpus("weak", "strong", "prm")') for entry in rule["resources"])
-    assert asks or not opens
+    asks = any(entry.startswith('gpu=gpus("weak", "strong", "prm")') for entry in rule.get("resources", []))
+    assert (asks and rule["threads"]) or not opens  # threads decide the last bits of what models compute
+
+
+def test_the_default_profile_says_what_is_enough_for_tables_and_figures() -> None:
+    profile = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text(encoding="utf-8"))
+    assert {"mem_mb", "runtime"} <= set(profile["default-resources"])
 
 
 def test_the_slurm_profile_knows_every_rule_that_is_sent_to_the_cluster() -> None:
@@ -162,27 +167,9 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-CLAIMED = {"check_claims": 1, "plot_claims": 1}
-ANALYSED = {
-    "compute_ablations": 1,
-    "compute_generalization": 1,
-    "compute_budgets": 1,
-    "plot_ablations": 1,
-    "plot_generalization_matrix": 1,
-    "plot_prm_quality_routing": 1,
-    "plot_budgeted": 1,
-    "plot_interventions": 1,
-    **CLAIMED,
-}
-DRAWN = {
-    "plot_accuracy_vs_cost": 1,
-    "plot_controls": 1,
-    "plot_strong_calls": 1,
-    "plot_stepwise_vs_query": 1,
-    "plot_oracle_region": 1,
-    "plot_transfer_curves": 1,
-    "build_explorer": 1,
-}
+CLAIMED = {"check_claims": 1}
+ANALYSED = {"compute_ablations": 1, "compute_generalization": 1, "compute_budgets": 1, **CLAIMED}
+EXPLORED = {"build_explorer": 1}
 FITTED = {
     "fit_thresholds": 1,
     "train_router": 2,
@@ -191,17 +178,30 @@ FITTED = {
     "evaluate_query_routers": 1,
 }
 EVALUATED = {"evaluate_routers": 2}
-LEARNED_DRAWN = {"plot_learning_curves": 1, "plot_decision_map": 1}
-POMDP_DRAWN = {"plot_observation_model": 1, "plot_joint_observation": 1, "plot_pomdp_policy": 1}
+# Figures, by what they are drawn from.
+OF_ANALYSES = {"ablations", "generalization_matrix", "prm_quality_routing", "budgeted", "interventions", "claims"}
+OF_CURVES = {"oracle_region", "transfer_curves"} | {
+    f"{name}_{dataset}"
+    for name in ("accuracy_vs_cost", "controls", "strong_calls", "stepwise_vs_query")
+    for dataset in ("arith", "arith-words")
+}
+OF_LEARNED = {"learning_curves_arith", "decision_map_arith"}
+OF_POMDP = {"observation_model_arith", "joint_observation_arith", "pomdp_policy_arith"}
 CHANGES = {
     "bootstrap": (
         {"bootstrap": {"resamples": 50}},
-        {"compare_on_dev": 1, "compute_metrics": 1, **ANALYSED, **DRAWN},
+        {"compare_on_dev": 1, "compute_metrics": 1, **ANALYSED, **EXPLORED},
+        OF_ANALYSES | OF_CURVES,
     ),
-    "the pair's name": ({"pair": {"name": "other"}}, {"compare_on_dev": 1, "compute_metrics": 1, **CLAIMED, **DRAWN}),
+    "the pair's name": (
+        {"pair": {"name": "other"}},
+        {"compare_on_dev": 1, "compute_metrics": 1, **CLAIMED, **EXPLORED},
+        {"claims", *OF_CURVES},
+    ),
     "random_shares": (
         {"routers": {"random_shares": [0.5]}},
-        {**EVALUATED, "compute_metrics": 1, **ANALYSED, **DRAWN},
+        {**EVALUATED, "compute_metrics": 1, **ANALYSED, **EXPLORED},
+        OF_ANALYSES | OF_CURVES,
     ),
     "operating_points": (
         {"routers": {"operating_points": 5}},
@@ -211,10 +211,9 @@ CHANGES = {
             "compare_on_dev": 1,
             "compute_metrics": 1,
             **ANALYSED,
-            **DRAWN,
-            **LEARNED_DRAWN,
-            **POMDP_DRAWN,
+            **EXPLORED,
         },
+        OF_ANALYSES | OF_CURVES | OF_LEARNED | OF_POMDP,
     ),
     "the training of one router": (
         {"routers": {"agg": {"ppo": {"epochs": 3}}}},
@@ -224,9 +223,9 @@ CHANGES = {
             "compare_on_dev": 1,
             "compute_metrics": 1,
             **ANALYSED,
-            **DRAWN,
-            **LEARNED_DRAWN,
+            **EXPLORED,
         },
+        OF_ANALYSES | OF_CURVES | OF_LEARNED,
     ),
     "test problems of one dataset": (
         {"datasets": {"arith-words": {"sizes": {"test": 9}}}},
@@ -238,32 +237,40 @@ CHANGES = {
             "score_rollouts": 1,
             "gather_scores": 1,
             "measure_prm": 1,
-            "plot_prm_reliability": 1,
             "evaluate_routers": 1,
             "evaluate_oracles": 1,
             "collect_solutions": 1,
             "evaluate_query_routers": 1,
             "compute_metrics": 1,
             **ANALYSED,
-            **DRAWN,
+            **EXPLORED,
         },
+        {"prm_reliability"} | OF_ANALYSES | OF_CURVES,
     ),
-    "where the store is": ({"step_store": "elsewhere", "offline": True}, {}),
+    "where the store is": ({"step_store": "elsewhere", "offline": True}, {}, set()),
 }
 
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_of_the_config_reruns_what_depends_on_it(what: str, smoke_run: Path) -> None:
-    changes, expected = CHANGES[what]
+    changes, expected, figures = CHANGES[what]
     if expected:
-        expected = {**expected, "write_numbers": 1}  # the text may state any setting
-    assert planned_rules(snakemake(smoke_run, "--dry-run", changes=changes)) == expected
+        expected = {**expected, "write_numbers": 1, "plot_figure": len(figures)}  # the text may state any setting
+    output = snakemake(smoke_run, "--dry-run", changes=changes)
+    assert planned_rules(output) == expected
+    assert planned_figures(output) == figures
 
 
-def test_a_change_of_a_figure_script_redraws_that_figure_alone(smoke_copy: Path) -> None:
-    script = smoke_copy / "workflow/scripts/plot_strong_calls.py"
-    script.write_text(script.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
-    assert set(planned_rules(snakemake(smoke_copy, "--dry-run"))) == {"plot_strong_calls"}
+def test_one_figure_is_redrawn_alone_and_all_by_their_rule(smoke_run: Path) -> None:
+    picture = RESULTS / "figures/strong_calls_arith.png"
+    assert planned_figures(snakemake(smoke_run, "--dry-run", "--force", targets=(picture,))) == {"strong_calls_arith"}
+    output = snakemake(smoke_run, "--dry-run", "--forcerun", "plot_figure", targets=("figures",))
+    assert planned_figures(output) == {path.stem for path in (smoke_run / RESULTS / "figures").glob("*.png")}
+
+
+def test_an_unknown_figure_is_an_error_that_names_the_known_ones(smoke_run: Path) -> None:
+    said = snakemake(smoke_run, "--dry-run", targets=(RESULTS / "figures/unheard_of.png",), status=1)
+    assert "there is no figure 'unheard_of'; there are accuracy_vs_cost_arith, " in said
 
 
 def test_a_new_check_of_the_splits_hides_no_missing_result(smoke_copy: Path) -> None:

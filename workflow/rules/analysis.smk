@@ -42,13 +42,9 @@ rule compute_ablations:
         f"{RESULTS}/benchmarks/compute_ablations.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=30,
     params:
         prm=EXPERIMENT.pair.prm,
-        home=HOME,
+        home=MAIN,
         trained_on=EXPERIMENT.routers.trained_on[0],
         bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,
@@ -85,10 +81,6 @@ rule compute_generalization:
         f"{RESULTS}/benchmarks/compute_generalization.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=30,
     params:
         bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,
@@ -125,10 +117,6 @@ rule compute_budgets:
         f"{RESULTS}/benchmarks/compute_budgets.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=30,
     params:
         # What the tables for the paper show.
         dataset=EXPERIMENT.evaluated_on[0],

@@ -35,13 +35,9 @@ rule check_claims:
         f"{RESULTS}/benchmarks/check_claims.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
     params:
         evaluated_on=list(EXPERIMENT.evaluated_on),
-        home=HOME,
+        home=MAIN,
         trained_on=list(EXPERIMENT.routers.trained_on),
         prm=EXPERIMENT.pair.prm,
         noisy=noisy_prm(),
@@ -53,32 +49,3 @@ rule check_claims:
         "Checking the claims of the paper"
     script:
         "../scripts/check_claims.py"
-
-
-rule plot_claims:
-    input:
-        claims=f"{RESULTS}/tables/claims.csv",
-    output:
-        pdf=f"{RESULTS}/figures/claims.pdf",
-        png=report(
-            f"{RESULTS}/figures/claims.png",
-            caption="../report/figures/claims.rst",
-            category="Main results",
-            labels={"figure": "claims", "dataset": "all"},
-        ),
-    log:
-        f"{RESULTS}/logs/plot_claims.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/plot_claims.tsv"
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
-    params:
-        version=STAGE["figures"],
-    message:
-        "Drawing the claims of the paper and what became of them"
-    script:
-        "../scripts/plot_claims.py"

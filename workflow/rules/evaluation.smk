@@ -68,11 +68,11 @@ rule evaluate_oracles:
 
 rule route_by_prm:
     input:
-        **forest_inputs("router_train", HOME),
-        **forest_inputs("dev", HOME),
-        test_problems=f"{RESULTS}/problems/{HOME}/test.jsonl",
+        **forest_inputs("router_train", MAIN),
+        **forest_inputs("dev", MAIN),
+        test_problems=f"{RESULTS}/problems/{MAIN}/test.jsonl",
         # As for the oracles.
-        test_forest=ancient(f"{RESULTS}/forests/{HOME}.test.parquet"),
+        test_forest=ancient(f"{RESULTS}/forests/{MAIN}.test.parquet"),
         weak=model_folder("weak"),
         strong=model_folder("strong"),
         prm=lambda wildcards: prm_folder(wildcards.prm),
@@ -94,7 +94,7 @@ rule route_by_prm:
         labelled=is_labelled,
         replicates=settings_of(EXPERIMENT.replicates),
         settings=refit_settings(),
-        home=HOME,
+        home=MAIN,
         seed=EXPERIMENT.seed,
         version=STAGE["by_prm"],
     message:
@@ -176,10 +176,6 @@ rule compute_metrics:
         f"{RESULTS}/benchmarks/compute_metrics.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         pair=EXPERIMENT.pair.name,
         bootstrap=settings_of(EXPERIMENT.bootstrap),
@@ -213,10 +209,6 @@ rule compare_on_dev:
         f"{RESULTS}/benchmarks/compare_on_dev.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         pair=EXPERIMENT.pair.name,
         bootstrap=settings_of(EXPERIMENT.bootstrap),
@@ -246,10 +238,6 @@ rule measure_prm:
         f"{RESULTS}/benchmarks/measure_prm.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
     params:
         version=STAGE["tables"],
     message:

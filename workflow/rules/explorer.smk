@@ -18,10 +18,6 @@ rule build_explorer:
         f"{RESULTS}/benchmarks/build_explorer.tsv"
     conda:
         "../../envs/models.yaml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=10,
     params:
         experiment=EXPERIMENT.experiment,
         trained_on=EXPLORED,

@@ -1,5 +1,6 @@
 # What can be asked for: tables, figures, the manuscript's share of them, and all of it.
 
+from trim.figures.registry import drawing, drawings
 from trim.paper.manuscript import included
 from trim.paper.numbers import READ
 
@@ -29,66 +30,24 @@ TABLES = [
 EXPLORER = f"{RESULTS}/explorer.html"
 
 
-def figure_parts():
-    """What each kind of figure is drawn for: one drawing a dataset, or a single one; none where there is nothing to
-    show."""
-    routers = EXPERIMENT.routers
-    evaluated, trained = list(EXPERIMENT.evaluated_on), list(routers.trained_on)
-    single = [None]
-    transferred = single if len({*evaluated, *trained}) > 1 else []
-    fitted = {
-        "learning_curves": routers.agg.variants or routers.seq.variants,
-        "decision_map": routers.agg.variants,
-        "observation_model": "default" in routers.pomdp.variants,
-        "pomdp_policy": "default" in routers.pomdp.variants,
-        "joint_observation": "released" in routers.pomdp.variants,
-    }
-    return {
-        "accuracy_vs_cost": evaluated,
-        "controls": evaluated,
-        "strong_calls": evaluated,
-        "stepwise_vs_query": evaluated if routers.query.baselines else [],
-        "oracle_region": single,
-        "transfer_curves": transferred,
-        "prm_reliability": single if MEASURED else [],
-        "generalization_matrix": single,
-        "prm_quality_routing": single,
-        "ablations": single,
-        "budgeted": single,
-        "interventions": single,
-        "claims": single,
-        **{kind: trained if wanted else [] for kind, wanted in fitted.items()},
-    }
-
-
-FIGURE_PARTS = figure_parts()
-
-
-def figure_files(kind, suffix):
-    """Files of one kind of figure, in the order of its parts."""
-    names = [f"{kind}_{part}" if part else kind for part in FIGURE_PARTS[kind]]
-    return [f"{RESULTS}/figures/{name}.{suffix}" for name in names]
-
-
-def reported_file(path, kind, category, labels):
-    """A figure that the report shows."""
-    caption = f"../report/figures/{kind}.rst"
-    return report(path, caption=caption, category=category, labels=labels)
-
-
-def reported_files(kind, category, what):
-    """One kind of figure as PNG, with what the report says of it."""
-    parts = zip(figure_files(kind, "png"), FIGURE_PARTS[kind], strict=True)
-    labels = {path: {"figure": what, "dataset": part or "all"} for path, part in parts}
-    return [reported_file(path, kind, category, labels[path]) for path in labels]
-
-
 FIGURES = [
-    path
-    for kind in FIGURE_PARTS
+    f"{RESULTS}/figures/{name}.{suffix}"
+    for name in drawings(EXPERIMENT)
     for suffix in ("pdf", "png")
-    for path in figure_files(kind, suffix)
 ]
+
+
+def get_drawing(wildcards):
+    """The figure that is asked for."""
+    try:
+        return drawing(EXPERIMENT, wildcards.figure)
+    except TrimError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def figure_inputs(wildcards):
+    """What a figure is drawn from."""
+    return get_drawing(wildcards).inputs(EXPERIMENT)
 
 
 def get_numbered(wildcards):

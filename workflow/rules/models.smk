@@ -1,6 +1,6 @@
 rule train_language_model:
     input:
-        dev=f"{RESULTS}/problems/{HOME}/dev.jsonl",
+        dev=f"{RESULTS}/problems/{MAIN}/dev.jsonl",
     output:
         folder=directory(f"{RESULTS}/models/{{role}}"),
     log:
@@ -29,8 +29,8 @@ rule train_language_model:
 
 rule train_prm:
     input:
-        problems=f"{RESULTS}/problems/{HOME}/prm_train.jsonl",
-        rollouts=f"{RESULTS}/rollouts/{HOME}.prm_train.parquet",
+        problems=f"{RESULTS}/problems/{MAIN}/prm_train.jsonl",
+        rollouts=f"{RESULTS}/rollouts/{MAIN}.prm_train.parquet",
         backbone=get_backbone,
     output:
         folder=directory(f"{RESULTS}/models/prm-{{prm}}"),

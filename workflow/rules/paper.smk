@@ -16,10 +16,6 @@ rule write_numbers:
         f"{RESULTS}/benchmarks/write_numbers.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         # What the narrow tables show.
         dataset=EXPERIMENT.evaluated_on[0],
@@ -49,10 +45,6 @@ rule build_paper:
         f"{RESULTS}/benchmarks/build_paper.tsv"
     conda:
         "../../envs/paper.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         version=STAGE["paper"],
     message:

@@ -69,7 +69,7 @@ def replicates(wildcards):
 
 def is_labelled(wildcards):
     """Whether steps of a dataset have exact labels."""
-    return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or HOME)
+    return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or MAIN)
 
 
 def forest_params():

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-RESULTS = f"results/{EXPERIMENT.experiment}"
-HOME = EXPERIMENT.main_dataset
+RESULTS = EXPERIMENT.results
+MAIN = EXPERIMENT.main_dataset
 MANUSCRIPT = "paper/main.tex"
 CLAIMED = "data/published"
 SPLITS = ("prm_train", "router_train", "dev", "test")
@@ -83,28 +83,12 @@ def forest_inputs(split, dataset="{trained_on}"):
 
 
 def get_labelled_scores():
-    """Scores of the PRM that routes wherever test steps have labels or solutions came with them, and of each reported
-    one at home."""
-    measured = [
-        (EXPERIMENT.pair.prm, dataset, "test")
-        for dataset in EXPERIMENT.evaluated_on
-        if has_labels(dataset)
-    ]
-    measured += [(EXPERIMENT.pair.prm, dataset, "router_train") for dataset in SOLVED]
-    measured += [(prm, HOME, "test") for prm in EXPERIMENT.reported_prms]
+    """Scores of labelled steps, by "prm/dataset"."""
     return {
         f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.{split}.parquet"
-        for prm, dataset, split in measured
+        for prm, dataset, split in EXPERIMENT.measured
     }
 
 
 # Whether there are labelled steps to judge a PRM by.
-MEASURED = bool(get_labelled_scores())
-# Tables with points that others published, where the experiment has some to compare with.
-PUBLISHED = {
-    "paper": [f"{CLAIMED}/figure6.csv", f"{CLAIMED}/anchors.csv"],
-    "log": [
-        f"{CLAIMED}/log_math500_thr.csv",
-        f"{CLAIMED}/log_math500_pomdp.csv",
-    ],
-}.get(EXPERIMENT.pair.published, [])
+MEASURED = bool(EXPERIMENT.measured)

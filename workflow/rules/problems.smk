@@ -41,10 +41,6 @@ rule check_splits:
     priority: 100  # an overlap must show before anything is trained
     conda:
         "../../envs/problems.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         version=STAGE["problems"],
     message:
@@ -67,10 +63,6 @@ rule read_solutions:
         dataset="|".join(SOLVED) or "none",
     conda:
         "../../envs/problems.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
         dataset=lambda wildcards: settings_of(EXPERIMENT.datasets[wildcards.dataset]),
         version=STAGE["problems"],

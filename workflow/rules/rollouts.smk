@@ -42,10 +42,6 @@ rule gather_rollouts:
         f"{RESULTS}/benchmarks/gather_rollouts/{{dataset}}.{{split}}.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     message:
         "Joining the rollouts of {wildcards.dataset} ({wildcards.split})"
     script:
@@ -94,10 +90,6 @@ rule gather_scores:
         f"{RESULTS}/benchmarks/gather_scores/{{prm}}/{{dataset}}.{{split}}.tsv"
     conda:
         "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     message:
         "Joining the scores of PRM {wildcards.prm} on {wildcards.dataset} ({wildcards.split})"
     script:

@@ -18,7 +18,7 @@ def fitted_of(router, trained_on):
     """What was fitted for a router: a folder for each variant and training run."""
     owner = FITTED[router].fitted_as[0] if FITTED[router].fitted_as else router
     folder = f"{RESULTS}/routers/{owner}/{trained_on}"
-    runs = FITTED[router].runs(EXPERIMENT.routers, trained_on, HOME)
+    runs = FITTED[router].runs(EXPERIMENT.routers, trained_on, MAIN)
     return [f"{folder}/{variant}.{run}" for variant, run in runs]
 
 
@@ -40,7 +40,7 @@ def fitted_inputs():
 def get_donor(wildcards):
     """What a variant takes over from the main dataset, if it does."""
     donor = FITTED[wildcards.router].donors.get(wildcards.variant)
-    folder = f"{RESULTS}/routers/{wildcards.router}/{HOME}"
+    folder = f"{RESULTS}/routers/{wildcards.router}/{MAIN}"
     return f"{folder}/{donor}.0" if donor else []
 
 
@@ -121,7 +121,7 @@ EPISODES = [
 BY_PRM_EPISODES = [
     f"{RESULTS}/episodes/by_prm/{prm}.parquet"
     for prm in EXPERIMENT.reported_prms
-    if has_labels(HOME) and HOME in EXPERIMENT.routers.trained_on
+    if has_labels(MAIN) and MAIN in EXPERIMENT.routers.trained_on
 ]
 # For each dataset that is shown, the dataset on which the routers were fitted that are followed there.
 EXPLORED = {

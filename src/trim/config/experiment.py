@@ -138,6 +138,23 @@ class Experiment(Section):
     serving: Serving = Field(default_factory=Serving, description="how servers are started and reached")
 
     @property
+    def results(self) -> str:
+        """Folder of all that the experiment leaves behind."""
+        return f"results/{self.experiment}"
+
+    @property
+    def measured(self) -> list[tuple[str, str, str]]:
+        """(PRM, dataset, split) with labelled steps, by which PRMs are judged.
+
+        The PRM that routes wherever test steps have labels or solutions came with them, each reported one at home.
+        """
+        labelled = [name for name in self.evaluated_on if isinstance(self.datasets[name], ArithmeticFamily)]
+        solved = [name for name, data in self.datasets.items() if getattr(data, "layout", None) == "processbench"]
+        found = [(self.pair.prm, name, "test") for name in labelled]
+        found += [(self.pair.prm, name, "router_train") for name in solved]
+        return found + [(prm, self.main_dataset, "test") for prm in self.reported_prms]
+
+    @property
     def trained(self) -> tuple[str, ...]:
         """Models that the pipeline itself trains."""
         models = {"pair.weak": self.pair.weak, "pair.strong": self.pair.strong}

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trim.evaluation.claims.published import Source, published_points
 from trim.figures.style import PAGE_INCHES, SMALL, begin
-from trim.names import leading_variants, look_of, names
+from trim.names import END_POINTS, RANDOM_QUERY, THR, Key, Look, leading_variants, look_of, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RANDOM_QUERY = ("random-query", "default")
-REFERENCES = (
-    ("trim-thr", "hull"),
-    ("random-step", "default"),
-    RANDOM_QUERY,
-    ("first-error-oracle", "default"),
-    ("perfect-information", "default"),
-)
 LOW_BUDGET = 0.3
 """Strong share up to which the second panel reaches."""
+
+REGIONS = ("oracle-query",)
+"""Oracles that bound a region, drawn in a figure of its own."""
+
+
+def references() -> list[Key]:
+    """Return what the routers are held against: the hull of TRIM-Thr, random mixing, and the oracles."""
+    bounds = [router for router in routers_of("oracle") if router not in REGIONS]
+    return [(THR, "hull"), ("random-step", "default"), *(key for key in names() if key[0] in (RANDOM_QUERY, *bounds))]
+
+
+def draw_beside_published(
+    curves: pd.DataFrame, published: Sequence[Path], dataset: str, trained_on: str, whose: Source | None
+) -> Figure:
+    """Draw one dataset beside the points that others published for it, if the experiment has any to compare with."""
+    points = published_points(published[0].parent, whose, dataset) if whose else None
+    return draw(curves, dataset, trained_on, points)
 
 
 def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.DataFrame | None = None) -> Figure:
@@ -40,7 +51,7 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
     leading = leading_variants(rows)
     figure, (whole, low) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES), sharey=True)
     for axes in (whole, low):
-        draw_curves(axes, rows, palette, [*leading, *REFERENCES], banded=leading)
+        draw_curves(axes, rows, palette, [*leading, *references()], banded=leading)
         for router, part in published.groupby("router") if published is not None else ():
             look = next(look_of(*key) for key in [*leading, *names()] if key[0] == router)
             x, y, colour = part["strong_tokens"], part["accuracy"], palette[look.colour]
@@ -57,56 +68,63 @@ def rows_of(curves: pd.DataFrame, dataset: str, trained_on: str) -> pd.DataFrame
 
 
 def draw_curves(
-    axes: Axes,
-    rows: pd.DataFrame,
-    palette: Sequence[Any],
-    keys: Sequence[tuple[str, str]],
-    banded: Sequence[tuple[str, str]] = (),
+    axes: Axes, rows: pd.DataFrame, palette: Sequence[Any], keys: Sequence[Key], banded: Sequence[Key] = ()
 ) -> None:
     """Draw both models alone and the curves of some routers, a line a training run; `banded` ones with intervals."""
-    from matplotlib.patheffects import withStroke
-
-    ends = {name: rows[rows["router"] == name].iloc[0] for name in ("weak-only", "strong-only")}
-    full = float(ends["strong-only"]["strong_tokens"])
+    ends = {name: rows[rows["router"] == name].iloc[0] for name in END_POINTS}
     for name, row in ends.items():
-        above = name == "strong-only"
-        axes.axhline(row["accuracy"], color="0.45", linewidth=0.7, linestyle=(0, (6, 3)))
-        axes.annotate(
-            f"{name.replace('-', ' ')} {row['accuracy']:.1%}",
-            (1, row["accuracy"]),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 3 if above else -3),
-            textcoords="offset points",
-            ha="right",
-            va="bottom" if above else "top",
-            fontsize=SMALL,
-            color="0.3",
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-            zorder=1.5,  # before bands, behind points
-        )
+        _draw_alone(axes, name, row["accuracy"])
+    weak, strong = ends.values()
+    full = float(strong["strong_tokens"])
     for key in keys:
-        look = look_of(*key)
-        if key == RANDOM_QUERY:  # a straight line by definition
-            mixed = [ends[name]["accuracy"] for name in ("weak-only", "strong-only")]
+        if key[0] == RANDOM_QUERY:  # a straight line by definition
+            look = look_of(*key)
+            mixed = [weak["accuracy"], strong["accuracy"]]
             axes.plot([0, full], mixed, label=look.label, **look.drawn(palette))
             continue
         part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
         for run, (_, points) in enumerate(part.groupby("seed")):
-            x, y, colour = points["strong_tokens"], points["accuracy"], palette[look.colour]
-            axes.plot(x, y, label="_" * (run > 0) + look.label, **look.drawn(palette))
-            if key in banded:
-                axes.fill_between(
-                    x, points["accuracy_lo"], points["accuracy_hi"], color=colour, alpha=0.12, linewidth=0
-                )
-            elif not look.line:
-                error = [y - points["accuracy_lo"], points["accuracy_hi"] - y]
-                axes.errorbar(x, y, yerr=error, color=colour, linewidth=0.8, linestyle="none")
+            _draw_run(axes, points, palette, look_of(*key), banded=key in banded, named=run == 0)
     axes.set(xlabel="strong tokens per problem", xlim=(0, full))
     axes.margins(y=0.09)  # room for the names of both models
     share = axes.secondary_xaxis("top", functions=(_scale(100 / full), _scale(full / 100)))
     share.set_xlabel("strong share (%)", fontsize=7)
     share.tick_params(labelsize=SMALL)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+
+
+def _draw_alone(axes: Axes, name: str, accuracy: float) -> None:
+    """Draw the accuracy of one model alone across the panel, with its name at the right: the strong one's above."""
+    from matplotlib.patheffects import withStroke
+
+    above = name == END_POINTS[1]
+    axes.axhline(accuracy, color="0.45", linewidth=0.7, linestyle=(0, (6, 3)))
+    axes.annotate(
+        f"{name.replace('-', ' ')} {accuracy:.1%}",
+        (1, accuracy),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 3 if above else -3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom" if above else "top",
+        fontsize=SMALL,
+        color="0.3",
+        path_effects=[withStroke(linewidth=2, foreground="white")],
+        zorder=1.5,  # before bands, behind points
+    )
+
+
+def _draw_run(
+    axes: Axes, points: pd.DataFrame, palette: Sequence[Any], look: Look, *, banded: bool, named: bool
+) -> None:
+    """Draw the operating points of one training run; points without a line have error bars."""
+    x, y, colour = points["strong_tokens"], points["accuracy"], palette[look.colour]
+    low, high = points["accuracy_lo"], points["accuracy_hi"]
+    axes.plot(x, y, label="_" * (not named) + look.label, **look.drawn(palette))
+    if banded:
+        axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+    elif not look.line:
+        axes.errorbar(x, y, yerr=[y - low, high - y], color=colour, linewidth=0.8, linestyle="none")
 
 
 def _scale(factor: float) -> Callable[[Any], Any]:

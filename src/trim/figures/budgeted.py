@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-CONTROLS = (("one-step-takeover", "default"),)
+TAKEOVER = ("one-step-takeover", "default")
 SPREAD = 0.36
 """How far to the sides of a budget's middle its routers lie; the next budget is at 1."""
 
@@ -30,7 +30,7 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
     """
     palette = begin()
     figure, grid = panels(len(datasets), 0.45 * PAGE_INCHES, sharey=True)
-    keys = [*leading_variants(table), *(key for key in CONTROLS if key in in_order(table)), *best_query_level(table)]
+    keys = [*leading_variants(table), *(key for key in in_order(table) if key == TAKEOVER), *best_query_level(table)]
     for axes, dataset in zip(grid, datasets, strict=True):
         rows = rows_of(table, dataset, trained_on)
         rows = rows[rows["seed"] == rows.groupby(["router", "variant"])["seed"].transform("min")]

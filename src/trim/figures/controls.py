@@ -6,28 +6,25 @@ from typing import TYPE_CHECKING
 
 from trim.figures.accuracy_vs_cost import draw_curves, rows_of
 from trim.figures.style import PAGE_INCHES, begin
-from trim.names import look_ahead, names
+from trim.names import THR, Key, look_ahead, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-REFERENCE = ("trim-thr", "default")
 HIGHEST_SHARE = 0.4
 """Strong share up to which is drawn: beyond it the curves lie on each other."""
 
-PANELS = {
-    "controls of TRIM-Thr": (
-        REFERENCE,
-        ("trim-thr", "hull"),
-        ("trim-thr", "per-token"),
-        ("rsd", "default"),
-        ("one-step-takeover", "default"),
-        ("random-step", "default"),
-        ("random-query", "default"),
-    ),
-    "routers that look ahead": (REFERENCE, *(key for key in names() if key[0] in look_ahead())),
-}
+REFERENCE: Key = (THR, "default")
+
+
+def questions() -> dict[str, list[Key]]:
+    """Return what each panel shows: TRIM-Thr, and what stands against it or looks further."""
+    controls = (THR, *routers_of("control"))
+    return {
+        "controls of TRIM-Thr": [key for key in names() if key[0] in controls],
+        "routers that look ahead": [REFERENCE, *(key for key in names() if key[0] in look_ahead())],
+    }
 
 
 def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
@@ -36,8 +33,9 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     from matplotlib import pyplot as plt
 
     rows = rows_of(curves, dataset, trained_on)
-    figure, grid = plt.subplots(1, len(PANELS), figsize=(PAGE_INCHES, 0.58 * PAGE_INCHES), sharey=True)
-    for axes, (title, keys) in zip(grid, PANELS.items(), strict=True):
+    panels = questions()
+    figure, grid = plt.subplots(1, len(panels), figsize=(PAGE_INCHES, 0.58 * PAGE_INCHES), sharey=True)
+    for axes, (title, keys) in zip(grid, panels.items(), strict=True):
         draw_curves(axes, rows, palette, keys, banded=[REFERENCE])
         axes.set(title=f"{dataset}: {title}", xlim=(0, HIGHEST_SHARE * axes.get_xlim()[1]))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, columnspacing=1.2)

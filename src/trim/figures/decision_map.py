@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from trim.figures.style import PAGE_INCHES, SMALL, begin, shown_kappas
 from trim.rollout.history import Observed
 from trim.routers.learned.agg import AggPolicy
+from trim.routers.learned.disk import load_policies
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
@@ -30,6 +33,12 @@ TOKENS = (0.1, 0.5, 0.9)
 
 DOTS = 300
 """Most drafts that are drawn in a panel."""
+
+
+def draw_fitted(policies: Path, scores: pd.DataFrame, trained_on: str) -> Figure:
+    """Draw what one training run learned, from its folder."""
+    points = [policy for policy in load_policies(policies) if isinstance(policy, AggPolicy)]
+    return draw(points, scores, trained_on)
 
 
 def draw(policies: Sequence[AggPolicy], drafts: pd.DataFrame, trained_on: str) -> Figure:
@@ -67,15 +76,7 @@ def draw(policies: Sequence[AggPolicy], drafts: pd.DataFrame, trained_on: str) -
         for axes, position in zip(row, positions, strict=True):
             regions = longest_regenerated(by_kappa[kappa], int(position), SCORES, tokens)
             mesh = axes.pcolormesh(SCORES, SCORES, regions, norm=norm, cmap="cividis", rasterized=True)
-            dots = later[later["position"] == position].head(DOTS)
-            x, y = (dots[name].clip(SCORES[0], SCORES[-1]) for name in ("score", "lowest_before"))
-            axes.scatter(x, y, s=3, color="white", edgecolor="0.1", linewidth=0.3)
-            axes.set(xscale="logit", yscale="logit", xlim=SCORES[[0, -1]], ylim=SCORES[[0, -1]])
-            axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
-            axes.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
-            axes.tick_params(labelsize=SMALL)
-            axes.minorticks_off()
-            axes.grid(False)
+            _draw_dots(axes, later[later["position"] == position].head(DOTS))
     for axes, position in zip(grid[0], positions, strict=True):
         axes.set_title(f"step {int(position) + 1}")
     for axes in grid[-1]:
@@ -85,6 +86,18 @@ def draw(policies: Sequence[AggPolicy], drafts: pd.DataFrame, trained_on: str) -
     bar.set_ticks(range(len(tokens) + 1), labels=["none", *(f"{count:g}" for count in tokens)])
     bar.ax.minorticks_off()
     return figure
+
+
+def _draw_dots(axes: Axes, drafts: pd.DataFrame) -> None:
+    """Draw drafts where their scores lie, and lay both axes in logits."""
+    x, y = (drafts[name].clip(SCORES[0], SCORES[-1]) for name in ("score", "lowest_before"))
+    axes.scatter(x, y, s=3, color="white", edgecolor="0.1", linewidth=0.3)
+    axes.set(xscale="logit", yscale="logit", xlim=SCORES[[0, -1]], ylim=SCORES[[0, -1]])
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.tick_params(labelsize=SMALL)
+    axes.minorticks_off()
+    axes.grid(False)
 
 
 def with_lowest_before(scored: pd.DataFrame) -> pd.DataFrame:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trim.figures.style import PAGE_INCHES, STATE_LOOKS, begin
+from trim.routers.pomdp.disk import load_solved
 from trim.routers.pomdp.observation import ObservationModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
 CONTRAST = 1000.0
 """Below the likeliest pair by this factor all pairs look alike: there the floor of the likelihoods begins."""
+
+
+def draw_fitted(solved: Path, trained_on: str) -> Figure:
+    """Draw what was fitted on one dataset, from its file."""
+    return draw(load_solved(solved).model.observation, trained_on)
 
 
 def draw(observation: ObservationModel, trained_on: str) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,13 @@ def read_run(folder: Path) -> pd.DataFrame:
     router = read_json(folder / DESCRIPTION)["router"]
     variant, _, run = folder.name.rpartition(".")
     return pd.read_csv(folder / "learning.csv").assign(router=router, variant=variant, run=int(run))
+
+
+def draw_fitted(runs: Sequence[Path], trained_on: str) -> Figure:
+    """Draw the training runs on one dataset, from their folders."""
+    import pandas as pd
+
+    return draw(pd.concat([read_run(folder) for folder in runs], ignore_index=True), trained_on)
 
 
 def draw(learning: pd.DataFrame, trained_on: str) -> Figure:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trim.figures.accuracy_vs_cost import RANDOM_QUERY, draw_curves, rows_of
+from trim.figures.accuracy_vs_cost import draw_curves, rows_of
 from trim.figures.style import PAGE_INCHES, begin, panels
+from trim.names import END_POINTS, RANDOM_QUERY, THR, Key, variants
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-THRESHOLD = ("trim-thr", "default")
-ORDERS = ("cheapest-first", "dearest-first")
+THRESHOLD: Key = (THR, "default")
+ORACLE = "oracle-query"
 
 
 def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figure:
@@ -28,7 +29,7 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figu
         rows = rows_of(curves, dataset, trained_on)
         x, y = oracle_outline(rows)
         axes.fill(x, y, facecolor="0.88", edgecolor="0.55", hatch="////", linewidth=0.6, label="query-level oracle")
-        draw_curves(axes, rows, palette, [THRESHOLD, RANDOM_QUERY], banded=[THRESHOLD])
+        draw_curves(axes, rows, palette, [THRESHOLD, (RANDOM_QUERY, "default")], banded=[THRESHOLD])
         axes.set_title(dataset)
     figure.suptitle(f"TRIM-Thr, fitted on {trained_on}, against perfect routing of whole problems", fontsize=8)
     grid[0].set_ylabel("accuracy")
@@ -38,11 +39,12 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figu
 
 def oracle_outline(rows: pd.DataFrame) -> tuple[list[float], list[float]]:
     """Return the outline of the oracle's region, in strong tokens and accuracy: up one order, and down the other."""
-    weak = rows[rows["router"] == "weak-only"].iloc[0]
+    weak = rows[rows["router"] == END_POINTS[0]].iloc[0]
     outline = [(0.0, float(weak["accuracy"]))]
-    for order in ORDERS:
-        sweep = rows[(rows["router"] == "oracle-query") & (rows["variant"] == order)]
-        points = sweep.sort_values("strong_tokens", ascending=order == ORDERS[0])
+    upwards, _ = variants(ORACLE)
+    for order in variants(ORACLE):
+        sweep = rows[(rows["router"] == ORACLE) & (rows["variant"] == order)]
+        points = sweep.sort_values("strong_tokens", ascending=order == upwards)
         outline += list(points[["strong_tokens", "accuracy"]].itertuples(index=False, name=None))
     x, y = zip(*outline, strict=True)
     return list(x), list(y)

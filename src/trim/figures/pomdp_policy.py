@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trim.figures.style import PAGE_INCHES, begin, shown_kappas
-from trim.routers.pomdp.disk import SolvedPomdp
+from trim.routers.pomdp.disk import SolvedPomdp, load_solved
 from trim.routers.pomdp.policy import regeneration_gain
 from trim.routers.pomdp.transition import TransitionModel
 
@@ -23,6 +24,11 @@ INTERVALS = 120
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 """Where the states S0, S1 and S2 lie."""
+
+
+def draw_fitted(solved: Path, trained_on: str) -> Figure:
+    """Draw what was solved for one dataset, from its file."""
+    return draw(load_solved(solved), trained_on)
 
 
 def draw(solved: SolvedPomdp, trained_on: str) -> Figure:

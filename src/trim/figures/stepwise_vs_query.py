@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trim.figures.accuracy_vs_cost import RANDOM_QUERY, draw_curves, rows_of
+from trim.figures.accuracy_vs_cost import draw_curves, rows_of
 from trim.figures.style import PAGE_INCHES, begin
-from trim.names import in_order, leading_variants, look_of, routers_of
+from trim.names import RANDOM_QUERY, in_order, leading_variants, look_of, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ def draw(curves: pd.DataFrame, main: pd.DataFrame, dataset: str, trained_on: str
         part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
         label = "_" * (key != query[NAMED]) + "other query-level"
         left.plot(part["strong_tokens"], part["accuracy"], color="0.72", linewidth=0.6, label=label)
-    draw_curves(left, rows, palette, [*stepwise, *query[:NAMED], RANDOM_QUERY], banded=stepwise)
+    draw_curves(left, rows, palette, [*stepwise, *query[:NAMED], (RANDOM_QUERY, "default")], banded=stepwise)
     left.set(title=f"{dataset}: accuracy against cost", ylabel="accuracy")
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, columnspacing=1.2)
     _draw_gains(right, measured.loc[[*stepwise, *query]].dropna(), palette)

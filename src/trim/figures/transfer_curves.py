@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trim.figures.style import PAGE_INCHES, begin
-from trim.names import leading_variants, look_of
+from trim.names import Look, leading_variants, look_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 HIGHEST_SHARE = 0.4
@@ -39,23 +40,9 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
     )
     lines: dict[str, Any] = dict(zip(trained_on, TRANSFERRED * len(trained_on), strict=False))
     for row, dataset in zip(grid, datasets, strict=True):
-        for axes, (router, variant) in zip(row, keys, strict=True):
-            look = look_of(router, variant)
-            rows = curves[
-                (curves["dataset"] == dataset) & (curves["router"] == router) & (curves["variant"] == variant)
-            ]
-            for source in trained_on:
-                points = rows[(rows["trained_on"] == source) & (rows["seed"] == rows["seed"].min())]
-                points = points.sort_values("strong_share")
-                x, at_home = 100 * points["strong_share"], source == dataset
-                style = {**look.drawn(palette), "markersize": 2.5}
-                if not at_home:
-                    style |= {"color": "0.15", "linestyle": lines[source], "marker": "", "linewidth": 1}
-                axes.plot(x, points["accuracy"], label=source, **style)
-                if at_home:
-                    band = points["accuracy_lo"], points["accuracy_hi"]
-                    axes.fill_between(x, *band, color=palette[look.colour], alpha=0.15, linewidth=0)
-            axes.set_xlim(0, 100 * HIGHEST_SHARE)
+        for axes, key in zip(row, keys, strict=True):
+            rows = curves[(curves["dataset"] == dataset) & (curves["router"] == key[0]) & (curves["variant"] == key[1])]
+            _draw_sources(axes, rows[rows["seed"] == rows["seed"].min()], dataset, lines, look_of(*key), palette)
         row[0].set_ylabel(f"on {dataset}\naccuracy")
         row[0].yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     for axes, key in zip(grid[0], keys, strict=True):
@@ -68,3 +55,19 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
     names = ["trained on the dataset itself", *(f"transferred from {source}" for source in lines)]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     return figure
+
+
+def _draw_sources(
+    axes: Axes, rows: pd.DataFrame, dataset: str, lines: Mapping[str, Any], look: Look, palette: Sequence[Any]
+) -> None:
+    """Draw a line a training dataset; `lines` says how those are drawn that are not the dataset itself."""
+    for source, line in lines.items():
+        points = rows[rows["trained_on"] == source].sort_values("strong_share")
+        x, style = 100 * points["strong_share"], {**look.drawn(palette), "markersize": 2.5}
+        if source != dataset:
+            style |= {"color": "0.15", "linestyle": line, "marker": "", "linewidth": 1}
+        axes.plot(x, points["accuracy"], label=source, **style)
+        if source == dataset:
+            band = points["accuracy_lo"], points["accuracy_hi"]
+            axes.fill_between(x, *band, color=palette[look.colour], alpha=0.15, linewidth=0)
+    axes.set_xlim(0, 100 * HIGHEST_SHARE)
