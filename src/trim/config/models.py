@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from trim.config.section import Count, Section, Share
+
+SYSTEM = (
+    "system message, before the problem where the chat template has no place for one; without it, the template's own"
+)
 
 
 class Sampling(Section):
@@ -61,7 +65,7 @@ class ServedModel(Section):
     kind: Literal["served"] = "served"
     name: str = Field(description="folder or hub name; also the name that the server knows the model by")
     revision: str | None = Field(None, description="hub revision to pin")
-    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    system: str | None = Field(None, description=SYSTEM)
     thinking: bool = Field(False, description="`enable_thinking` of the chat template (Qwen3)")
     max_model_len: Count = Field(4096, description="tokens of prompt and step together; no room left ends a solution")
 
@@ -76,7 +80,9 @@ class ApiModel(Section):
         description="how the API is asked to continue the assistant's message: by the flag of vLLM and SGLang, "
         "by `prefix: true` (DeepSeek, Mistral), or by that message standing last"
     )
-    extra: dict[str, Any] = Field(default_factory=dict, description="more keys of the request, such as top_k")
+    extra: dict[str, JsonValue] = Field(
+        default_factory=dict, description="more keys of the request, such as top_k; null leaves one out, such as seed"
+    )
 
 
 LanguageModel = Annotated[TrainedModel | PretrainedModel | ServedModel | ApiModel, Field(discriminator="kind")]
@@ -116,7 +122,7 @@ class ServedPRM(Section):
     kind: Literal["served"] = "served"
     name: str = Field(description="folder or hub name; also the name that the server knows the model by")
     revision: str | None = Field(None, description="hub revision to pin")
-    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    system: str | None = Field(None, description=SYSTEM)
     step_tag: str = Field("<extra_0>", description="token at which a step is judged, inserted behind each step")
     keeps_separator: bool = Field(
         False, description="whether the blank line stands before the step tag (PRMs trained here), or is left out"
