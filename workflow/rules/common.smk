@@ -9,6 +9,9 @@ from trim.errors import TrimError
 from trim.paper.manuscript import included
 from trim.paper.numbers import READ
 from trim.models.resources import job_gpus, job_memory_mb
+from trim.slurm import end_forgotten_jobs
+
+end_forgotten_jobs()
 
 try:
     EXPERIMENT = parse_config(config)
