@@ -58,7 +58,10 @@ def read(kind: type[Answer], answer: Any, what: str) -> Answer:
 
 def shown(value: Any) -> str:
     """Show a value in short, however deep or long it is."""
-    return reprlib.repr(value)
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a {type(value).__name__} too long to show"
 
 
 def check_one_step(text: str, what: str) -> None:
