@@ -23,7 +23,7 @@ from trim.config.models import ServedModel, ServedPRM
 from trim.config.serving import Endpoint, Role, ServerOptions, Serving
 from trim.errors import BackendError, ConfigError
 from trim.models.served import vllm
-from trim.models.served.client import HttpClient, ssl_context
+from trim.models.served.client import SHOWN_CHARACTERS, HttpClient, ssl_context
 from trim.models.served.wire import read
 
 logger = logging.getLogger(__name__)
@@ -193,7 +193,9 @@ class Servers:
         except (httpx.HTTPError, ValueError, RecursionError, BackendError) as error:
             raise BackendError(f"{client.name} ({client.url}) does not answer as vLLM does: {error}") from None
         if spec.name not in served:
-            raise BackendError(f"{client.name} ({client.url}) serves {', '.join(served)}, not {spec.name}")
+            raise BackendError(
+                f"{client.name} ({client.url}) serves {', '.join(served)[:SHOWN_CHARACTERS]}, not {spec.name}"
+            )
         longest = served[spec.name]
         if longest is not None and longest < spec.max_model_len:
             raise BackendError(

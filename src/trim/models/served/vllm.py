@@ -17,7 +17,7 @@ from trim.config.section import Share
 from trim.config.serving import ServerOptions
 from trim.errors import BackendError
 from trim.models.protocols import SEPARATOR, FinishReason
-from trim.models.served.wire import MOST_TOKENS, Number, Text, Tokens, Wire, check_one_step, read
+from trim.models.served.wire import MOST_TOKENS, Number, Text, Tokens, Wire, check_one_step, read, shown
 
 COMPLETIONS, POOLING, HEALTH, VERSION, MODELS = "/v1/completions", "/pooling", "/health", "/version", "/v1/models"
 ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -127,7 +127,9 @@ def parse_completion(
         return text, tuple(ids), FinishReason.SEPARATOR
     if reason == "stop" and (stop is None or isinstance(stop, int)):  # an int: a further end-of-sequence token
         return text, tuple(ids), FinishReason.END_OF_SEQUENCE
-    raise BackendError(f"a completion ended in an unknown way: finish_reason {reason!r}, stop_reason {stop!r}")
+    raise BackendError(
+        f"a completion ended in an unknown way: finish_reason {shown(reason)}, stop_reason {shown(stop)}"
+    )
 
 
 def pooling_request(model: str, prompt: Sequence[int]) -> dict[str, Any]:
