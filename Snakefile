@@ -11,8 +11,10 @@ from snakemake.utils import min_version
 
 from trim.config.experiment import parse_config
 from trim.errors import TrimError
+from trim.slurm import end_forgotten_jobs
 
 min_version("9.0")
+end_forgotten_jobs()
 
 
 configfile: "config.yaml"

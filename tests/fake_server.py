@@ -129,7 +129,7 @@ class FakeServer(ThreadingHTTPServer):
     """The server; `faults` are taken one a request, from the front.
 
     A fault is a status, "garbage", "half", "empty", "drop" (the connection), "die" (the
-    process), or a number of seconds to wait; None is no fault.
+    process), a number of seconds to wait, or what to send; None is no fault.
     """
 
     daemon_threads = True
@@ -204,6 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "garbage":
             return self._send(200, "<html>busy</html>")
+        if isinstance(fault, dict):
+            return self._send(**fault)
         if isinstance(fault, float):
             time.sleep(fault)
         elif isinstance(fault, int):
@@ -218,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = {**answer, "data": [], "choices": []}
         self._send(200, json.dumps(answer))
 
-    def _send(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+    def _send(self, status: int = 200, text: str = "{}", headers: dict[str, str] | None = None) -> None:
         data = text.encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():

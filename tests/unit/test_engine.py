@@ -275,3 +275,25 @@ def test_an_error_of_a_model_is_reported_as_it_is(scripted_pair: MakePair, make_
     pair = replace(scripted_pair(), strong=Failing())
     with pytest.raises(BackendError, match="the server is gone"):
         solve_all([Run(p, Threshold(0.5), 0) for p in make_problems(10)], pair, 30)
+
+
+def test_an_error_of_one_episode_takes_no_step_from_the_others(
+    scripted_pair: MakePair, make_problems: MakeProblems
+) -> None:
+    problems = make_problems(10)
+
+    class Strong:
+        identity = "strong"
+        written = 0
+
+        async def step(self, prefix: Prefix, replicate: int) -> Step:
+            if prefix.problem_text == problems[3].text:
+                raise BackendError("a chat answer ended in an unknown way")
+            await asyncio.sleep(0.01)  # under way when the error comes
+            self.written += 1
+            return step("\\boxed{1}", 3)
+
+    strong = Strong()
+    with pytest.raises(BackendError, match="ended in an unknown way"):
+        solve_all([Run(problem, StrongOnly(), 0) for problem in problems], replace(scripted_pair(), strong=strong), 30)
+    assert strong.written == 9

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +13,10 @@ from fake_server import FakeServer
 
 from trim.config.models import ApiModel, Sampling, ServedModel
 from trim.config.serving import Endpoint, Price, Serving
-from trim.errors import BackendError, ConfigError
+from trim.errors import BackendError, ConfigError, InputError
 from trim.models.opening import open_pair
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
-from trim.models.served.api import UNKNOWN_TOKEN, parse_chat
+from trim.models.served.api import UNKNOWN_TOKEN, paid_tokens, parse_chat
 from trim.models.served.servers import Servers
 from trim.models.served.spending import Ledger, SpendingLimit
 from trim.models.store import StepStore
@@ -30,6 +31,10 @@ def chat(text: str, reason: str = "stop", tokens: int = 5, **choice: Any) -> Cha
     message = {"role": "assistant", "content": text}
     usage = {"prompt_tokens": 20, "completion_tokens": tokens}
     return {"choices": [{"index": 0, "message": message, "finish_reason": reason, **choice}], "usage": usage}
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else []
 
 
 def continues(body: Chat) -> Chat:
@@ -96,21 +101,154 @@ def test_an_api_that_does_not_continue_is_refused(tmp_path: Path, text: str) -> 
         ask(lambda body: chat(text), StepStore(tmp_path, "p"), [DEEP])
 
 
+@pytest.mark.parametrize(
+    ("word", "finish"),
+    [(word, FinishReason.END_OF_SEQUENCE) for word in ("eos", "eos_token", "end_turn", "END_TURN", "complete")]
+    + [(word, FinishReason.SEPARATOR) for word in ("stop", "STOP", "stop_sequence")]
+    + [(word, FinishReason.LENGTH) for word in ("length", "max_tokens", "MAX_TOKENS", "model_length")],
+)
+def test_why_an_answer_ended_in_the_words_of_any_api(word: str, finish: FinishReason) -> None:
+    step = parse_chat(chat("so 5", word))
+    assert step.finish is finish
+    assert step.text == "so 5" + SEPARATOR * (finish is FinishReason.SEPARATOR)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("half \ud83d", "half \ufffd"),
+        ("\ude00 half", "\ufffd half"),
+        ("two \ude00\ud83d halves", "two \ufffd\ufffd halves"),
+        ("whole \ud83d\ude00", "whole \U0001f600"),
+        ("é ½ 答 \U0001f600\0", "é ½ 答 \U0001f600\0"),
+    ],
+)
+def test_half_a_letter_becomes_the_sign_for_unreadable_text(text: str, kept: str) -> None:
+    assert parse_chat(chat(text, "eos")).text == kept
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "five", "reasoning_content": "Let me think"},
+        {"content": "five", "reasoning": "Let me think\n\n", "tool_calls": None},
+        {"content": [{"type": "text", "text": "fi"}, {"type": "text", "text": "ve"}]},
+        {
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                {"type": "text", "text": "five"},
+            ]
+        },
+    ],
+)
+def test_a_step_is_what_was_written_without_what_was_thought(message: Chat) -> None:
+    answer = chat("")
+    answer["choices"][0]["message"] = message
+    assert parse_chat(answer).text == "five\n\n"
+
+
+@pytest.mark.parametrize("reason", ["length", "stop", "eos"])
+@pytest.mark.parametrize("content", [None, "", []])
+def test_reasoning_that_leaves_no_text_is_no_step(content: Any, reason: str) -> None:
+    answer = chat("", reason, tokens=16)
+    answer["choices"][0]["message"] = {"content": content, "reasoning_content": "Let me think"}
+    with pytest.raises(BackendError, match="spent its 16 tokens on reasoning .* by a key of `extra`"):
+        parse_chat(answer)
+    hidden = chat("", reason, tokens=16)
+    hidden["usage"]["completion_tokens_details"] = {"reasoning_tokens": 16, "audio_tokens": None}
+    with pytest.raises(BackendError, match="spent its 16 tokens on reasoning"):
+        parse_chat(hidden)
+
+
+def test_an_api_that_ignores_the_stop_string_is_refused_at_the_first_look(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="goes on behind a blank line .*ignores `stop`"):
+        ask(lambda body: chat("4\n\n5\n\n6"), StepStore(tmp_path, "p"), [DEEP])
+
+
+def test_a_null_in_extra_leaves_a_key_out(tmp_path: Path) -> None:
+    def strict(body: Chat) -> Chat:
+        if {"seed", "top_p"} & body.keys():
+            raise ValueError("extra inputs are not permitted")
+        return continues(body)
+
+    with pytest.raises(BackendError, match=r"status 400: .*not permitted.*a null in the model's `extra` leaves it out"):
+        ask(strict, StepStore(tmp_path / "a", "p"), [DEEP])
+    extra = {"seed": None, "top_p": None, "random_seed": 3}
+    steps, requests = ask(strict, StepStore(tmp_path / "b", "p"), [DEEP], extra=extra)
+    assert steps[0].text == "after two\n\n"
+    assert all(request["random_seed"] == 3 for request in requests)
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/", ""])
+def test_an_address_may_end_as_other_clients_want_it(tmp_path: Path, path: str) -> None:
+    with FakeServer("big", {"/v1/chat/completions": continues}) as server:
+        endpoints = {"strong": Endpoint(url=server.url + path, price=PRICE)}
+        with closing(Servers(Serving(endpoints=endpoints, retry_for=0.1), tmp_path)) as servers:
+            model = ApiModel(name="big", prefill="prefix")
+            pair = open_pair(ServedModel(name="m"), model, {}, SAMPLING, StepStore(tmp_path, "p"), 1, servers=servers)
+            assert asyncio.run(pair.strong.step(DEEP, 0)).text == "after two\n\n"
+
+
+def test_an_answer_that_is_no_step_was_paid_for_as_well(tmp_path: Path) -> None:
+    def answer(body: Chat) -> Chat:
+        return continues(body) if body["messages"][-1]["content"].endswith("3\n\n") else chat("a", "content_filter")
+
+    with pytest.raises(BackendError, match="ended in an unknown way"):
+        ask(answer, StepStore(tmp_path, "p"), [DEEP])
+    (path,) = (tmp_path / "spending").rglob("*.jsonl")
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [[20, 5]] * 2
+
+
+def test_an_answer_without_a_count_is_paid_at_its_most() -> None:
+    assert paid_tokens(chat("a"), 100, 30) == (20, 5)
+    for usage in (None, {}, {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": "9"}):
+        assert paid_tokens({**chat("a"), "usage": usage}, 100, 30) == (100, 30)
+
+
 def test_how_a_chat_answer_ended() -> None:
     assert parse_chat(chat("a", stop_reason=SEPARATOR)).finish is FinishReason.SEPARATOR
     assert parse_chat(chat("a", stop_reason=None)).finish is FinishReason.END_OF_SEQUENCE
     assert parse_chat(chat("a")) == Step("a\n\n", (UNKNOWN_TOKEN,) * 5, 20, FinishReason.SEPARATOR)
     assert parse_chat(chat("", tokens=1)) == Step("", (UNKNOWN_TOKEN,), 20, FinishReason.END_OF_SEQUENCE)
+    assert parse_chat(chat("a", matched_stop=SEPARATOR)).finish is FinishReason.SEPARATOR
+    assert parse_chat(chat("a", matched_stop=151645)).finish is FinishReason.END_OF_SEQUENCE
     assert parse_chat(chat("a", "length")).finish is FinishReason.LENGTH
 
 
 @pytest.mark.parametrize(
     "answer",
-    [None, {}, {"choices": []}, chat("a", "content_filter"), chat("a", tokens=0), {**chat("a"), "usage": None}],
+    [
+        None,
+        {},
+        {"choices": []},
+        {**chat("a"), "choices": chat("a")["choices"] * 2},
+        {**chat("a"), "usage": None},
+        chat("a", "content_filter"),
+        chat("a", tokens=0),
+        chat("a", tokens=-5),
+        chat("a", tokens=10**9),
+        chat("a", tokens=10**5000),
+        chat("a", tokens=True),
+        chat("a", tokens="5"),  # type: ignore[arg-type]
+        chat("a", tokens=5.5),  # type: ignore[arg-type]
+        chat("a", tokens=math.inf),  # type: ignore[arg-type]
+        chat(7),  # type: ignore[arg-type]
+        chat({"text": "a"}),  # type: ignore[arg-type]
+        chat("a", None),  # type: ignore[arg-type]
+        chat("a\n\nb\n\n"),
+        {**chat("a"), "choices": "a"},
+        {**chat("a"), "choices": nested(900)},
+    ],
 )
 def test_an_unsound_chat_answer_is_no_step(answer: Any) -> None:
     with pytest.raises(BackendError, match="^a chat answer"):
         parse_chat(answer)
+
+
+def test_more_tokens_than_were_asked_for_are_no_step() -> None:
+    assert parse_chat(chat("a", tokens=16), 16).tokens == 16
+    with pytest.raises(BackendError, match="counts 17 tokens, of at most 16"):
+        parse_chat(chat("a", tokens=17), 16)
 
 
 def test_what_was_paid_is_counted_over_jobs(tmp_path: Path) -> None:
@@ -165,6 +303,16 @@ def test_half_a_line_of_a_killed_job_is_not_counted(tmp_path: Path) -> None:
     with ledger.request(50, 10):
         pass
     with pytest.raises(SpendingLimit, match="spending limit: 40 tokens"), ledger.request(51, 10):
+        pass
+
+
+@pytest.mark.parametrize(
+    "line", ["[30, -10]", "[30]", "[1, 2, 3]", '["3", 1]', "[1.5, 1]", "{}", "[true, 1]", "no", ""]
+)
+def test_a_ledger_that_cannot_be_read_is_not_guessed_at(tmp_path: Path, line: str) -> None:
+    (tmp_path / "other.jsonl").write_text(f"[30, 10]\n{line}\n")
+    ledger = Ledger(tmp_path, Price(input_per_million=0, output_per_million=0, max_cost=1.0, max_tokens=100))
+    with pytest.raises(InputError, match="other.jsonl: .* is no entry of the spending ledger"), ledger.request(1, 1):
         pass
 
 

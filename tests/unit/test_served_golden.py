@@ -60,13 +60,22 @@ def test_a_score_that_is_off_is_refused(spec: ServedPRM, off: float, refused: bo
         asyncio.run(check)
 
 
+def scored(scores: str) -> bytes:
+    return b'{"solutions": [{"problem": "p", "steps": ["a"], "scores": %s}]}' % scores.encode()
+
+
 @pytest.mark.parametrize(
-    "content", [None, "{", "{}", '{"solutions": [{"problem": "p", "steps": ["a"], "scores": [2]}]}']
+    "content",
+    [None, b"{", b"{}", b"[]", b"\xff\xfe{\0", b"[" * 5000, b'{"solutions": 5}', b'{"solutions": [], "more": 1}']
+    + [
+        scored(text)
+        for text in ("[2]", "[-0.5]", "[NaN]", "[Infinity]", '["0.5"]', "[true]", "[0.5, 0.5]", "[]", "0.5")
+    ],
 )
-def test_a_file_without_golden_scores_is_named(spec: ServedPRM, tmp_path: Path, content: str | None) -> None:
+def test_a_file_without_golden_scores_is_named(spec: ServedPRM, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "golden.json"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content)
     with pytest.raises(InputError, match=r"golden.json: .*; write it by `trim golden`"):
         golden_solutions(spec.model_copy(update={"golden": str(path)}), tmp_path / "never.json")
 

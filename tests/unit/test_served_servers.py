@@ -1,6 +1,7 @@
 """Servers of a job: started when a step is missing, and gone when the job is, however it ends."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -183,14 +184,24 @@ def test_what_a_server_is_told() -> None:
     options = ServerOptions(tensor_parallel=2, memory_fraction=0.55, arguments=("--enforce-eager",))
     told = server_arguments(ServedModel(name="a/b", revision="abc", max_model_len=8192), options, 8001)
     assert told[:5] == ["a/b", "--served-model-name", "a/b", "--host", "127.0.0.1"]
-    pairs = dict(zip(told[1::2], told[2::2], strict=False))
-    assert pairs["--port"] == "8001"
-    assert pairs["--revision"] == "abc"
-    assert pairs["--max-model-len"] == "8192"
-    assert pairs["--tensor-parallel-size"] == "2"
-    assert pairs["--gpu-memory-utilization"] == "0.55"
+    behind = dict(itertools.pairwise(told))
+    assert behind["--port"] == "8001"
+    assert behind["--revision"] == "abc"
+    assert behind["--max-model-len"] == "8192"
+    assert behind["--tensor-parallel-size"] == "2"
+    assert behind["--gpu-memory-utilization"] == "0.55"
     assert told[-1] == "--enforce-eager"
     told = server_arguments(ServedPRM(name="p"), ServerOptions(), 8001, step_tag_id=7)
     assert told[told.index("--runner") + 1] == "pooling"
     pooler = json.loads(told[told.index("--pooler-config") + 1])
+    assert "--max-num-batched-tokens" not in told  # scores are drawn from no seed
     assert pooler == {"pooling_type": "STEP", "step_tag_id": 7, "returned_token_ids": [0, 1]}
+
+
+@pytest.mark.parametrize(("longest", "batched"), [(512, "16384"), (16_384, "16384"), (40_960, "40960")])
+def test_prompts_are_read_whole(longest: int, batched: str) -> None:
+    told = server_arguments(ServedModel(name="a", max_model_len=longest), ServerOptions(), 8001)
+    assert "--no-enable-chunked-prefill" in told
+    assert told[told.index("--max-num-batched-tokens") + 1] == batched
+    mine = ServerOptions(arguments=("--max-num-batched-tokens", "65536"))
+    assert server_arguments(ServedModel(name="a"), mine, 8001)[-2:] == ["--max-num-batched-tokens", "65536"]  # wins

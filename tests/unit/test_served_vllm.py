@@ -40,11 +40,32 @@ def test_how_a_completion_ended() -> None:
         changed(text="a"),  # stopped at a blank line that is not there
         changed(finish_reason="abort"),
         changed(stop_reason="###"),
+        changed(stop_reason=True),
+        changed(token_ids=[5, -6]),
+        changed(token_ids=[5, 2**31]),
+        changed(token_ids=[5, True]),
+        changed(token_ids=[5, 6.0]),
+        changed(token_ids="56"),
+        changed(token_ids=[], text=""),
+        changed(text="a\n\nb\n\n"),  # two steps
+        {**SOUND, "usage": {"prompt_tokens": "3", "completion_tokens": 2}},
+        {**SOUND, "usage": {"prompt_tokens": 3, "completion_tokens": 10**9}},
+        {**SOUND, "usage": {"prompt_tokens": 3, "completion_tokens": -2}},
     ],
 )
 def test_an_unsound_completion_is_no_step(answer: Any) -> None:
     with pytest.raises(BackendError, match="^a completion"):
         parse_completion(answer, 3)
+
+
+def test_a_completion_holds_no_more_tokens_than_were_asked_for() -> None:
+    assert parse_completion(SOUND, 3, 2)[1] == (5, 6)
+    with pytest.raises(BackendError, match="holds 2 token ids, of at most 1, after 3"):
+        parse_completion(SOUND, 3, 1)
+
+
+def test_half_a_letter_of_a_completion_is_kept_as_such() -> None:
+    assert parse_completion(changed(text="\ud835\n\n"), 3)[0] == "\ufffd\n\n"
 
 
 def pooled(*rows: Any, read: int = 9) -> dict[str, Any]:
@@ -67,7 +88,13 @@ def test_a_score_is_the_probability_of_the_second_class() -> None:
         pooled([0.25, 0.75], [-1.3, 2.3]),  # raw logits
         pooled([0.25, 0.75], [0.5, 0.9]),
         pooled([0.25, 0.75], [float("nan")] * 2),
+        pooled([0.25, 0.75], ["0.5", "0.5"]),
+        pooled([0.25, 0.75], [True, False]),
+        pooled([0.25, 0.75], [float("inf"), 0.0]),
+        pooled([0.25, 0.75], [-0.5, 1.5]),
         pooled([0.25, 0.75], [0.5]),
+        pooled([0.25, 0.75], [0.5, 0.25, 0.25]),
+        pooled([0.25, 0.75], {"0": 0.5, "1": 0.5}),
         pooled(0.25, 0.75),
     ],
 )

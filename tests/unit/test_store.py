@@ -78,6 +78,44 @@ def test_requests_for_the_same_step_are_computed_once(tmp_path: Path, scripted_p
     assert (len(pair.weak.calls), len(pair.prm.calls), store.misses) == (2, 1, 3)
 
 
+def test_one_entry_that_does_not_fit_takes_no_other_with_it(tmp_path: Path) -> None:
+    store = StepStore(tmp_path, "part")
+    weak, strong = store.shelf("weak", STEPS), store.shelf("strong", STEPS)
+    good = [Step(f"{i}\n\n", (i,), 3, FinishReason.SEPARATOR) for i in range(5)]
+    odd = [
+        Step("half a letter \ud835", (1,), 3, FinishReason.LENGTH),
+        Step("a token beyond its column", (2**31,), 3, FinishReason.LENGTH),
+        Step("a count that is a text", (1,), "three", FinishReason.LENGTH),  # type: ignore[arg-type]
+    ]
+    for i, step in enumerate([*good[:2], *odd, *good[2:]]):
+        weak.put(key(i), step)
+        strong.put(key(i), good[0])
+    with pytest.raises(StoreError, match=r"part: 3 entries cannot be stored, the others are; .*half a letter \\ud"):
+        store.flush()
+    store.flush()  # what was named is not named again
+    again = StepStore(tmp_path, "part", offline=True)
+    kept = [again.shelf("weak", STEPS).get(key(i)) for i in range(8)]
+    assert kept == [*good[:2], None, None, None, *good[2:]]
+    assert len(again.shelf("strong", STEPS)) == 8
+
+
+def test_an_entry_that_does_not_fit_reaches_all_who_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd:
+        identity = "odd"
+
+        async def step(self, prefix: Prefix, replicate: int) -> Step:
+            await asyncio.sleep(0)
+            return Step("\ud835", (1,), 3, FinishReason.LENGTH)
+
+    monkeypatch.setattr(store_module, "FLUSH_ENTRIES", 1)
+    model = StoredStepModel(Odd(), StepStore(tmp_path, "part"))
+
+    async def ask() -> list[Any]:
+        return await asyncio.gather(*(model.step(PREFIX, 0) for _ in range(3)), return_exceptions=True)
+
+    assert [type(error) for error in asyncio.run(asyncio.wait_for(ask(), 10))] == [StoreError] * 3
+
+
 def test_a_failure_reaches_all_who_wait_and_stores_nothing(tmp_path: Path) -> None:
     class Flaky:
         identity = "flaky"

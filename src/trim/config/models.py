@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from trim.config.section import Count, Section, Share
 from trim.plugins import added
+
+SYSTEM = (
+    "system message, before the problem where the chat template has no place for one; without it, the template's own"
+)
 
 
 class Sampling(Section):
@@ -74,7 +78,7 @@ class ServedModel(Section):
     kind: Literal["served"] = "served"
     name: str = Field(description="folder or hub name; also the name that the server knows the model by")
     revision: str | None = Field(None, description="hub revision to pin")
-    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    system: str | None = Field(None, description=SYSTEM)
     thinking: bool = Field(False, description="`enable_thinking` of the chat template (Qwen3)")
     max_model_len: Count = Field(4096, description="tokens of prompt and step together; no room left ends a solution")
 
@@ -89,7 +93,9 @@ class ApiModel(Section):
         description="how the API is asked to continue the assistant's message: by the flag of vLLM and SGLang, "
         "by `prefix: true` (DeepSeek, Mistral), or by that message standing last"
     )
-    extra: dict[str, Any] = Field(default_factory=dict, description="more keys of the request, such as top_k")
+    extra: dict[str, JsonValue] = Field(
+        default_factory=dict, description="more keys of the request, such as top_k; null leaves one out, such as seed"
+    )
 
 
 LanguageModel = Annotated[TrainedModel | PretrainedModel | ServedModel | ApiModel, Field(discriminator="kind")]
@@ -129,7 +135,7 @@ class ServedPRM(Section):
     kind: Literal["served"] = "served"
     name: str = Field(description="folder or hub name; also the name that the server knows the model by")
     revision: str | None = Field(None, description="hub revision to pin")
-    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    system: str | None = Field(None, description=SYSTEM)
     step_tag: str = Field("<extra_0>", description="token at which a step is judged, inserted behind each step")
     keeps_separator: bool = Field(
         False, description="whether the blank line stands before the step tag (PRMs trained here), or is left out"

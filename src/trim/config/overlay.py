@@ -7,12 +7,14 @@ from typing import Any, get_args
 
 from trim.config.section import Section
 
+KEEP_NULLS = {"extra"}  # there a null says that a request goes without the key
+
 
 def settled(content: Any, default: Any) -> Any:
     """Finish what the plain merging of an overlay into `config.yaml` leaves.
 
-    A null removes its key. Where an overlay changes the `kind` of a model or the `source` of a dataset, the default's
-    keys that the new one lacks are still there, with the default's values: they are removed too.
+    A null removes its key, but in `extra`. Where an overlay changes the `kind` of a model or the `source` of a dataset,
+    the default's keys that the new one lacks are still there, with the default's values: they are removed too.
     """
     if not isinstance(content, Mapping):
         return content
@@ -20,7 +22,7 @@ def settled(content: Any, default: Any) -> Any:
     tag = next((tag for tag in ("kind", "source") if tag in default), None)
     known = None if tag is None or content.get(tag) == default[tag] else _keys_of(tag, content.get(tag))
     return {
-        key: settled(value, default.get(key))
+        key: value if key in KEEP_NULLS else settled(value, default.get(key))
         for key, value in content.items()
         if value is not None and not (known and key not in known and key in default and value == default[key])
     }

@@ -161,7 +161,7 @@ def _connector(
 
 # Raised when a change in this library changes the steps or scores that a model gives.
 BACKEND_VERSION = 1
-REMOTE_VERSION = 1
+REMOTE_VERSION = 2
 FINGERPRINTED = ("*.safetensors", "*.bin", "*.model", "*.json", "*.jinja")
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from functools import cached_property
+from itertools import cycle
 from typing import Any
 
+from trim.errors import BackendError
 from trim.models.protocols import SEPARATOR, Prefix
 
 REMEMBERED_BLOCKS = 100_000
@@ -12,7 +17,8 @@ REMEMBERED_BLOCKS = 100_000
 class PrefixTokenizer:
     """Turns prefixes into tokens, block by block: the problem, then each step by itself.
 
-    So the tokens of a prefix are those of its parent and some more, whoever wrote the steps.
+    So the tokens of a prefix are those of its parent and some more, whoever wrote the steps. A problem or step is
+    plain text: where it spells a special token, such as the end of a message, it is read as the signs it is spelt with.
 
     Parameters
     ----------
@@ -21,7 +27,8 @@ class PrefixTokenizer:
     step_tag_id
         Token appended to each step before it is read (a PRM's step tag), if any.
     system
-        System message; None leaves it to the chat template.
+        System message; None leaves it to the chat template. Where a template has no place for one, it stands before
+        the problem.
     thinking
         Value of the chat template's switch `enable_thinking`; templates without one ignore it.
     keeps_separator
@@ -39,6 +46,7 @@ class PrefixTokenizer:
     ) -> None:
         self.tokenizer = tokenizer
         self.step_tag_id = step_tag_id
+        self._tag = [] if step_tag_id is None else [step_tag_id]
         self._system = system
         self._thinking = thinking
         self._keeps_separator = keeps_separator
@@ -51,26 +59,73 @@ class PrefixTokenizer:
             if prefix.parent is None:
                 ids = self.render_problem(prefix.text)
             else:
-                text = prefix.text if self._keeps_separator else prefix.text.removesuffix(SEPARATOR)
+                ids = self._plain(prefix.text if self._keeps_separator else prefix.text.removesuffix(SEPARATOR))
+            ids = [i for i in ids if i not in self._tag]  # which stands behind each step, and nowhere else
+            if prefix.parent is not None:
                 # An empty step (end of sequence at once) still needs a token to be read at.
-                ids = self.tokenizer.encode(text, add_special_tokens=False) or [self.tokenizer.eos_token_id]
-                if self.step_tag_id is not None:
-                    ids = [*ids, self.step_tag_id]
+                ids = [*(ids or [self.tokenizer.eos_token_id]), *self._tag]
             if len(self._ids) >= REMEMBERED_BLOCKS:
                 self._ids.clear()
             self._ids[prefix.digest] = ids
         return ids
 
     def render_problem(self, text: str) -> list[int]:
-        """Tokens of the problem in the model's chat template, up to where the solution begins."""
-        system = [{"role": "system", "content": self._system}] if self._system is not None else []
-        rendered = self.tokenizer.apply_chat_template(
-            [*system, {"role": "user", "content": text}],
-            add_generation_prompt=True,
-            tokenize=False,
-            enable_thinking=self._thinking,
-        )
-        ids: list[int] = self.tokenizer.encode(rendered, add_special_tokens=False)
+        """Tokens of the problem in the model's chat template, up to where the solution begins.
+
+        Raises
+        ------
+        BackendError
+            The tokenizer has no chat template, or one that cannot render a problem.
+        """
+        specials = self._specials.findall(text)
+        mark = next(sign for sign in map(chr, range(0xE000, 0xF900)) if sign not in text)  # of no meaning to a template
+        first, *others = self._render(self._specials.sub(mark, text)).split(mark)
+        ids = self._encode(first)
+        for special, rest in zip(cycle(specials), others, strict=False):
+            ids += self._plain(special) + self._encode(rest)
+        return ids
+
+    @cached_property
+    def _specials(self) -> re.Pattern[str]:
+        """What spells a special token; matches nothing where there is none."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        spelt = sorted((token.content for token in added if token.special), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, spelt)) or "(?!)")
+
+    def _render(self, text: str) -> str:
+        """Lay a problem out in the chat template."""
+        if self._system is None:
+            return self._apply(("user", text))
+        rendered = ""
+        with suppress(BackendError):
+            rendered = self._apply(("system", self._system), ("user", text))
+        if rendered and self._system.strip() in rendered:
+            return rendered
+        # A template without a place for a system message refuses it, or drops it without a word.
+        return self._apply(("user", self._system + SEPARATOR + text))
+
+    def _apply(self, *messages: tuple[str, str]) -> str:
+        name = self.tokenizer.name_or_path
+        if not self.tokenizer.chat_template:
+            raise BackendError(f"{name}: the tokenizer has no chat template; take a model that was trained to chat")
+        try:
+            rendered: str = self.tokenizer.apply_chat_template(
+                [{"role": role, "content": content} for role, content in messages],
+                add_generation_prompt=True,
+                tokenize=False,
+                enable_thinking=self._thinking,
+            )
+        except Exception as error:  # a template is a program of the model's makers: it may raise anything
+            raise BackendError(f"{name}: the chat template cannot render a problem: {error}") from None
+        return rendered
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    def _plain(self, text: str) -> list[int]:
+        """Tokens of a text in which nothing is a special token."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return ids
 
     def blocks(self, prefix: Prefix) -> list[list[int]]:

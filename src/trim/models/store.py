@@ -15,7 +15,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,9 @@ Entry = TypeVar("Entry", bound=Step | Score)
 
 FLUSH_ENTRIES = 20_000
 FLUSH_SECONDS = 30.0
+SHOWN_CHARACTERS = 300
+# What Arrow raises at a text that no UTF-8 spells, a number too wide for its column, a value of another type.
+UNFIT = (ValueError, OverflowError, TypeError, pa.ArrowException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +124,51 @@ class Shelf(Generic[Entry]):
         return entry
 
     def flush(self) -> None:
-        """Write what is not on disk yet as one more segment."""
+        """Write what is not on disk yet as one more segment.
+
+        Raises
+        ------
+        StoreError
+            An entry does not fit the columns; the others are written before it is named.
+        """
         self._flushed_at = time.monotonic()
         if not self._unflushed:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        rows = [(key, *self._codec.encode(entry)) for key, entry in self._unflushed]
-        table = pa.table(
-            [
-                pa.array(column, kind.type)
-                for column, kind in zip(zip(*rows, strict=True), self._codec.schema, strict=True)
-            ],
-            schema=self._codec.schema.with_metadata({"trim": json.dumps(dict(self._origin))}),
-        )
+        try:
+            table = self._table(self._unflushed)
+        except UNFIT:
+            fits = [self._fits(pair) for pair in self._unflushed]
+            refused = [entry for (_, entry), fit in zip(self._unflushed, fits, strict=True) if not fit]
+            if not refused:
+                raise
+            self._unflushed = [pair for pair, fit in zip(self._unflushed, fits, strict=True) if fit]
+            self.flush()
+            raise StoreError(
+                f"{self.folder}: {len(refused)} entries cannot be stored, the others are; "
+                f"the first of them is {ascii(refused[0])[:SHOWN_CHARACTERS]}"
+            ) from None
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{self._writer}-{self._segments_written:05d}"
         aside = self.folder / f"{name}.tmp"
         pq.write_table(table, aside, compression="zstd", write_page_checksum=True)
         aside.replace(self.folder / f"{name}.parquet")
         self._segments_written += 1
         self._unflushed.clear()
+
+    def _table(self, pairs: Sequence[tuple[bytes, Entry]]) -> pa.Table:
+        rows = [(key, *self._codec.encode(entry)) for key, entry in pairs]
+        columns = zip(zip(*rows, strict=True), self._codec.schema, strict=True)
+        return pa.table(
+            [pa.array(column, kind.type) for column, kind in columns],
+            schema=self._codec.schema.with_metadata({"trim": json.dumps(dict(self._origin))}),
+        )
+
+    def _fits(self, pair: tuple[bytes, Entry]) -> bool:
+        try:
+            self._table([pair])
+        except UNFIT:
+            return False
+        return True
 
     def _read(self, segment: Path) -> None:
         try:
@@ -197,9 +226,15 @@ class StepStore:
         return self.shelves[identity]
 
     def flush(self) -> None:
-        """Write what is not on disk yet."""
+        """Write what is not on disk yet, of every shelf, before an error of one of them is told."""
+        errors = []
         for shelf in self.shelves.values():
-            shelf.flush()
+            try:
+                shelf.flush()
+            except (OSError, StoreError) as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     @property
     def misses(self) -> int:
@@ -272,13 +307,12 @@ async def _remembered(
         raise MissingEntries(f"{shelf.folder}: an entry is missing")
     future = pending[key] = asyncio.get_running_loop().create_future()
     try:
-        entry = await compute()
+        entry = shelf.put(key, await compute())
     except BaseException as error:
         future.set_exception(error)
         future.exception()  # those who wait get it; nobody waiting is no fault
         raise
     finally:
         del pending[key]
-    entry = shelf.put(key, entry)
     future.set_result(entry)
     return entry

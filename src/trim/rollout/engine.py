@@ -179,9 +179,10 @@ async def _solve_all(
             if on_progress is not None:
                 on_progress(done, len(runs))
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(min(CONCURRENT_EPISODES, len(runs))):
-            tasks.create_task(work())
+    workers = (work() for _ in range(min(CONCURRENT_EPISODES, len(runs))))
+    for failure in await asyncio.gather(*workers, return_exceptions=True):  # what the others ask for may be paid for
+        if failure is not None:
+            raise failure
     if missing:
         raise StoreError(
             f"offline: {missing} of {len(runs)} episodes need steps or scores that the step store does not hold; "
@@ -199,14 +200,11 @@ def solve_all(
     """Solve many problems at once and return the episodes in the order of the runs.
 
     Runs of one problem should stand together: they share prefixes, and the states of
-    live prefixes are what a backend keeps in memory.
+    live prefixes are what a backend keeps in memory. An error of one episode is raised when the others have ended.
 
     Raises
     ------
     StoreError
         Offline, when the store lacks what the runs need; counts the episodes.
     """
-    try:
-        return asyncio.run(_solve_all(list(runs), pair, max_steps, on_progress))
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
+    return asyncio.run(_solve_all(list(runs), pair, max_steps, on_progress))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import tenacity
@@ -21,8 +25,10 @@ BUSY = {408, 425, 429, 500, 502, 503, 504, 529}
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 SHOWN_CHARACTERS = 300
 WARN_SECONDS = 10.0
+MOST_BYTES = 1 << 24  # far more than any answer to one step; read as JSON it takes many times that
 LOCAL = ("127.0.0.1", "localhost")
 
+Parsed = TypeVar("Parsed")
 _Connections = tuple[httpx.AsyncClient, asyncio.Semaphore]
 
 
@@ -34,6 +40,10 @@ class _Transient(Exception):
         self.wait = wait
 
 
+class RefusedRequest(BackendError):
+    """The server finds something wrong with a request."""
+
+
 class HttpClient:
     """Posts JSON to one server.
 
@@ -42,13 +52,14 @@ class HttpClient:
     name
         What the server is called in errors.
     url
-        Base address.
+        Base address, with or without the `/v1` that other clients want at its end.
     headers
         Sent with every request.
     timeout
         Seconds an answer may take.
     retry_for
-        Seconds for which a request is tried again after 429, 5xx, a time-out or a lost connection.
+        Seconds for which a request is tried again after 429, 5xx, a time-out or a lost connection. A server that
+        asks for a longer pause (`Retry-After`) is asked once more at the end of that time.
     concurrency
         Requests under way at once; the others wait.
     check
@@ -67,7 +78,7 @@ class HttpClient:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
-        self.url = url.rstrip("/")
+        self.url = url.rstrip("/").removesuffix("/v1")
         self.trust_env = httpx.URL(url).host not in LOCAL  # a proxy knows nothing of this machine
         self.headers = headers or {}
         self._timeout = timeout
@@ -79,25 +90,35 @@ class HttpClient:
         self._connections: AsyncGenerator[_Connections, None] | None = None
         self._opening: asyncio.Future[_Connections] | None = None
 
-    async def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Post a request and return the JSON of the answer.
+    async def post(self, path: str, body: dict[str, Any], parse: Callable[[Any], Parsed]) -> Parsed:
+        """Post a request and return what its answer says.
+
+        Parameters
+        ----------
+        parse
+            Reads the JSON of the answer; its errors are told with the server's name and address.
 
         Raises
         ------
         BackendError
-            The server refused, answered with something else than JSON, or could not be reached in time.
+            The server refused, answered with something else than JSON or than what was asked for, or could not be
+            reached in time.
         """
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
-            wait=_wait,
+            wait=self._wait,
             stop=tenacity.stop_after_delay(self._retry_for),
             before_sleep=self._before_sleep,
             reraise=True,
         )
         try:
-            return await retrying(self._post, path, body)
+            answer: Any = await retrying(self._post, path, body)
         except _Transient as error:
             raise BackendError(f"{self._at(path)}: {error}; gave up after {self._retry_for:g} s") from None
+        try:
+            return parse(answer)
+        except BackendError as error:
+            raise BackendError(f"{self.name} ({self.url}): {error}") from None
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         client, slots = await self._open()
@@ -109,11 +130,28 @@ class HttpClient:
         if answer.status_code in BUSY:
             raise _Transient(f"status {answer.status_code}: {_shown(answer)}", _retry_after(answer))
         if answer.status_code != 200:
-            raise BackendError(f"{self._at(path)}: status {answer.status_code}: {_shown(answer)}")
+            kind = RefusedRequest if answer.status_code in (400, 422) else BackendError
+            raise kind(f"{self._at(path)}: status {answer.status_code}: {_shown(answer)}")
+        if len(answer.content) > MOST_BYTES:
+            raise BackendError(f"{self._at(path)}: answered {len(answer.content):,} bytes")
         try:
-            return answer.json()
-        except ValueError:
+            content = answer.json()
+        except (ValueError, RecursionError):  # or an integer of thousands of digits, or brackets as deep
             raise BackendError(f"{self._at(path)}: answered no JSON: {_shown(answer)}") from None
+        for code in _errors_within(content):
+            what = f"status 200 with an error in it: {_shown(answer)}"
+            if code in BUSY or code is None:
+                raise _Transient(what)
+            raise BackendError(f"{self._at(path)}: {what}")
+        return content
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds until the next attempt: doubled each time, with jitter, and no less than the server asked for."""
+        backoff = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)(state)
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait if isinstance(error, _Transient) else 0.0
+        left = self._retry_for - (state.seconds_since_start or 0.0)
+        return max(0.0, min(max(backoff, asked), left))
 
     def _at(self, path: str) -> str:
         return f"{self.name} ({self.url}{path})"
@@ -151,16 +189,29 @@ def ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds until the next attempt: doubled each time, with jitter, and no less than the server asked for."""
-    backoff = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)(state)
-    error = state.outcome.exception() if state.outcome else None
-    return max(backoff, error.wait) if isinstance(error, _Transient) else backoff
-
-
 def _retry_after(answer: httpx.Response) -> float:
-    value = answer.headers.get("retry-after", "")
-    return float(value) if value.replace(".", "", 1).isdigit() else 0.0
+    """Seconds that a server asks to wait, said in seconds or as a date; 0 where it says nothing that can be read."""
+    value = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return float(value)
+    with suppress(ValueError, TypeError, IndexError, OverflowError):
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    return 0.0
+
+
+def _errors_within(content: Any) -> list[int | None]:
+    """Return the HTTP codes of the errors that an answer of status 200 reports; None where one has no code."""
+    if not isinstance(content, dict):
+        return []
+    choices = content.get("choices")
+    places = [content, *(choices if isinstance(choices, list) else [])]
+    codes: list[int | None] = []
+    for place in (place for place in places if isinstance(place, dict)):
+        if place.get("error") or place.get("object") == "error" or place.get("finish_reason") == "error":
+            error = place.get("error") or place
+            code = error.get("code") if isinstance(error, dict) else None
+            codes.append(next((status for status in range(400, 600) if code in (status, str(status))), None))
+    return codes
 
 
 def _shown(answer: httpx.Response) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError, model_validator
 
 from trim.config.models import ServedPRM
 from trim.config.section import Section, Share
 from trim.errors import BackendError, InputError
-from trim.files import read_json, write_json
+from trim.files import write_json
 from trim.models.protocols import Prefix
 
 logger = logging.getLogger(__name__)
@@ -29,12 +29,26 @@ _SOLUTIONS = (
 )
 
 
-class GoldenSolution(Section):
+class GoldenSolution(Section, strict=True):
     """A solution and the score of each of its steps."""
 
     problem: str
     steps: tuple[str, ...]
     scores: tuple[Share, ...]
+
+    @model_validator(mode="after")
+    def _as_many_scores_as_steps(self) -> Self:
+        if len(self.steps) != len(self.scores):
+            raise ValueError("there must be a score for each step")
+        return self
+
+
+class GoldenFile(Section):
+    """What `trim golden` writes: which PRM gave which scores."""
+
+    model: str | None = None
+    revision: str | None = None
+    solutions: tuple[GoldenSolution, ...]
 
 
 async def check_scores(
@@ -81,8 +95,8 @@ def golden_solutions(spec: ServedPRM, cache: Path) -> list[GoldenSolution]:
         logger.info("computing golden scores of %s on the CPU, into %s", spec.name, cache)
         write_golden(spec, cache)
     try:
-        return TypeAdapter(list[GoldenSolution]).validate_python(read_json(path)["solutions"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        return list(GoldenFile.model_validate_json(path.read_bytes()).solutions)
+    except (OSError, ValidationError) as error:
         what = error.strerror if isinstance(error, OSError) else "no golden scores"
         raise InputError(f"{path}: {what}; write it by `trim golden`") from None
 
@@ -111,5 +125,5 @@ def compute_golden(spec: ServedPRM) -> list[GoldenSolution]:
 
 def write_golden(spec: ServedPRM, path: Path) -> None:
     """Compute the golden scores of a PRM and store them."""
-    solutions: list[dict[str, Any]] = [solution.model_dump(mode="json") for solution in compute_golden(spec)]
-    write_json({"model": spec.name, "revision": spec.revision, "solutions": solutions}, path)
+    scored = GoldenFile(model=spec.name, revision=spec.revision, solutions=tuple(compute_golden(spec)))
+    write_json(scored.model_dump(mode="json"), path)

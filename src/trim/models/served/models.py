@@ -72,11 +72,9 @@ class ServedStepModel:
             return Step("", (), len(prompt), FinishReason.LENGTH)
         seed = seed_of(self.identity, prefix, replicate)
         request = vllm.completion_request(self._spec.name, prompt, room, self._sampling, seed)
-        answer = await client.post(vllm.COMPLETIONS, request)
-        try:
-            text, ids, finish = vllm.parse_completion(answer, len(prompt))
-        except BackendError as error:
-            raise BackendError(f"{client.name} ({client.url}): {error}") from None
+        text, ids, finish = await client.post(
+            vllm.COMPLETIONS, request, lambda answer: vllm.parse_completion(answer, len(prompt), room)
+        )
         return Step(text, ids, len(prompt), finish)
 
 
@@ -134,11 +132,12 @@ class ServedStepScorer:
                 f"{client.name}: a problem of {len(problem)} tokens and a step of {len(steps[0])} are more than the "
                 f"PRM's max_model_len of {self._spec.max_model_len}; raise it, or lower sampling.max_step_tokens"
             )
-        answer = await client.post(vllm.POOLING, vllm.pooling_request(self._spec.name, prompt))
-        try:
-            return vllm.parse_pooling(answer, len(steps), len(prompt)), len(prompt)
-        except BackendError as error:
-            raise BackendError(f"{client.name} ({client.url}): {error}") from None
+        values = await client.post(
+            vllm.POOLING,
+            vllm.pooling_request(self._spec.name, prompt),
+            lambda answer: vllm.parse_pooling(answer, len(steps), len(prompt)),
+        )
+        return values, len(prompt)
 
 
 @cache

@@ -23,7 +23,8 @@ from trim.config.models import ServedModel, ServedPRM
 from trim.config.serving import Endpoint, Role, ServerOptions, Serving
 from trim.errors import BackendError, ConfigError
 from trim.models.served import vllm
-from trim.models.served.client import HttpClient, ssl_context
+from trim.models.served.client import SHOWN_CHARACTERS, HttpClient, ssl_context
+from trim.models.served.wire import read
 
 logger = logging.getLogger(__name__)
 
@@ -186,13 +187,15 @@ class Servers:
             with httpx.Client(
                 headers=client.headers, timeout=30.0, trust_env=client.trust_env, verify=ssl_context()
             ) as get:
-                self.versions[role] = f"vLLM {get.get(client.url + vllm.VERSION).json()['version']}"
-                models = get.get(client.url + vllm.MODELS).json()["data"]
-            served = {entry["id"]: entry.get("max_model_len") for entry in models}
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BackendError(f"{client.name} ({client.url}) does not answer as vLLM does: {error!r}") from None
+                version, models = (get.get(client.url + page).json() for page in (vllm.VERSION, vllm.MODELS))
+            self.versions[role] = f"vLLM {read(vllm.Version, version, vllm.VERSION).version}"
+            served = {entry.id: entry.max_model_len for entry in read(vllm.Catalogue, models, vllm.MODELS).data}
+        except (httpx.HTTPError, ValueError, RecursionError, BackendError) as error:
+            raise BackendError(f"{client.name} ({client.url}) does not answer as vLLM does: {error}") from None
         if spec.name not in served:
-            raise BackendError(f"{client.name} ({client.url}) serves {', '.join(served)}, not {spec.name}")
+            raise BackendError(
+                f"{client.name} ({client.url}) serves {', '.join(served)[:SHOWN_CHARACTERS]}, not {spec.name}"
+            )
         longest = served[spec.name]
         if longest is not None and longest < spec.max_model_len:
             raise BackendError(
@@ -238,7 +241,9 @@ def _is_healthy(url: str) -> bool:
 def _authorization(role: Role, endpoint: Endpoint) -> dict[str, str]:
     if endpoint.key_env is None:
         return {}
-    key = os.environ.get(endpoint.key_env)
+    key = os.environ.get(endpoint.key_env, "").strip()
     if not key:
         raise ConfigError(f"serving.endpoints.{role}.key_env names {endpoint.key_env}, which is not in the environment")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"serving.endpoints.{role}.key_env: {endpoint.key_env} holds signs that no HTTP header takes")
     return {"Authorization": f"Bearer {key}"}

@@ -8,8 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from trim.config.serving import Price
-from trim.errors import BackendError
+from trim.errors import BackendError, InputError
+from trim.models.served.wire import Number, shown
+
+_ENTRY = TypeAdapter(tuple[Number, Number], config={"strict": True})
 
 
 class SpendingLimit(BackendError):
@@ -70,7 +75,7 @@ class Ledger:
         return (prompt_tokens * price.input_per_million + output_tokens * price.output_per_million) / 1e6
 
     def _add(self, tokens: tuple[int, int], sign: int) -> None:
-        self._under_way = (self._under_way[0] + sign * tokens[0], self._under_way[1] + sign * tokens[1])
+        self._under_way = _sum(self._under_way, (sign * tokens[0], sign * tokens[1]))
 
     def _pay(self, prompt_tokens: int, output_tokens: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +90,20 @@ class Ledger:
                 for line in file:
                     if line.endswith(b"\n"):  # a job that was killed may leave half a line
                         self._read[path] = self._read.get(path, 0) + len(line)
-                        prompt, output = json.loads(line)
-                        self._paid = (self._paid[0] + prompt, self._paid[1] + output)
+                        self._paid = _sum(self._paid, _entry(path, line))
         return self._paid
+
+
+def _sum(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
+    return first[0] + second[0], first[1] + second[1]
+
+
+def _entry(path: Path, line: bytes) -> tuple[int, int]:
+    """Read the prompt and decoded tokens of one answer."""
+    try:
+        return _ENTRY.validate_json(line)
+    except ValidationError:
+        raise InputError(
+            f"{path}: {shown(line)} is no entry of the spending ledger, which reads [prompt tokens, decoded tokens]; "
+            "without it the limit cannot be kept: mend the line"
+        ) from None
