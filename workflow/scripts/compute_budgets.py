@@ -2,14 +2,14 @@
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.budgets import budgeted, interventions, latex_budgeted, latex_interventions
-from trim.evaluation.study import CURVE, EPISODE, read_episodes, studies
+from trim.evaluation.study import CURVE_COLUMNS, read_episodes, studies
 from trim.files import write_csv, written_aside
 from trim.jobs import job
 
 with job(snakemake):
     params, output = snakemake.params, snakemake.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
-    episodes = read_episodes(snakemake.input.episodes, [*EPISODE, *CURVE, "strong_calls"])
+    episodes = read_episodes(snakemake.input.episodes, [*CURVE_COLUMNS, "strong_calls"])
     main = studies(episodes, bootstrap, params.seed)
     at_budgets = budgeted(main, bootstrap.level)
     calls = interventions(episodes, main, bootstrap.level)

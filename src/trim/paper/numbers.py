@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from trim.evaluation.claims.published import MEASURES
 from trim.evaluation.claims.verdicts import SameVerdict, Verdict
+from trim.evaluation.curves import METRICS
 from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, Form, escape, form_of, write_p
-from trim.evaluation.study import METRICS
 from trim.names import names, routers_of
 
 if TYPE_CHECKING:
@@ -296,13 +296,13 @@ def split_name(name: str) -> tuple[str, ...]:
 
 def known_words(default: Mapping[str, Any]) -> list[str]:
     """Names that some experiment may have: those of the default config, of routers, ablations and columns."""
-    from trim.evaluation.ablations import ACROSS_PRMS, CONTRASTS, WITHIN_PRM
+    from trim.evaluation.ablations import ACROSS_PRMS, contrasts, within_prm
 
-    contrasts = (*CONTRASTS, *WITHIN_PRM, *ACROSS_PRMS)
+    asked = (*contrasts(), *within_prm(), *ACROSS_PRMS)
     settings = [name for name, _ in settings_macros(default, "config")]
     routers = [macro_name(*key) for key in names()] + [macro_name(name) for name in routers_of("query")]
     columns = [macro_name(name) for source in SOURCES.values() for name in source.values]
-    ablations = [macro_name(contrast.ablation, *contrast.measures) for contrast in contrasts]
+    ablations = [macro_name(contrast.ablation, *contrast.measures) for contrast in asked]
     return [
         *settings,
         *routers,

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.claims.published import MEASURES, PAPER_MODELS, printed_tables
-from trim.evaluation.claims.statements import CLAIMS, MAIN_VARIANTS, Case, Paper, World
-from trim.evaluation.claims.verdicts import Bounds, bounds, greatest, judge, judge_same, smallest
+from trim.errors import InputError
+from trim.evaluation.bootstrap import Bounds, bounds
+from trim.evaluation.claims.published import MEASURES, PAPER_MODELS, Paper, printed_tables
+from trim.evaluation.claims.statements import CLAIMS
+from trim.evaluation.claims.verdicts import greatest, judge, judge_same, smallest
+from trim.evaluation.claims.world import Case, World
 from trim.evaluation.format import escape, tabular
 from trim.names import label_of, routers_of
 
@@ -76,10 +79,19 @@ def ledger(world: World, main: pd.DataFrame, models: Mapping[str, str], folder: 
 
 
 def analogue_rows(world: World, folder: Path, level: float) -> Iterator[dict[str, Any]]:
-    """Yield a row a statement."""
+    """Yield a row a statement.
+
+    Raises
+    ------
+    InputError
+        If `claims.csv` names one that `CLAIMS` has not.
+    """
     import pandas as pd
 
-    for described in pd.read_csv(folder / "claims.csv").to_dict("records"):
+    path = folder / "claims.csv"
+    for described in pd.read_csv(path).to_dict("records"):
+        if described["key"] not in CLAIMS:
+            raise InputError(f"{path}: no statement is called {described['key']!r}; there are {', '.join(CLAIMS)}")
         for case in CLAIMS[described["key"]](world):
             yield _analogue_row(described, case, level)
 
@@ -209,7 +221,7 @@ def _main_row(main: pd.DataFrame, dataset: str, router: str) -> tuple[dict[str, 
     if rows.empty:
         return {}, f"{dataset} was not evaluated"
     rows = rows[(rows["router"] == router) & (rows["trained_on"] == TRAINED_ON[dataset])]
-    for variant in reversed(MAIN_VARIANTS):  # the paper trains a policy for each trade-off
+    for variant in ("default", "conditioned"):  # the paper trains a policy for each trade-off
         found = rows[rows["variant"] == variant]
         if not found.empty:
             return dict(found.sort_values("seed").iloc[0]), ""
