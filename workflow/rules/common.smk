@@ -54,7 +54,7 @@ STAGE = {
     "claims": 1,
     "figures": 3,
     "explorer": 1,
-    "paper": 1,
+    "paper": 2,
 }
 
 

@@ -7,20 +7,20 @@ import pandas as pd
 from trim.config.experiment import parse_config
 from trim.files import read_json, written_aside
 from trim.jobs import job
-from trim.paper.numbers import all_macros, choose_macros, known_words, render, used_macros
+from trim.paper.numbers import all_numbers, choose, known_words, render, used_keys
 from trim.paper.tables import baseline_table, end_point_table, prm_table, router_table
 
 with job(snakemake) as logger:
     files, params = snakemake.input, snakemake.params
     tables = {Path(path).stem: pd.read_csv(path) for path in [*files.tables, *files.published]}
-    macros = all_macros(tables, params.settings, read_json(files.provenance))
-    used = used_macros(Path(files.manuscript).read_text(encoding="utf-8"))
-    chosen, lacking, wrong = choose_macros(used, macros, known_words(parse_config({}).model_dump(mode="json")))
-    logger.info("%d numbers in the text, of %d there are", len(chosen), len(macros))
-    for name in lacking:
-        logger.warning(r"\%s is a dash: this experiment has no such row", name)
-    for name in wrong:
-        logger.error(r"\%s is left undefined: no table has such a row", name)
+    numbers = all_numbers(tables, params.settings, read_json(files.provenance))
+    used = used_keys(Path(files.manuscript).read_text(encoding="utf-8"))
+    chosen, lacking, wrong = choose(used, numbers, known_words(parse_config({}).model_dump(mode="json")))
+    logger.info("%d numbers in the text, of %d there are", len(chosen), len(numbers))
+    for key in lacking:
+        logger.warning("%s is a dash: this experiment has no such row", key)
+    for key in wrong:
+        logger.error("%s is left undefined: there is no such table, column or word", key)
     shown = (params.dataset, params.trained_on)
     texts = {
         "numbers": render(chosen, f"Written from the tables of {Path(files.provenance).parent}; not to be edited."),
