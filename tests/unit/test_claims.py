@@ -357,7 +357,7 @@ def test_the_table_of_the_paper_has_a_line_a_statement(claims: pd.DataFrame) -> 
     assert sum(line.startswith(r"\textbf{") for line in body) == len(HEADLINES)
     assert not re.search(r"(?<!\\)%", "".join(body))
     seq = next(line for line in body if line.startswith("TRIM-Seq recovers"))
-    assert "& -- & $40.0\\%$ [$40.0\\%$, $40.0\\%$] & fails" in seq
+    assert r"& -- & $40.0$\,\% [$40.0$, $40.0$] & fails" in seq
 
 
 def test_quality_is_found_by_prm_and_dataset() -> None:

@@ -215,7 +215,7 @@ def test_a_key_that_nothing_can_have_is_a_mistake(key: str, found: dict[str, str
     ],
 )
 def test_a_quantity_is_written_by_its_name(quantity: str, written: str) -> None:
-    assert form_of(quantity).estimate(0.5) == written
+    assert form_of(quantity).latex(0.5) == written
 
 
 # --- tables -----------------------------------------------------------------------------

@@ -255,6 +255,8 @@ def test_latex_says_what_the_tables_say(tables: tuple[pd.DataFrame, ...]) -> Non
     (row,) = rows_of(main, router="trim-thr", reading="envelope").to_dict("records")
     text = latex_main(main.assign(variant=["hull" if r == "trim-thr" else "default" for r in main["router"]]))
     assert text.count(r"\\") == 1 + 2  # one row a router: the envelope reading alone
-    assert f"arith & trim-thr (hull) & ${100 * row['cpt50']:.1f}$ [${100 * row['cpt50_lo']:.1f}$, " in text
+    assert (
+        f"arith & trim-thr (hull) & ${100 * row['cpt50']:.1f}$ {{\\scriptsize [${100 * row['cpt50_lo']:.1f}$, " in text
+    )
     assert latex_comparisons(comparisons).count(r"\\") == 1 + 1  # delta IBC alone
     assert "arith & arith & trim-thr & random-query & $" in latex_comparisons(comparisons)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.bootstrap import Number, columns
-from trim.evaluation.format import escape, named, percent, tabular
+from trim.evaluation.format import cell, escape, named, tabular
 from trim.evaluation.study import EPISODE, SWEEP, Array, Study, nearest
 from trim.names import END_POINTS, routers_of
 
@@ -119,7 +119,7 @@ def latex_budgeted(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
     body = [
         [
             escape(named(str(router), str(variant), int(seed))),
-            *(percent(row, "accuracy") for row in part.to_dict("records")),
+            *(cell(row, "accuracy") for row in part.to_dict("records")),
         ]
         for (router, variant, seed), part in rows.groupby(SWEEP[1:], sort=True)
     ]
@@ -132,7 +132,7 @@ def latex_interventions(table: pd.DataFrame, dataset: str, trained_on: str) -> s
     body = []
     for key, part in rows.groupby([*SWEEP[1:], "wanted_share"], sort=True):
         router, variant, seed, wanted = key
-        cells = [percent(row, "share") for row in part.to_dict("records")]
+        cells = [cell(row, "share") for row in part.to_dict("records")]
         name, solved = escape(named(router, variant, seed)), part["solved"].sum()
         body.append([name, f"${100 * wanted:.0f}$", f"${solved}$", *cells])
     header = ["Router", r"Share (\%)", "Solved", "1", "2", "3", "$>3$"]

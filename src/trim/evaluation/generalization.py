@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.bootstrap import Number, columns, compared
-from trim.evaluation.format import escape, interval_cell, named, tabular
+from trim.evaluation.format import ABSENT, cell, escape, named, tabular
 from trim.evaluation.study import (
     CURVE,
     HEADLINE_METRICS,
@@ -126,7 +126,7 @@ def latex_generalization(table: pd.DataFrame) -> str:
     body = []
     for key, part in table.groupby([*SWEEP[1:], SWEEP[0]], sort=True):
         router, variant, seed, trained_on = key
-        cells = {row["dataset"]: interval_cell(row, "delta_ibc", 1, 2) for row in part.to_dict("records")}
+        cells = {row["dataset"]: cell(row, "delta_ibc") for row in part.to_dict("records")}
         names = map(escape, (named(router, variant, seed), trained_on))
-        body.append([*names, *(cells.get(name, "--") for name in datasets)])
+        body.append([*names, *(cells.get(name, ABSENT) for name in datasets)])
     return tabular("ll" + "r" * len(datasets), ["Router", "Fitted on", *map(escape, datasets)], body)

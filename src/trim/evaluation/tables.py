@@ -12,8 +12,8 @@ import numpy as np
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import columns, compared
-from trim.evaluation.curves import READINGS
-from trim.evaluation.format import escape, interval_cell, named, percent, tabular
+from trim.evaluation.curves import CPTS, READINGS
+from trim.evaluation.format import cell, escape, named, tabular
 from trim.evaluation.study import MEASURED, SWEEP, Array, Study, Sweep, correct_for_multiplicity, measure, study
 from trim.names import THR, routers_of
 
@@ -139,8 +139,8 @@ def latex_main(main: pd.DataFrame) -> str:
         router = named(row["router"], row["variant"])
         if row["trained_on"] not in ("untrained", row["dataset"]):
             router += f", from {row['trained_on']}"
-        cpts = [percent(row, name) for name in ("cpt50", "cpt80", "cpt95")]
-        body.append([escape(row["dataset"]), escape(router), *cpts, interval_cell(row, "delta_ibc", 1, 2)])
+        cpts = [cell(row, name) for name in CPTS]
+        body.append([escape(row["dataset"]), escape(router), *cpts, cell(row, "delta_ibc")])
     return tabular("llrrrr", ["Dataset", "Router", "CPT50", "CPT80", "CPT95", r"$\Delta$IBC"], body)
 
 
@@ -150,6 +150,6 @@ def latex_comparisons(comparisons: pd.DataFrame) -> str:
     for row in comparisons[comparisons["quantity"] == "delta IBC"].to_dict("records"):
         names = [named(row["router"], row["variant"]), named(row["other_router"], row["other_variant"])]
         cells = map(escape, (row["dataset"], row["trained_on"], *names))
-        body.append([*cells, interval_cell(row, "difference", 1, 2)])
+        body.append([*cells, cell(row, "difference")])
     header = ["Dataset", "Trained on", "Router", "Against", r"Difference of $\Delta$IBC"]
     return tabular("llllr", header, body)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from trim.evaluation.claims.published import MEASURES
 from trim.evaluation.claims.verdicts import SameVerdict, Verdict
 from trim.evaluation.curves import METRICS
-from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, Form, escape, form_of, write_p
+from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, ends_of, escape, form_of, write_p
 from trim.names import END_POINTS, names, routers_of
 
 if TYPE_CHECKING:
@@ -116,20 +116,13 @@ def _written(key: str, row: Mapping[str, Any], column: str, quantity: str) -> Nu
     if isinstance(value, str):
         yield key, escape(value)
         return
-    form, ends = form_of(quantity), _ends(row, column)
+    form, ends = form_of(quantity), ends_of(row, column)
     if column == "difference" and ends:
-        unit = POINTS.unit if form == PERCENT else form.unit
-        form = Form(form.scale, form.digits, unit, signed=True)
+        form = replace(POINTS if form == PERCENT else form, signed=True)
         yield join(key, VERDICT), direction(*ends)
         yield from ((join(key, name), write_p(row[name])) for name in P_VALUES if name in row)
-    yield key, form.estimate(value, ends)
-    yield join(key, POINT), form.estimate(value)
-
-
-def _ends(row: Mapping[str, Any], column: str) -> tuple[float, ...]:
-    """Return the ends of the interval of an estimate; none where the table has none."""
-    columns = ("lo", "hi") if column == "ours" else (f"{column}_lo", f"{column}_hi")
-    return tuple(float(row[name]) for name in columns if name in row)
+    yield key, form.latex(value, ends)
+    yield join(key, POINT), form.latex(value)
 
 
 # --- what no single row holds -----------------------------------------------------------
@@ -140,7 +133,7 @@ def end_points(curves: pd.DataFrame) -> Numbers:
     for row in curves[curves["router"].isin(END_POINTS)].to_dict("records"):
         for column in ("accuracy", "strong_tokens"):
             yield from _written(join("curves", row["dataset"], row["router"], column), row, column, column)
-        yield join("curves", row["dataset"], "n_problems"), COUNT.estimate(row["n_problems"])
+        yield join("curves", row["dataset"], "n_problems"), COUNT.latex(row["n_problems"])
 
 
 def tallies(comparisons: pd.DataFrame) -> Numbers:
@@ -159,9 +152,9 @@ def verdicts(claims: pd.DataFrame) -> Numbers:
     """Yield what the ledger says of the headline claims, and count the claims of each verdict."""
     for row in claims[claims["headline"].notna()].to_dict("records"):
         yield join("headline", row["headline"], VERDICT), escape(row["verdict"])
-        for column in ("paper_value", "ours"):
-            written = form_of(str(row["measure"])).estimate(row[column], _ends(row, column))
-            yield join("headline", row["headline"], column), written
+        form = form_of(row["measure"])
+        yield join("headline", row["headline"], "paper_value"), form.latex(row["paper_value"])
+        yield join("headline", row["headline"], "ours"), form.latex(row["ours"], (row["lo"], row["hi"]))
     for scope, possible in VERDICTS.items():
         given = claims.loc[claims["scope"] == scope, "verdict"]
         yield join("claims", scope), str(len(given))

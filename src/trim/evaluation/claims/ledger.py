@@ -20,7 +20,7 @@ from trim.evaluation.claims.published import MEASURES, PAPER_MODELS, Paper, prin
 from trim.evaluation.claims.statements import CLAIMS
 from trim.evaluation.claims.verdicts import greatest, judge, judge_same, smallest
 from trim.evaluation.claims.world import Case, World
-from trim.evaluation.format import escape, tabular
+from trim.evaluation.format import PERCENT, escape, form_of, tabular
 from trim.names import label_of, routers_of
 
 if TYPE_CHECKING:
@@ -112,37 +112,25 @@ def _why(case: Case, found: Bounds, bar: float, measure: str, level: float) -> s
     """Say it in a sentence: where the interval lies, and which numbers it is of."""
     if np.isnan(found.lo):
         return "Undecided: strong is no better than weak in most resamples."
-    there = number(bar, measure) if is_percent(measure) else f"{bar:g}"
+    form = form_of(measure)
+    there = form.text(bar) if is_percent(measure) else f"{bar:g}"
     where = {"holds": "lies above", "fails": "lies below", "undecided": "reaches across"}[judge(found, bar)]
     ordered = sorted(case.numbers, key=lambda name: float(case.numbers[name][0]), reverse=case.any_of)
-    named = "; ".join(
-        f"{name} {formatted(bounds(case.numbers[name], level), measure)}" for name in ordered[:NAMED_NUMBERS]
-    )
+    shown = {name: bounds(case.numbers[name], level) for name in ordered[:NAMED_NUMBERS]}
+    named = "; ".join(f"{name} {form.text(found.value, found[1:])}" for name, found in shown.items())
     if len(ordered) == 1:
         why = f"The {level:.0%} interval {where} {there}: {named}."
     else:
         which = "greatest" if case.any_of else "least"
         of = f"the {which} of {len(ordered)}" if len(ordered) > NAMED_NUMBERS else f"from the {which}"
-        joint = formatted(found, measure)
+        joint = form.text(found.value, found[1:])
         why = f"The joint {level:.0%} interval of the {which}, {joint}, {where} {there}; {of}: {named}."
     return f"{why} {case.note}".strip()
 
 
 def is_percent(measure: str) -> bool:
     """Whether a measure is shown in percent."""
-    return "PGR" in measure or "accuracy" in measure
-
-
-def number(value: float, measure: str) -> str:
-    """Show a number of a measure."""
-    if np.isinf(value):
-        return "no end"
-    return f"{100 * value:.1f}%" if is_percent(measure) else f"{value:.2f}"
-
-
-def formatted(found: Bounds, measure: str) -> str:
-    """Show an estimate with its interval."""
-    return f"{number(found.value, measure)} [{number(found.lo, measure)}, {number(found.hi, measure)}]"
+    return form_of(measure) == PERCENT
 
 
 # --- same -------------------------------------------------------------------------------
@@ -263,14 +251,9 @@ def latex_claims(claims: pd.DataFrame) -> str:
     for row in claims[claims["scope"] == "analogue"].to_dict("records"):
         text = escape(row["claim"])
         text = rf"\textbf{{{text}}}" if row["headline"] else text
-        paper, ours, lo, hi = (_tex_number(row[name], row["measure"]) for name in ("paper_value", "ours", "lo", "hi"))
-        interval = ours if np.isnan(row["ours"]) else f"{ours} [{lo}, {hi}]"
-        body.append([text, paper, interval, row["verdict"]])
+        form, ends = form_of(row["measure"]), (row["lo"], row["hi"])
+        body.append([text, form.latex(row["paper_value"]), form.latex(row["ours"], ends), row["verdict"]])
     return tabular(r"p{0.56\textwidth}rrl", ["Claim", "Paper", "Ours", "Verdict"], body)
-
-
-def _tex_number(value: float, measure: str) -> str:
-    return "--" if np.isnan(value) else f"${escape(number(value, measure))}$"
 
 
 def read_auc(quality: pd.DataFrame, measure: str) -> dict[tuple[str, str], float]:
