@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pandas as pd
 
 from trim.config.experiment import Experiment
+from trim.evaluation.bootstrap import columns, compared
 from trim.evaluation.study import studies
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
@@ -73,8 +74,9 @@ def main() -> None:
             episodes.append(roll_out_points(fitted.points(), dev).assign(variant=name))
             table = pd.concat(episodes).assign(trained_on=options.dataset)
             study = studies(table, experiment.bootstrap, experiment.seed)[options.dataset]
-            first, this = (study.metrics(study.find("trim-seq", v)[0])["delta_ibc"] for v in (next(iter(SHAPES)), name))
-            ibc, apart = this.columns("ibc", LEVEL), this.against(first, LEVEL)
+            shapes = (study.find("trim-seq", v)[0].key for v in (next(iter(SHAPES)), name))
+            first, this = (study.metrics[key]["delta_ibc"] for key in shapes)
+            ibc, apart = columns("ibc", this, LEVEL), compared(this, first, LEVEL)
             value = f"{ibc['ibc']:.2f} [{ibc['ibc_lo']:.2f}, {ibc['ibc_hi']:.2f}]"
             less = f"{apart['difference']:+.2f} [{apart['difference_lo']:+.2f}, {apart['difference_hi']:+.2f}]"
             spent = time.process_time() - started

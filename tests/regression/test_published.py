@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from one_curve import read_one
 
 from trim.evaluation.claims.published import published_points
-from trim.evaluation.curves import Metrics, envelope_metrics, paper_metrics
+from trim.evaluation.curves import CPTS, read_as_paper, read_envelope
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published"
+NEVER = float("inf")
 ROUTERS = ["trim-thr", "trim-agg", "trim-pomdp"]
 
 
@@ -21,27 +23,27 @@ def anchor(source: str, dataset: str) -> pd.Series:
     return anchors[(anchors["source"] == source) & (anchors["dataset"] == dataset)].iloc[0]
 
 
-def read(reading, sweep: pd.DataFrame, alone: pd.Series) -> Metrics:
+def read(reading, sweep: pd.DataFrame, alone: pd.Series) -> dict[str, float]:
     shares = sweep["strong_tokens"] / alone["strong_tokens"]
     weak, strong = alone["weak_correct"] / alone["problems"], alone["strong_correct"] / alone["problems"]
-    return reading(shares.to_list(), sweep["accuracy"].to_list(), weak, strong)
+    return read_one(reading, shares.to_list(), sweep["accuracy"].to_list(), weak, strong)
 
 
-def read_figure6(reading, dataset: str, router: str) -> Metrics:
+def read_figure6(reading, dataset: str, router: str) -> dict[str, float]:
     points, alone = table("figure6"), anchor("paper", dataset)
     points = points[(points["dataset"] == dataset) & (points["router"] == router)]
     return read(reading, points.assign(accuracy=points["correct"] / alone["problems"]), alone)
 
 
-def read_log(reading, router: str) -> Metrics:
+def read_log(reading, router: str) -> dict[str, float]:
     log = table(f"log_math500_{router}")
     if router == "thr":  # threshold 1 is the strong model alone, and no operating point
         log = log[log["threshold"] < 1]
     return read(reading, log, anchor("log", "math500"))
 
 
-def percent(metrics: Metrics) -> list[float | None]:
-    return [None if c is None else 100 * c for c in (metrics.cpt50, metrics.cpt80, metrics.cpt95)]
+def percent(metrics: dict[str, float]) -> list[float]:
+    return [100 * metrics[name] for name in CPTS]
 
 
 def test_the_anchors_of_the_log_are_its_own_ends() -> None:
@@ -54,19 +56,19 @@ def test_the_anchors_of_the_log_are_its_own_ends() -> None:
     ("router", "cpts", "delta_ibc"), [("thr", [19.7, 32.8, 44.2], 1.65), ("pomdp", [14.9, 25.3, 38.5], 2.71)]
 )
 def test_the_released_logs_as_the_paper_reads_curves(router: str, cpts: list[float], delta_ibc: float) -> None:
-    metrics = read_log(paper_metrics, router)
+    metrics = read_log(read_as_paper, router)
     assert percent(metrics) == pytest.approx(cpts, abs=0.05)
-    assert metrics.delta_ibc == pytest.approx(delta_ibc, abs=0.005)
+    assert metrics["delta_ibc"] == pytest.approx(delta_ibc, abs=0.005)
 
 
 @pytest.mark.parametrize(
     ("router", "cpts", "delta_ibc", "apgr"),
-    [("thr", [19.709, 27.835, 43.439], 1.6457, 0.7988), ("pomdp", [14.303, 25.254, None], 2.6060, 0.8050)],
+    [("thr", [19.709, 27.835, 43.439], 1.6457, 0.7988), ("pomdp", [14.303, 25.254, NEVER], 2.6060, 0.8050)],
 )
 def test_the_released_logs_as_envelopes(router: str, cpts: list, delta_ibc: float, apgr: float) -> None:
-    metrics = read_log(envelope_metrics, router)
+    metrics = read_log(read_envelope, router)
     assert percent(metrics) == pytest.approx(cpts, abs=0.001)
-    assert (metrics.delta_ibc, metrics.apgr) == pytest.approx((delta_ibc, apgr), abs=1e-4)
+    assert (metrics["delta_ibc"], metrics["apgr"]) == pytest.approx((delta_ibc, apgr), abs=1e-4)
 
 
 # Digitising costs up to a token (0.1 to 0.2 % of the strong model alone). The worst deviations are 0.04 and
@@ -78,10 +80,10 @@ def test_figure_6_read_as_the_paper_does_gives_table_1(
 ) -> None:
     printed = table("table1")
     printed = printed[(printed["dataset"] == dataset) & (printed["router"] == router)].iloc[0]
-    metrics = read_figure6(paper_metrics, dataset, router)
+    metrics = read_figure6(read_as_paper, dataset, router)
     expected = [printed["cpt50_percent"], printed["cpt80_percent"], printed["cpt95_percent"]]
     assert percent(metrics) == pytest.approx(expected, abs=cpt_tolerance)
-    assert metrics.delta_ibc == pytest.approx(printed["delta_ibc"], abs=ibc_tolerance)
+    assert metrics["delta_ibc"] == pytest.approx(printed["delta_ibc"], abs=ibc_tolerance)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +95,14 @@ def test_figure_6_read_as_the_paper_does_gives_table_1(
         ("aime", "trim-thr", 42.86, 1.715, 0.7761),
         ("aime", "trim-agg", 38.01, 2.456, 0.8401),
         # The figure's last point has a PGR of 91 %: Table 1's CPT95 of TRIM-POMDP is an extrapolation.
-        ("aime", "trim-pomdp", None, 4.969, 0.8345),
+        ("aime", "trim-pomdp", NEVER, 4.969, 0.8345),
     ],
 )
-def test_figure_6_as_envelopes(dataset: str, router: str, cpt95: float | None, delta_ibc: float, apgr: float) -> None:
-    metrics = read_figure6(envelope_metrics, dataset, router)
+def test_figure_6_as_envelopes(dataset: str, router: str, cpt95: float, delta_ibc: float, apgr: float) -> None:
+    metrics = read_figure6(read_envelope, dataset, router)
     assert percent(metrics)[2] == pytest.approx(cpt95, abs=0.005)
-    assert metrics.delta_ibc == pytest.approx(delta_ibc, abs=0.0005)
-    assert metrics.apgr == pytest.approx(apgr, abs=0.0001)
+    assert metrics["delta_ibc"] == pytest.approx(delta_ibc, abs=0.0005)
+    assert metrics["apgr"] == pytest.approx(apgr, abs=0.0001)
 
 
 @pytest.mark.parametrize(

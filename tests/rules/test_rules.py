@@ -625,12 +625,12 @@ def test_write_numbers(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("write_numbers", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
     numbers = (smoke_copy / targets[0]).read_text(encoding="utf-8")
-    assert r"\newcommand{\ConfigMaxSteps}{6}" in numbers
-    assert r"\newcommand{\EndArithProblems}{$24$}" in numbers
-    absent = r"\newcommand{\MainArithHardArithTrimThrDeltaIbc}{--}"  # nothing was evaluated on arith-hard
-    assert absent in numbers
+    assert r"\setnum{config/max_steps}{6}" in numbers
+    assert r"\setnum{curves/arith/n_problems}{$24$}" in numbers
+    absent = "main/arith-hard/arith/trim-thr/delta_ibc"  # nothing was evaluated on arith-hard
+    assert rf"\setnum{{{absent}}}{{--}}" in numbers
     log = (smoke_copy / RESULTS / "logs/write_numbers.log").read_text(encoding="utf-8")
-    assert r"\MainArithHardArithTrimThrDeltaIbc is a dash: this experiment has no such row" in log
+    assert f"{absent} is a dash: this experiment has no such row" in log
     assert "left undefined" not in log
     for path in narrow:
         assert (smoke_copy / path).read_text(encoding="utf-8").startswith(r"\begin{tabular}")
@@ -650,10 +650,9 @@ def test_build_paper(smoke_copy: Path) -> None:
     assert {path.name for path in target.parent.iterdir()} == {"main.pdf", "numbers.tex"}
     source = smoke_copy / "paper/main.tex"
     text = source.read_text(encoding="utf-8")
-    source.write_text(text.replace(r"\ConfigMaxSteps{}", r"\ConfigMaxStops{}"), encoding="utf-8")
+    source.write_text(text.replace(r"\num{config/max_steps}", r"\num{config/max_stops}"), encoding="utf-8")
     said = snakemake(smoke_copy, *PAPER_ALONE, targets=("paper",), status=1)
-    assert "Undefined control sequence" in said
-    assert r"\ConfigMaxStops" in said
+    assert "There is no number config/max_stops" in said
 
 
 def test_without_latex_paper_says_so_and_nothing_else_minds(

@@ -6,7 +6,7 @@ import pytest
 from made_episodes import ends, made_episodes, right
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.ablations import COLUMNS, CONTRASTS, FAMILY, Contrast, ablations, pairs, prm_routing
+from trim.evaluation.ablations import COLUMNS, FAMILY, ablations, contrasts, looking_ahead, pairs, prm_routing
 from trim.evaluation.study import CURVE, Study, measure, studies, study
 
 SETTINGS = Bootstrap(resamples=200)
@@ -114,22 +114,22 @@ def test_an_experiment_without_anything_to_compare_has_an_empty_table() -> None:
 
 
 def test_training_runs_are_paired_by_number() -> None:
-    runs = {("arith", router, "default", 1.0): ROUTERS["arith", "trim-seq", "default", 1.0] for router in ("a", "b")}
+    learned = ("trim-agg", "trim-seq")
+    runs = {("arith", router, "default", 1.0): ROUTERS["arith", "trim-seq", "default", 1.0] for router in learned}
     tables = [made_episodes(ends() | runs, seed=seed) for seed in (0, 1)]
     twice = pd.concat([tables[0], tables[1][~tables[1]["router"].str.endswith("only")]])
     data = studies(twice, SETTINGS, 7)["arith"]
-    two, also = data.find("a", "default"), data.find("b", "default")
+    two, also = (data.find(router, "default") for router in learned)
     assert [(a.seed, b.seed) for a, b in pairs(two, also)] == [(0, 0), (1, 1)]
     assert [(a.seed, b.seed) for a, b in pairs(two, also[1:])] == [(0, 1), (1, 1)]
     assert not list(pairs(two, []))
 
 
 def test_every_question_is_asked_of_two_different_routers() -> None:
-    for contrast in CONTRASTS:
-        assert isinstance(contrast, Contrast)
+    for contrast in contrasts():
         assert contrast.of != contrast.against
         assert contrast.question.endswith("?")
-    both = [(contrast.ablation, contrast.of, contrast.against) for contrast in CONTRASTS]
+    both = [(contrast.ablation, contrast.of, contrast.against) for contrast in contrasts()]
     assert len(set(both)) == len(both)
 
 
@@ -156,3 +156,13 @@ def test_a_home_that_is_not_evaluated_has_nothing_to_show() -> None:
     of_prms = ablations(away, prms, "arith", "main", LEVEL).query("ablation == 'quality of the PRM'")
     assert set(of_prms["other_router"]) == {"trim-thr"}
     assert "trim-thr" not in set(of_prms["router"])
+
+
+def test_who_looks_ahead_is_known_to_names() -> None:
+    assert looking_ahead() == [
+        ("trim-agg", "default"),
+        ("trim-agg", "conditioned"),
+        ("trim-seq", "default"),
+        ("trim-seq", "conditioned"),
+        ("trim-pomdp", "default"),
+    ]

@@ -8,14 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trim.evaluation.claims.ledger import COLUMNS, HEADLINES, latex_claims, ledger, read_auc, same_rows
-from trim.evaluation.claims.published import PAPER_MODELS, metric_check
-from trim.evaluation.claims.statements import CLAIMS, Paper, World
-from trim.evaluation.claims.verdicts import Bounds, bounds, greatest, judge, judge_same, ratio, smallest
+from trim.config.experiment import Bootstrap
+from trim.errors import InputError
+from trim.evaluation.bootstrap import Bounds, bounds
+from trim.evaluation.claims.ledger import COLUMNS, HEADLINES, analogue_rows, latex_claims, ledger, read_auc, same_rows
+from trim.evaluation.claims.published import PAPER_MODELS, Paper, metric_check
+from trim.evaluation.claims.statements import CLAIMS
+from trim.evaluation.claims.verdicts import greatest, judge, judge_same, ratio, smallest
+from trim.evaluation.claims.world import World, delta_ibc
+from trim.evaluation.study import CURVE, measure, studies, study
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published"
 TINY = {"weak": "one of our own", "strong": "one of our own", "prm": "one of our own"}
-RESAMPLES, PROBLEMS = 200, 200
+SETTINGS, PROBLEMS = Bootstrap(resamples=200), 200
 COSTS = ("weak_tokens", "discarded_tokens", "prm_tokens", "strong_prefill_tokens", "strong_calls")
 AUC = {("verifier", "arith"): 0.9, ("verifier", "arith-hard"): 0.7, ("noisy", "arith"): 0.6}
 
@@ -54,20 +59,13 @@ def episodes(shares: Mapping[tuple[str, str, str], float], dataset: str, weak: f
 def world(
     shares: Mapping[tuple[str, str, str], float] = SHARES, by_prm: Mapping[str, pd.DataFrame] | None = None
 ) -> World:
-    parts = [episodes(shares, "arith"), episodes(shares, "arith-hard", weak=0.2)]
-    return World.of(
-        pd.concat(parts, ignore_index=True),
-        by_prm or {},
-        ["arith", "arith-hard"],
-        "arith",
-        ["arith"],
-        "verifier",
-        AUC,
-        PUBLISHED,
-        RESAMPLES,
-        0,
-        "noisy",
-    )
+    return world_of(episodes(shares, "arith"), episodes(shares, "arith-hard", weak=0.2), by_prm=by_prm)
+
+
+def world_of(*parts: pd.DataFrame, by_prm: Mapping[str, pd.DataFrame] | None = None, home: str = "arith") -> World:
+    prms = {name: study(measure(part, CURVE), SETTINGS, "0/arith") for name, part in (by_prm or {}).items()}
+    evidence = studies(pd.concat(parts, ignore_index=True), SETTINGS, 0)
+    return World(evidence, prms, home, ["arith"], "verifier", AUC, Paper(PUBLISHED), "noisy")
 
 
 def judged(found: World) -> pd.DataFrame:
@@ -88,14 +86,6 @@ def one(table: pd.DataFrame, **wanted: object) -> pd.Series:
 
 
 # --- verdicts -----------------------------------------------------------------------------
-
-
-def test_bounds_are_the_estimate_and_quantiles_of_the_resamples() -> None:
-    assert bounds(np.array([7.0, *range(101)]), 0.75) == (7, 12, 88)  # of 12.5 and 87.5 the outer ones
-    assert bounds(np.array([7.0, *range(101), np.nan]), 0.75) == (7, 12, 88)
-    assert bounds(np.array([7.0, *range(9), np.inf]), 0.8).hi == np.inf
-    assert np.isnan(bounds(np.array([7.0, 1.0, np.nan, np.nan]), 0.9)).all()
-    assert np.isnan(bounds(np.array([np.nan, 1.0, 1.0]), 0.9)).all()
 
 
 @pytest.mark.parametrize(
@@ -172,6 +162,13 @@ def test_every_claim_has_a_verdict(claims: pd.DataFrame) -> None:
     assert not claims.duplicated(["claim"]).any()
 
 
+def test_a_claim_without_a_statement_is_an_error(tmp_path: Path) -> None:
+    described = pd.read_csv(PUBLISHED / "claims.csv").assign(key="eficiency")
+    described.to_csv(tmp_path / "claims.csv", index=False)
+    with pytest.raises(InputError, match="no statement is called 'eficiency'; there are efficiency, "):
+        list(analogue_rows(world(), tmp_path, 0.95))
+
+
 def test_each_headline_is_judged_by_one_statement(claims: pd.DataFrame) -> None:
     assert [name for name in claims["headline"] if name] == list(HEADLINES)
 
@@ -246,9 +243,7 @@ def test_what_is_not_there_is_not_tested(claims: pd.DataFrame) -> None:
 
 
 def test_one_dataset_alone_transfers_nothing() -> None:
-    alone = World.of(
-        episodes(SHARES, "math500"), {}, ["math500"], "math", ["arith"], "qwen", {}, PUBLISHED, RESAMPLES, 0
-    )
+    alone = world_of(episodes(SHARES, "math500"), home="math")
     assert alone.home == "math500"
     rows = judged(alone)
     for key in ("transfer", "transfer-random", "transfer-threshold", "six-fold"):
@@ -278,27 +273,12 @@ def test_several_training_runs_count_as_their_mean() -> None:
     second = {("arith", "trim-agg", "conditioned"): 0.25}
     more = episodes(second, "arith")
     runs.append(more[more["router"] == "trim-agg"].assign(seed=1))
-    found = World.of(
-        pd.concat(runs), {}, ["arith"], "arith", ["arith"], "verifier", AUC, PUBLISHED, RESAMPLES, 0
-    ).evidence["arith"]
-    np.testing.assert_allclose(found.delta_ibc("trim-agg", "arith"), (7 + 3) / 2)
+    found = delta_ibc(world_of(*runs).evidence["arith"], "trim-agg", "arith")
+    np.testing.assert_allclose(found, (7 + 3) / 2)
 
 
 def test_no_gap_leaves_all_undecided() -> None:
-    rows = judged(
-        World.of(
-            episodes(SHARES, "arith", weak=1),
-            {},
-            ["arith"],
-            "arith",
-            ["arith"],
-            "verifier",
-            AUC,
-            PUBLISHED,
-            RESAMPLES,
-            0,
-        )
-    )
+    rows = judged(world_of(episodes(SHARES, "arith", weak=1)))
     assert set(rows["verdict"]) == {"undecided", "not tested"}
     undecided = rows[rows["verdict"] == "undecided"]
     assert undecided["ours"].isna().all()
@@ -377,7 +357,7 @@ def test_the_table_of_the_paper_has_a_line_a_statement(claims: pd.DataFrame) -> 
     assert sum(line.startswith(r"\textbf{") for line in body) == len(HEADLINES)
     assert not re.search(r"(?<!\\)%", "".join(body))
     seq = next(line for line in body if line.startswith("TRIM-Seq recovers"))
-    assert "& -- & $40.0\\%$ [$40.0\\%$, $40.0\\%$] & fails" in seq
+    assert r"& -- & $40.0$\,\% [$40.0$, $40.0$] & fails" in seq
 
 
 def test_quality_is_found_by_prm_and_dataset() -> None:

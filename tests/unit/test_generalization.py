@@ -64,4 +64,4 @@ def test_latex_is_the_matrix() -> None:
     assert r"Router & Fitted on & arith & hard \\" in text
     assert text.count(r"\\") == 1 + 3
     value = table.set_index(["router", "trained_on", "dataset"]).loc[("trim-agg", "arith", "arith"), "delta_ibc"]
-    assert f"trim-agg & arith & ${value:.2f}$ [" in text
+    assert rf"trim-agg & arith & ${value:.2f}$ {{\scriptsize [" in text

@@ -12,17 +12,7 @@ from trim.config.experiment import parse_config
 from trim.evaluation.format import form_of
 from trim.paper import numbers
 from trim.paper.manuscript import ManuscriptError, build, find_complaints, included
-from trim.paper.numbers import (
-    Source,
-    all_macros,
-    choose_macros,
-    known_words,
-    macro_name,
-    macros_of,
-    render,
-    spell,
-    used_macros,
-)
+from trim.paper.numbers import Source, all_numbers, choose, join, known_words, numbers_of, render, used_keys
 from trim.paper.tables import baseline_table, end_point_table, prm_table, router_table
 
 ROOT = Path(__file__).parents[2]
@@ -88,77 +78,59 @@ TABLES: Mapping[str, pd.DataFrame] = {"curves": CURVES, "main": MAIN, "compariso
 
 
 @pytest.fixture(scope="module")
-def macros() -> dict[str, str]:
-    return all_macros(TABLES, SETTINGS, ORIGIN)
+def found() -> dict[str, str]:
+    return all_numbers(TABLES, SETTINGS, ORIGIN)
 
 
 # --- numbers ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (0, "zero"),
-        (13, "thirteen"),
-        (50, "fifty"),
-        (95, "ninety five"),
-        (500, "five hundred"),
-        (2048, "two thousand forty eight"),
-    ],
-)
-def test_numbers_are_spelled(number: int, words: str) -> None:
-    assert spell(number) == words
+def test_a_key_says_what_tells_rows_apart() -> None:
+    assert join("main", "envelope", "arith-hard", "untrained", "rsd", "default", "cpt50") == "main/arith-hard/rsd/cpt50"
+    assert join("comparisons", NAN, "PGR at 10%") == "comparisons/PGR at 10"
 
 
-def test_names_are_letters_alone() -> None:
-    assert macro_name("arith-hard", "cpt50") == "ArithHardCptFifty"
-    assert macro_name("PGR at 10%") == "PgrAtTen"
-    assert macro_name("within *d") != macro_name("within +d") != macro_name("within -d")
-    assert macro_name("trim-thr", "-d") == "TrimThrMinusD"
+def test_numbers_are_those_of_the_rows(found: dict[str, str]) -> None:
+    assert found["main/arith/arith/trim-thr/delta_ibc"] == "$2.35$ [$2.09$, $2.68$]"
+    assert found["main/arith/arith/trim-thr/delta_ibc/point"] == "$2.35$"
+    assert found["main/arith/arith/trim-thr/cpt50"] == r"$14.4$\,\% [$13.1$, $15.5$]"
+    assert found["main/arith/arith/trim-thr/cpt80"] == r"$20.0$\,\% [$19.0$, --]"
+    assert found["main/arith/arith/trim-thr/cpt95"] == "--"
+    assert found["main/paper/arith/arith/trim-thr/delta_ibc/point"] == "$2.10$"
+    assert found["main/arith-hard/arith/trim-thr/delta_ibc/point"] == "$1.27$"
+    assert found["main/arith/arith-hard/trim-thr/delta_ibc/point"] == "$2.36$"
+    assert found["main/arith/random-step/delta_ibc/point"] == "$-0.31$"
+    assert found["curves/arith/weak-only/accuracy/point"] == r"$32.1$\,\%"
+    assert found["curves/arith/strong-only/strong_tokens/point"] == "$79.8$"
+    assert found["curves/arith/n_problems"] == "$1000$"
+    assert found["prm_quality/verifier/arith/step AUC"] == "$0.962$"
+    assert found["prm_quality/verifier/arith/step AUC within *d"] == "$0.700$"
 
 
-def test_numbers_are_those_of_the_rows(macros: dict[str, str]) -> None:
-    assert macros["MainArithArithTrimThrDeltaIbc"] == "$2.35$ [$2.09$, $2.68$]"
-    assert macros["MainArithArithTrimThrDeltaIbcPoint"] == "$2.35$"
-    assert macros["MainArithArithTrimThrCptFifty"] == r"$14.4$\,\% [$13.1$, $15.5$]"
-    assert macros["MainArithArithTrimThrCptEighty"] == r"$20.0$\,\% [$19.0$, --]"
-    assert macros["MainArithArithTrimThrCptNinetyFive"] == "--"
-    assert macros["MainPaperArithArithTrimThrDeltaIbcPoint"] == "$2.10$"
-    assert macros["MainArithHardArithTrimThrDeltaIbcPoint"] == "$1.27$"
-    assert macros["MainArithArithHardTrimThrDeltaIbcPoint"] == "$2.36$"
-    assert macros["MainArithRandomStepDeltaIbcPoint"] == "$-0.31$"
-    assert macros["EndArithWeakAccuracyPoint"] == r"$32.1$\,\%"
-    assert macros["EndArithStrongStrongTokensPoint"] == "$79.8$"
-    assert macros["EndArithProblems"] == "$1000$"
-    assert macros["PrmVerifierArithStepAuc"] == "$0.962$"
-    assert all(re.fullmatch("[A-Za-z]+", name) for name in macros)
+def test_differences_have_a_sign_a_verdict_and_a_p_value(found: dict[str, str]) -> None:
+    key = "comparisons/arith/arith/trim-thr/bert/delta IBC"
+    assert found[key] == "$+2.27$ [$+1.98$, $+2.56$]"
+    assert found[f"{key}/verdict"] == "above"
+    assert found[f"{key}/p_value"] == "$p<0.001$"
+    assert found["comparisons/arith/arith/trim-thr/mf/delta IBC/verdict"] == "not distinguishable from"
+    assert found["comparisons/arith/arith/trim-pomdp/trim-thr/delta IBC/verdict"] == "below"
+    assert found["comparisons/arith/arith/trim-pomdp/trim-thr/PGR at 10"] == "$+10.0$ points [$+6.0$, $+14.0$]"
+    without = dict(numbers_of("comparisons", pd.DataFrame([gap_row("trim-thr", "bert", NAN, NAN)])))
+    assert without[key] == "--"
+    assert without[f"{key}/verdict"] == "not comparable with"
 
 
-def test_differences_have_a_sign_a_verdict_and_a_p_value(macros: dict[str, str]) -> None:
-    assert macros["GapArithArithTrimThrBertDeltaIbc"] == "$+2.27$ [$+1.98$, $+2.56$]"
-    assert macros["GapArithArithTrimThrBertDeltaIbcVerdict"] == "above"
-    assert macros["GapArithArithTrimThrMfDeltaIbcVerdict"] == "not distinguishable from"
-    assert macros["GapArithArithTrimPomdpTrimThrDeltaIbcVerdict"] == "below"
-    assert macros["GapArithArithTrimPomdpTrimThrPgrAtTen"] == "$+10.0$ points [$+6.0$, $+14.0$]"
-    assert macros["GapArithArithTrimThrBertDeltaIbcPValue"] == "$p<0.001$"
-    without = pd.DataFrame([gap_row("trim-thr", "bert", NAN, NAN)])
-    found = dict(macros_of(numbers.SOURCES["comparisons"], without))
-    assert found["GapArithArithTrimThrBertDeltaIbc"] == "--"
-    assert found["GapArithArithTrimThrBertDeltaIbcVerdict"] == "not comparable with"
+def test_baselines_are_counted(found: dict[str, str]) -> None:
+    assert [found[f"tally/arith/arith/trim-thr/{what}"] for what in ("above", "below", "all")] == ["1", "0", "2"]
 
 
-def test_baselines_are_counted(macros: dict[str, str]) -> None:
-    found = [macros[f"TallyArithArithTrimThr{what}"] for what in ("Above", "Below", "All")]
-    assert found == ["1", "0", "2"]
-
-
-def test_settings_and_origin_are_numbers_too(macros: dict[str, str]) -> None:
-    assert macros["ConfigMaxSteps"] == "30"
-    assert macros["ConfigSamplingTemperature"] == "0.7"
-    assert macros["ConfigBootstrapLevelPercent"] == r"95\,\%"
-    assert macros["ConfigEvaluatedOn"] == "arith, arith-hard, arith-words"
-    assert macros["OriginCode"] == r"0.1.0+abc\_dirty"
-    assert macros["OriginPackagesTorch"] == "2.13.0"
+def test_settings_and_origin_are_numbers_too(found: dict[str, str]) -> None:
+    assert found["config/max_steps"] == "30"
+    assert found["config/sampling/temperature"] == "0.7"
+    assert found["config/bootstrap/level/percent"] == r"95\,\%"
+    assert found["config/evaluated_on"] == "arith, arith-hard, arith-words"
+    assert found["origin/code"] == r"0.1.0+abc\_dirty"
+    assert found["origin/packages/torch"] == "2.13.0"
 
 
 def test_published_tables_and_claims_are_read() -> None:
@@ -171,47 +143,66 @@ def test_published_tables_and_claims_are_read() -> None:
             head | {"scope": "analogue", "verdict": "undecided"},
         ]
     )
-    found = all_macros({**published, "claims": claims}, {}, {})
-    assert found["PaperMathFiveHundredTrimThrDeltaIbc"] == "$4.75$"
-    assert found["PaperMathFiveHundredTrimThrCptFiftyPercent"] == r"$9.4$\,\%"
-    assert found["PaperTransferMinervaTrimAggDeltaIbc"] == "$3.12$"
-    assert found["AnchorPaperMathFiveHundredWeakModel"] == "Qwen2.5-3B-Instruct"
-    assert found["AnchorPaperMathFiveHundredProblems"] == "$500$"
-    counts = [found[f"ClaimsAnalogue{what}"] for what in ("", "Holds", "Fails", "Undecided")]
+    found = all_numbers({**published, "claims": claims}, {}, {})
+    assert found["table1/math500/trim-thr/delta_ibc"] == "$4.75$"
+    assert found["table1/math500/trim-thr/cpt50_percent"] == r"$9.4$\,\%"
+    assert found["table2/minerva/trim-agg/delta_ibc"] == "$3.12$"
+    assert found["anchors/paper/math500/weak_model"] == "Qwen2.5-3B-Instruct"
+    assert found["anchors/paper/math500/problems"] == "$500$"
+    counts = [found[f"claims/analogue{what}"] for what in ("", "/holds", "/fails", "/undecided")]
     assert counts == ["2", "1", "0", "1"]
-    assert (found["ClaimsSame"], found["ClaimsSameNotTested"], found["ClaimsSameReproduced"]) == ("1", "1", "0")
-    assert (found["HeadlineLearnedVerdict"], found["HeadlineLearnedOurs"]) == ("holds", "$2.00$ [$1.50$, $2.50$]")
+    assert (found["claims/same"], found["claims/same/not tested"], found["claims/same/reproduced"]) == ("1", "1", "0")
+    assert (found["headline/learned/verdict"], found["headline/learned/ours"]) == ("holds", "$2.00$ [$1.50$, $2.50$]")
 
 
-def test_two_numbers_of_one_name_are_an_error() -> None:
-    rows = pd.DataFrame([{"k": "a-b", "v": 1.0}, {"k": "a b", "v": 2.0}])
-    with pytest.raises(ValueError, match=r"two numbers are called \\XABV"):
-        numbers_of = dict[str, pd.DataFrame]({"x": rows})
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(numbers, "SOURCES", {"x": Source("X", ("k",), ("v",))})
-            all_macros(numbers_of, {}, {})
+def test_two_numbers_of_one_key_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "SOURCES", {"x": Source(("k",), ("v",))})
+    rows = pd.DataFrame([{"k": "10%", "v": 1.0}, {"k": "10", "v": 2.0}])
+    with pytest.raises(ValueError, match="two numbers are called x/10/v"):
+        all_numbers({"x": rows}, {}, {})
 
 
-def test_only_what_the_text_uses_is_defined(macros: dict[str, str]) -> None:
-    text = r"""\MainArithArithTrimThrDeltaIbc{} \ConfigMaxSteps, $\Delta$ \MainArithArithTrimTrhDeltaIbc
-        \MainArithHardArithHardTrimAggConditionedDeltaIbc{} \ClaimsAnalogueHolds{} % \MainCommented
-        \AblationObservationTransferVerifierArithArithTrimPomdpTrimPomdpTransferredDeltaIbc"""
-    used = used_macros(text)
-    assert len(used) == 6
-    chosen, lacking, wrong = choose_macros(used, macros, known_words(SETTINGS))
-    assert chosen["MainArithArithTrimThrDeltaIbc"] == macros["MainArithArithTrimThrDeltaIbc"]
+TAKEN_ALONG = "ablations/observation transfer/verifier/arith/arith/trim-pomdp/trim-pomdp/transferred/delta_ibc"
+
+
+def test_only_what_the_text_uses_is_defined(found: dict[str, str]) -> None:
+    text = rf"""\num{{main/arith/arith/trim-thr/delta_ibc}} \num{{config/max_steps}}, $\Delta$
+        \num{{main/arith-hard/arith-hard/trim-agg/conditioned/delta_ibc}} \num{{claims/analogue/not
+        tested}} % \num{{main/commented}}
+        \num{{{TAKEN_ALONG}}}"""
+    used = used_keys(text)
+    assert len(used) == 5
+    chosen, lacking, wrong = choose(used, found, known_words(SETTINGS))
+    assert chosen["main/arith/arith/trim-thr/delta_ibc"] == found["main/arith/arith/trim-thr/delta_ibc"]
     assert lacking == [
-        "AblationObservationTransferVerifierArithArithTrimPomdpTrimPomdpTransferredDeltaIbc",
-        "ClaimsAnalogueHolds",
-        "MainArithHardArithHardTrimAggConditionedDeltaIbc",
+        TAKEN_ALONG,
+        "claims/analogue/not tested",
+        "main/arith-hard/arith-hard/trim-agg/conditioned/delta_ibc",
     ]
-    assert {chosen[name] for name in lacking} == {"--"}
-    assert wrong == ["MainArithArithTrimTrhDeltaIbc"]
-    assert not set(wrong) & set(chosen)
+    assert {chosen[key] for key in lacking} == {"--"}
+    assert wrong == []
     lines = render(chosen, "title").splitlines()
     assert lines[0] == "% title"
-    assert lines[-1] == r"\newcommand{\MainArithHardArithHardTrimAggConditionedDeltaIbc}{--}"
-    assert len(lines) == 1 + len(chosen)
+    assert lines[-1] == r"\setnum{main/arith/arith/trim-thr/delta_ibc}{$2.35$ [$2.09$, $2.68$]}"
+    assert sum(line.startswith(r"\setnum{") for line in lines) == len(chosen)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "mian/arith/arith/trim-thr/delta_ibc",  # no such table
+        "main/arith/arith/trim-thr/delta_icb",  # no such column
+        "main/arith/arith/trim-thr/recomputed",  # a column, but of another table
+        "main/arith/arith/trim-thr",
+        "comparisons/arith/arith/trim-thr/mf/delta ICB",
+        "table1/math500/trim-thr/delta_icb",  # this experiment has not read the table
+        "main/arith/arith/trim-trh/delta_ibc",  # no such router
+        "main",
+        "",
+    ],
+)
+def test_a_key_that_nothing_can_have_is_a_mistake(key: str, found: dict[str, str]) -> None:
+    assert choose([key], found, known_words(SETTINGS)) == ({}, [], [key])
 
 
 @pytest.mark.parametrize(
@@ -224,7 +215,7 @@ def test_only_what_the_text_uses_is_defined(macros: dict[str, str]) -> None:
     ],
 )
 def test_a_quantity_is_written_by_its_name(quantity: str, written: str) -> None:
-    assert form_of(quantity).estimate(0.5) == written
+    assert form_of(quantity).latex(0.5) == written
 
 
 # --- tables -----------------------------------------------------------------------------
@@ -251,6 +242,7 @@ LAYOUT = [
     r"(?<!\\)%.*",  # comments
     r"\\(?:documentclass|usepackage)(?:\[[^\]]*\])?\{[^}]*\}",
     r"\\(?:citep|citet|cite|label|ref|resulttable|bibliography)\{[^}]*\}",
+    r"\\num\{[^}]*\}",  # keys of numbers
     r"\\resultfigure(?:\[[\d.]*\\linewidth\])?\{[\w-]+\}",
     r"\\setcounter\{\w+\}\{\d\}",
     r"\\renewcommand\{\\\w+fraction\}\{0\.\d+\}",
@@ -299,7 +291,7 @@ def test_a_typed_number_is_found(typed: str) -> None:
 
 
 def test_the_text_uses_numbers_and_includes_what_others_draw() -> None:
-    assert len(used_macros(MANUSCRIPT)) > 80
+    assert len(used_keys(MANUSCRIPT)) > 80
     found = included(MANUSCRIPT)
     assert {"accuracy_vs_cost_arith", "pomdp_policy_arith"} <= set(found["figure"])
     assert {"routers", "end_points", "claims"} <= set(found["table"])
@@ -326,9 +318,9 @@ Overfull \hbox (0.9pt too wide) in paragraph at lines 10--12
 """
 STOPPED = r"""
 Package natbib Warning: Citation `gone2020' on page 1 undefined on input line 71.
-./main.tex:12: Undefined control sequence.
-l.12 has \MainArithWrong
-                        {} of them
+./main.tex:12: There is no number main/arith/wrong.
+l.12 has \num{main/arith/wrong}
+                        of them
 ./main.tex:12:  ==> Fatal error occurred, no output PDF file produced!
 """
 
@@ -341,7 +333,9 @@ def test_what_is_amiss_is_read_from_the_log() -> None:
         "a float is 12.5 points too high for its page",
         "31.5 points stick out of a column in paragraph at lines 214--220",
     ]
-    assert find_complaints(STOPPED) == [r"main.tex, line 12: Undefined control sequence. \MainArithWrong"]
+    assert find_complaints(STOPPED) == ["main.tex, line 12: There is no number main/arith/wrong."]
+    undefined = "./main.tex:3: Undefined control sequence.\nl.3 has \\MyTypo\n            {} of them\n"
+    assert find_complaints(undefined) == [r"main.tex, line 3: Undefined control sequence. \MyTypo"]
     assert find_complaints("! Emergency stop.") == ["Emergency stop."]
     assert find_complaints("Output written on main.pdf (7 pages).") == []
 
@@ -350,7 +344,7 @@ def write_source(folder: Path, body: str) -> Path:
     source = folder / "main.tex"
     head = r"\documentclass{article}\pdftrailerid{}\pdfsuppressptexinfo=-1 \input{numbers}\begin{document}"
     source.write_text(rf"{head}{body}\end{{document}}", encoding="utf-8")
-    (folder / "numbers.tex").write_text(r"\newcommand{\MainRight}{$2.35$}", encoding="utf-8")
+    (folder / "numbers.tex").write_text(render({"main/a_b/x y": "$2.35$"}, "title"), encoding="utf-8")
     return source
 
 
@@ -382,7 +376,7 @@ needs_latex = pytest.mark.skipif(not shutil.which("latexmk"), reason="latexmk is
 
 @needs_latex
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
-    first, second = (build_source(tmp_path, r"It is \MainRight.", name) for name in ("one.pdf", "two.pdf"))
+    first, second = (build_source(tmp_path, r"It is \num{main/a_b/x y}.", name) for name in ("one.pdf", "two.pdf"))
     assert first.startswith(b"%PDF")
     assert first == second
     assert str(tmp_path).encode() not in first
@@ -393,7 +387,8 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (r"It is \MainWrong.", r"main.tex, line 1: Undefined control sequence. \\MainWrong"),
+        (r"It is \num{main/wrong_key}.", r"main.tex, line 1: There is no number main/wrong_key"),
+        (r"It is \Wrong.", r"main.tex, line 1: Undefined control sequence. \\Wrong"),
         (r"See \ref{nothing}.", "reference nothing leads nowhere"),
         (r"See \cite{nobody}.", "citation nobody leads nowhere"),
         (r"\noindent\rule{900pt}{1pt}", "points stick out"),

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from one_curve import read_one
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.curves import envelope_metrics, paper_metrics, pgr_at
+from trim.errors import InputError
+from trim.evaluation.curves import READINGS, pgr_at
 from trim.evaluation.study import RANDOM_QUERY_SHARES
 from trim.evaluation.tables import latex_comparisons, latex_main, make_tables, strong_calls
 from trim.files import write_csv
@@ -105,12 +107,10 @@ def test_random_query_is_the_straight_line(tables: tuple[pd.DataFrame, ...]) -> 
 
 def test_headline_metrics_are_those_of_the_curve(tables: tuple[pd.DataFrame, ...]) -> None:
     shares, accuracies = zip(*POINTS.values(), strict=True)
-    for reading, metrics_of in (("envelope", envelope_metrics), ("paper", paper_metrics)):
-        (row,) = rows_of(tables[1], router="trim-thr", reading=reading).to_dict("records")
-        expected = metrics_of(shares, accuracies, WEAK, STRONG)
-        for name in ("cpt50", "cpt80", "cpt95", "delta_ibc", "apgr"):
-            value = getattr(expected, name)
-            assert row[name] == pytest.approx(np.nan if value is None else value, nan_ok=True)
+    for name, reading in READINGS.items():
+        (row,) = rows_of(tables[1], router="trim-thr", reading=name).to_dict("records")
+        for metric, value in read_one(reading, shares, accuracies, WEAK, STRONG).items():
+            assert row[metric] == pytest.approx(value if np.isfinite(value) else np.nan, nan_ok=True)
         assert (row["weak_accuracy"], row["strong_accuracy"], row["reason"]) == (WEAK, STRONG, "")
     # A PGR of 0.5 is an accuracy of 5/8, half way between the points.
     (envelope,) = rows_of(tables[1], router="trim-thr", reading="envelope").to_dict("records")
@@ -201,10 +201,12 @@ def test_without_a_gap_the_metrics_are_empty_with_the_reason() -> None:
 def test_a_problem_that_one_sweep_lacks_is_an_error() -> None:
     table = episodes()
     lacking = table[~((table["router"] == "trim-thr") & (table["problem_id"] == "c"))]
-    with pytest.raises(ValueError, match=r"trim-thr \(default\) was not evaluated on every problem"):
+    with pytest.raises(
+        InputError, match=r"trim-thr \(default\), trained on arith, was not evaluated on every problem of arith"
+    ):
         make_tables(lacking, "tiny", SETTINGS, 7)
     one_point = table[~((table["operating_point"] == 0.8) & (table["problem_id"] == "c"))]
-    with pytest.raises(ValueError, match="trim-thr"):
+    with pytest.raises(InputError, match="trim-thr"):
         make_tables(one_point, "tiny", SETTINGS, 7)
 
 
@@ -253,6 +255,8 @@ def test_latex_says_what_the_tables_say(tables: tuple[pd.DataFrame, ...]) -> Non
     (row,) = rows_of(main, router="trim-thr", reading="envelope").to_dict("records")
     text = latex_main(main.assign(variant=["hull" if r == "trim-thr" else "default" for r in main["router"]]))
     assert text.count(r"\\") == 1 + 2  # one row a router: the envelope reading alone
-    assert f"arith & trim-thr (hull) & ${100 * row['cpt50']:.1f}$ [${100 * row['cpt50_lo']:.1f}$, " in text
+    assert (
+        f"arith & trim-thr (hull) & ${100 * row['cpt50']:.1f}$ {{\\scriptsize [${100 * row['cpt50_lo']:.1f}$, " in text
+    )
     assert latex_comparisons(comparisons).count(r"\\") == 1 + 1  # delta IBC alone
     assert "arith & arith & trim-thr & random-query & $" in latex_comparisons(comparisons)

@@ -16,12 +16,12 @@ STAGE = {
     "query_routers": 1,
     "episodes": 3,
     "by_prm": 1,
-    "tables": 3,
-    "analysis": 2,
+    "tables": 4,
+    "analysis": 3,
     "claims": 1,
     "figures": 3,
     "explorer": 1,
-    "paper": 1,
+    "paper": 2,
 }
 
 

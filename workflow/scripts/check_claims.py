@@ -6,28 +6,25 @@ import pandas as pd
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.claims.ledger import latex_claims, ledger, read_auc
-from trim.evaluation.claims.published import metric_check
-from trim.evaluation.claims.statements import MINIMUM_AUC, World
-from trim.evaluation.study import CURVE, EPISODE, read_episodes
+from trim.evaluation.claims.published import Paper, metric_check
+from trim.evaluation.claims.statements import MINIMUM_AUC
+from trim.evaluation.claims.world import World
+from trim.evaluation.study import CURVE_COLUMNS, read_episodes, studies, studies_by_prm
 from trim.jobs import open_job
-
-COLUMNS = [*EPISODE, *CURVE]
 
 with open_job(snakemake) as job:
     params, given, output = job.params, job.input, job.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     published = Path(given.claims).parent
-    world = World.of(
-        episodes=read_episodes(given.episodes, COLUMNS),
-        by_prm={Path(path).stem: read_episodes([path], COLUMNS) for path in given.by_prm},
-        datasets=params.evaluated_on,
+    found = studies(read_episodes(given.episodes, CURVE_COLUMNS), bootstrap, params.seed)
+    world = World(
+        evidence={dataset: found[dataset] for dataset in params.evaluated_on},
+        by_prm=studies_by_prm(given.by_prm, bootstrap, params.seed),
         home=params.home,
         trained_on=params.trained_on,
         prm=params.prm,
         auc=read_auc(pd.read_csv(given.quality), MINIMUM_AUC) if given.quality else {},
-        published=published,
-        resamples=bootstrap.resamples,
-        seed=params.seed,
+        paper=Paper(published),
         noisy=params.noisy,
     )
     claims = ledger(world, pd.read_csv(given.main), params.models, published, bootstrap.level)

@@ -6,26 +6,21 @@ from trim.config.experiment import Bootstrap
 from trim.evaluation.ablations import ablations, prm_routing
 from trim.evaluation.power import power_note
 from trim.evaluation.sampling import sampling
-from trim.evaluation.study import CURVE, EPISODE, measure, read_dev_episodes, read_episodes, studies, study
+from trim.evaluation.study import CURVE_COLUMNS, read_dev_episodes, read_episodes, studies, studies_by_prm
 from trim.jobs import open_job
 
-COLUMNS = [*EPISODE, *CURVE]
 NO_QUALITY = pd.DataFrame(columns=["prm", "dataset", "measure", "value"])
 
 with open_job(snakemake) as job:
     inputs, params, output = job.input, job.params, job.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
-    main = studies(read_episodes(inputs.episodes, COLUMNS), bootstrap, params.seed)
-    by_prm = {
-        # The seed of the home dataset gives its resamples, so that PRMs are compared as pairs.
-        str(part["prm"].iloc[0]): study(measure(part, CURVE), bootstrap, f"{params.seed}/{params.home}")
-        for part in (pd.read_parquet(path, columns=["prm", *COLUMNS]) for path in inputs.by_prm)
-    }
+    main = studies(read_episodes(inputs.episodes, CURVE_COLUMNS), bootstrap, params.seed)
+    by_prm = studies_by_prm(inputs.by_prm, bootstrap, params.seed)
     quality = pd.read_csv(inputs.quality) if inputs.quality else NO_QUALITY
     where, level = (params.home, params.prm), bootstrap.level
     job.write_csv(ablations(main, by_prm, *where, level), output.ablations)
     job.write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)
     job.write_csv(power_note(main, params.trained_on), output.power)
-    dev = read_dev_episodes(inputs.dev, COLUMNS)
+    dev = read_dev_episodes(inputs.dev, CURVE_COLUMNS)
     settings = ["operating_point", "other_operating_point"]
     job.write_csv(sampling(dev, bootstrap, params.seed), output.sampling, exact=settings)

@@ -2,13 +2,13 @@
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.budgets import budgeted, interventions, latex_budgeted, latex_interventions
-from trim.evaluation.study import CURVE, EPISODE, read_episodes, studies
+from trim.evaluation.study import CURVE_COLUMNS, read_episodes, studies
 from trim.jobs import open_job
 
 with open_job(snakemake) as job:
     params, output = job.params, job.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
-    episodes = read_episodes(job.input.episodes, [*EPISODE, *CURVE, "strong_calls"])
+    episodes = read_episodes(job.input.episodes, [*CURVE_COLUMNS, "strong_calls"])
     main = studies(episodes, bootstrap, params.seed)
     at_budgets = budgeted(main, bootstrap.level)
     calls = interventions(episodes, main, bootstrap.level)

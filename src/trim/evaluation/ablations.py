@@ -8,30 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.study import (
-    HEADLINE_METRICS,
-    METRICS,
-    PAIR,
-    SWEEP,
-    Measured,
-    Reading,
-    Study,
-    correct_for_multiplicity,
-)
-from trim.names import routers_of
+from trim.evaluation.bootstrap import Number, columns, compared
+from trim.evaluation.curves import METRICS
+from trim.evaluation.study import HEADLINE_METRICS, PAIR, SWEEP, Study, Sweep, SweepKey, correct_for_multiplicity
+from trim.names import THR, Key, look_ahead, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Variant = tuple[str, str]
-"""A router and its variant."""
-
-THR, TAKEOVER = ("trim-thr", "default"), ("one-step-takeover", "default")
-HULL, PER_TOKEN = ("trim-thr", "hull"), ("trim-thr", "per-token")
+THRESHOLD, HULL, PER_TOKEN = (THR, "default"), (THR, "hull"), (THR, "per-token")
+TAKEOVER = ("one-step-takeover", "default")
 POMDP = ("trim-pomdp", "default")
 # One policy for each kappa, or one that sees kappa.
-AGG, SEQ = ([(router, policy) for policy in ("default", "conditioned")] for router in ("trim-agg", "trim-seq"))
-LOOKING_AHEAD = (*AGG, *SEQ, POMDP)
+POLICIES = ("default", "conditioned")
+AGG, SEQ = ([(router, policy) for policy in POLICIES] for router in ("trim-agg", "trim-seq"))
 
 BUDGET_SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
 BUDGET_MEASURES = (*(f"PGR at {share:.0%}" for share in BUDGET_SHARES), "cpt50", "cpt80", "cpt95")
@@ -55,57 +45,55 @@ class Contrast:
 
     ablation: str
     question: str
-    of: Variant
-    against: Variant
+    of: Key
+    against: Key
     measures: tuple[str, ...] = METRICS
 
 
-CONTRASTS = (
-    Contrast("takeover", "What does it gain to return to the weak model after each strong step?", THR, TAKEOVER),
-    *(
-        Contrast("look-ahead", "What does looking ahead gain beyond interpolation between thresholds?", router, HULL)
-        for router in LOOKING_AHEAD
-    ),
-    *(
-        Contrast("look-ahead", "What does looking ahead gain beyond awareness of a step's cost?", router, PER_TOKEN)
-        for router in LOOKING_AHEAD
-    ),
-    Contrast("filter", "What does it gain to filter the belief over the episode?", POMDP, ("trim-pomdp", "memoryless")),
-    Contrast(
-        "filter",
-        "What does our POMDP gain over the one of the released code, which also forgets?",
-        POMDP,
-        ("trim-pomdp", "released"),
-    ),
-    Contrast(
-        "observation transfer",
-        "What does it gain to fit the observation model again where the POMDP is used?",
-        POMDP,
-        ("trim-pomdp", "transferred"),
-    ),
-    *(
-        Contrast("conditioned", "What does one policy that sees kappa gain over a policy for each kappa?", one, each)
-        for each, one in (AGG, SEQ)
-    ),
-    *(
-        Contrast("memory", "What does the whole history gain over its summary?", seq, agg)
-        for seq, agg in zip(SEQ, AGG, strict=True)
-    ),
-    *(
-        Contrast("budget", "Where is planning in a model better than learning?", POMDP, agg, BUDGET_MEASURES)
-        for agg in AGG
-    ),
-)
-WITHIN_PRM = tuple(
-    Contrast("quality of the PRM", "What does looking ahead gain over thresholds when this PRM routes?", router, THR)
-    for router in LOOKING_AHEAD
-)
+def looking_ahead() -> list[Key]:
+    """Return the variants of the routers that look ahead which are no ablations themselves."""
+    return [(router, policy) for router in look_ahead() for policy in POLICIES if (router, policy) in names()]
+
+
+def contrasts() -> list[Contrast]:
+    """Return all that is asked of the routers of one PRM."""
+    beyond_hull = "What does looking ahead gain beyond interpolation between thresholds?"
+    beyond_tokens = "What does looking ahead gain beyond awareness of a step's cost?"
+    one_policy = "What does one policy that sees kappa gain over a policy for each kappa?"
+    history = "What does the whole history gain over its summary?"
+    planning = "Where is planning in a model better than learning?"
+    ours = "What does our POMDP gain over the one of the released code, which also forgets?"
+    refit = "What does it gain to fit the observation model again where the POMDP is used?"
+    return [
+        Contrast(
+            "takeover", "What does it gain to return to the weak model after each strong step?", THRESHOLD, TAKEOVER
+        ),
+        *(Contrast("look-ahead", beyond_hull, router, HULL) for router in looking_ahead()),
+        *(Contrast("look-ahead", beyond_tokens, router, PER_TOKEN) for router in looking_ahead()),
+        Contrast(
+            "filter", "What does it gain to filter the belief over the episode?", POMDP, ("trim-pomdp", "memoryless")
+        ),
+        Contrast("filter", ours, POMDP, ("trim-pomdp", "released")),
+        Contrast("observation transfer", refit, POMDP, ("trim-pomdp", "transferred")),
+        *(Contrast("conditioned", one_policy, one, each) for each, one in (AGG, SEQ)),
+        *(Contrast("memory", history, seq, agg) for seq, agg in zip(SEQ, AGG, strict=True)),
+        *(Contrast("budget", planning, POMDP, agg, BUDGET_MEASURES) for agg in AGG),
+    ]
+
+
+def within_prm() -> list[Contrast]:
+    """Return what is asked of the routers that were fitted with one of several PRMs."""
+    question = "What does looking ahead gain over thresholds when this PRM routes?"
+    return [Contrast(PRM_QUALITY, question, router, THRESHOLD) for router in looking_ahead()]
+
+
+PRM_QUALITY = "quality of the PRM"
 ACROSS_PRMS = (
     Contrast(
-        "quality of the PRM",
+        PRM_QUALITY,
         "What does this PRM change for thresholds, against the PRM that routes otherwise?",
-        THR,
-        THR,
+        THRESHOLD,
+        THRESHOLD,
     ),
 )
 FAMILY = ["ablation", "dataset", "trained_on", "prm", "seed"]
@@ -129,7 +117,7 @@ COLUMNS = [
 ]
 
 
-def pairs(ours: Sequence[Measured], theirs: Sequence[Measured]) -> Iterator[tuple[Measured, Measured]]:
+def pairs(ours: Sequence[Sweep], theirs: Sequence[Sweep]) -> Iterator[tuple[Sweep, Sweep]]:
     """Pair sweeps fitted on the same dataset: training runs of one number, or all with the only run of one side."""
     one_run = any(len({sweep.seed for sweep in side}) == 1 for side in (ours, theirs))
     for sweep in ours:
@@ -139,7 +127,7 @@ def pairs(ours: Sequence[Measured], theirs: Sequence[Measured]) -> Iterator[tupl
 
 
 def contrast_rows(
-    contrasts: Sequence[Contrast], ours: Study, theirs: Study, level: float, head: Mapping[str, Any]
+    asked: Sequence[Contrast], ours: Study, theirs: Study, level: float, head: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Compare both sides of every contrast on the same resamples; one with an absent side is left out.
 
@@ -150,9 +138,9 @@ def contrast_rows(
     head
         Columns that all rows share.
     """
-    first = _read(ours, {contrast.of for contrast in contrasts})
-    second = _read(theirs, {contrast.against for contrast in contrasts})
-    for contrast in contrasts:
+    first = _read(ours, {contrast.of for contrast in asked})
+    second = _read(theirs, {contrast.against for contrast in asked})
+    for contrast in asked:
         for sweep, other in pairs(ours.find(*contrast.of), theirs.find(*contrast.against)):
             for measure in contrast.measures:
                 yield {
@@ -162,15 +150,15 @@ def contrast_rows(
                     "measure": measure,
                     **sweep.head,
                     **other.as_other,
-                    **first[sweep.key][measure].against(second[other.key][measure], level),
+                    **compared(first[sweep.key][measure], second[other.key][measure], level),
                 }
 
 
-def _read(data: Study, variants: set[Variant]) -> dict[tuple[str, str, str, int], dict[str, Reading]]:
+def _read(data: Study, variants: set[Key]) -> dict[SweepKey, dict[str, Number]]:
     """Read all measures of the variants that are there, by sweep."""
-    names = [f"PGR at {share:.0%}" for share in BUDGET_SHARES]
+    at_shares = [f"PGR at {share:.0%}" for share in BUDGET_SHARES]
     return {
-        sweep.key: data.metrics(sweep) | dict(zip(names, data.pgr(sweep, BUDGET_SHARES), strict=True))
+        sweep.key: {**data.metrics[sweep.key], **dict(zip(at_shares, data.pgr(sweep, BUDGET_SHARES), strict=True))}
         for variant in variants
         for sweep in data.find(*variant)
     }
@@ -200,10 +188,10 @@ def ablations(
 
     rows: list[dict[str, Any]] = []
     for dataset, data in main.items():
-        rows += contrast_rows(CONTRASTS, data, data, level, {"dataset": dataset, "prm": prm})
+        rows += contrast_rows(contrasts(), data, data, level, {"dataset": dataset, "prm": prm})
     for name, data in sorted(by_prm.items()):
         head = {"dataset": home, "prm": name}
-        rows += contrast_rows(WITHIN_PRM, data, data, level, head)
+        rows += contrast_rows(within_prm(), data, data, level, head)
         if home in main:
             rows += contrast_rows(ACROSS_PRMS, data, main[home], level, head)
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=COLUMNS[:-1]), FAMILY)
@@ -225,11 +213,11 @@ def prm_routing(
     """
     import pandas as pd
 
-    measured = quality[(quality["dataset"] == home) & (quality["measure"] == "step AUC up to the first error")]
-    aucs = dict(zip(measured["prm"], measured["value"], strict=True))
+    at_home = quality[(quality["dataset"] == home) & (quality["measure"] == "step AUC up to the first error")]
+    aucs = dict(zip(at_home["prm"], at_home["value"], strict=True))
     data = dict(by_prm) | ({prm: main[home]} if home in main else {})
     fitted = {
-        name: [sweep for sweep in part.exact.rows() if sweep.router in routers_of("trim") and sweep.trained_on == home]
+        name: [sweep for sweep in part.curves() if sweep.router in routers_of("trim") and sweep.trained_on == home]
         for name, part in data.items()
     }
     wanted = {sweep.key for name in by_prm or data for sweep in fitted[name]}
@@ -237,10 +225,9 @@ def prm_routing(
     for name in sorted(data, key=lambda name: (aucs.get(name, np.inf), name)):
         for sweep in fitted[name]:
             if sweep.key in wanted:
-                metrics = data[name].metrics(sweep)
                 row = {"prm": name, "auc": aucs.get(name), **sweep.head}
                 for metric in HEADLINE_METRICS:
-                    row |= metrics[metric].columns(metric, level)
+                    row |= columns(metric, data[name].metrics[sweep.key][metric], level)
                 rows.append(row)
-    names = [f"{metric}{end}" for metric in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
-    return pd.DataFrame(rows, columns=["prm", "auc", *SWEEP[1:], *names])
+    measured = [f"{metric}{end}" for metric in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
+    return pd.DataFrame(rows, columns=["prm", "auc", *SWEEP[1:], *measured])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import resampled_mean
-from trim.evaluation.format import escape, named, percent, tabular
-from trim.evaluation.study import EPISODE, SWEEP, Reading, Study, nearest
-from trim.names import routers_of
+from trim.evaluation.bootstrap import Number, columns
+from trim.evaluation.format import cell, escape, named, tabular
+from trim.evaluation.study import EPISODE, SWEEP, Array, Study, nearest
+from trim.names import END_POINTS, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +22,6 @@ BUDGETS = (0.1, 0.15, 0.2, 0.25, 0.3)
 INTERVENTION_SHARES = (0.1, 0.2, 0.3)
 INTERVENTIONS = ("1", "2", "3", ">3")
 """Classes of the paper's table 6."""
-
-STEPWISE = ("random-step", "one-step-takeover", *routers_of("trim"))
 
 
 def budgeted(main: Mapping[str, Study], level: float) -> pd.DataFrame:
@@ -42,10 +41,10 @@ def budgeted(main: Mapping[str, Study], level: float) -> pd.DataFrame:
 
     rows = []
     for dataset, data in main.items():
-        for sweep in data.exact.rows():
+        for sweep in data.curves():
             for share, pgr in zip(BUDGETS, data.pgr(sweep, BUDGETS), strict=True):
                 head = {"dataset": dataset, **sweep.head, "strong_share": share}
-                rows.append(head | data.accuracy(pgr).columns("accuracy", level) | pgr.columns("pgr", level))
+                rows.append(head | columns("accuracy", data.accuracy(pgr), level) | columns("pgr", pgr, level))
     return pd.DataFrame(rows)
 
 
@@ -71,38 +70,47 @@ def interventions(episodes: pd.DataFrame, main: Mapping[str, Study], level: floa
 
     rows = []
     for dataset, data in main.items():
-        part = episodes[episodes["dataset"] == dataset]
-        problems = pd.Index(sorted(part["problem_id"].unique()))
-        weak = part[part["router"] == "weak-only"]
-        failed = weak.loc[~weak["correct"], EPISODE[-2:]]
-        # Without a strong step nothing was rescued: a served model may answer the same prefix in two ways.
-        rescued = part["router"].isin(STEPWISE) & part["correct"] & (part["strong_calls"] > 0)
-        solved = part[rescued].merge(failed)
+        solved = _rescued(episodes[episodes["dataset"] == dataset])
+        problems = pd.Index(sorted(episodes.loc[episodes["dataset"] == dataset, "problem_id"].unique()))
         points = dict(iter(solved.groupby([*SWEEP, "operating_point"])))
-        for sweep in data.exact.rows():
-            shares = data.exact.curve(sweep)[0][0]
-            for wanted in INTERVENTION_SHARES if sweep.router in STEPWISE else ():
-                at = nearest(shares, wanted)
-                if at is None:
-                    continue
-                head: dict[str, Any] = {"dataset": dataset, **sweep.head, "wanted_share": wanted}
-                head |= {"operating_point": sweep.settings[at], "strong_share": shares[at]}
-                counts = np.zeros((len(INTERVENTIONS), len(problems)))
-                mine = points.get((*sweep.key, sweep.settings[at]), solved[:0])
-                classes = np.minimum(mine["strong_calls"].to_numpy(int), len(INTERVENTIONS)) - 1
-                np.add.at(counts, (classes, problems.get_indexer(mine["problem_id"])), 1)
-                for name, reading, count in zip(INTERVENTIONS, _shares(counts, data), counts.sum(axis=1), strict=True):
-                    rows.append({**head, "strong_calls": name, "solved": int(count), **reading.columns("share", level)})
+        for sweep, wanted in product(data.curves(), INTERVENTION_SHARES):
+            if sweep.router not in stepwise():
+                continue
+            shares = data.curve(sweep)[0][0]
+            at = nearest(shares, wanted)
+            if at is None:
+                continue
+            head: dict[str, Any] = {"dataset": dataset, **sweep.head, "wanted_share": wanted}
+            head |= {"operating_point": sweep.settings[at], "strong_share": shares[at]}
+            mine = points.get((*sweep.key, sweep.settings[at]), solved[:0])
+            counts = np.zeros((len(INTERVENTIONS), len(problems)))
+            classes = np.minimum(mine["strong_calls"].to_numpy(int), len(INTERVENTIONS)) - 1
+            np.add.at(counts, (classes, problems.get_indexer(mine["problem_id"])), 1)
+            for name, share, count in zip(INTERVENTIONS, _shares(counts, data), counts.sum(axis=1), strict=True):
+                rows.append({**head, "strong_calls": name, "solved": int(count), **columns("share", share, level)})
     names = ["dataset", *SWEEP, "wanted_share", "operating_point", "strong_share", "strong_calls", "solved"]
     return pd.DataFrame(rows, columns=[*names, "share", "share_lo", "share_hi"])
 
 
-def _shares(counts: np.ndarray[Any, np.dtype[np.float64]], data: Study) -> list[Reading]:
-    """Share of each class, from counts by class and problem; empty where there is nothing to share."""
-    exact, drawn = (resampled_mean(counts, part.counts) for part in (data.exact, data.drawn))
+def stepwise() -> tuple[str, ...]:
+    """Return the routers that decide step by step and are swept over budgets."""
+    return "random-step", "one-step-takeover", *routers_of("trim")
+
+
+def _rescued(episodes: pd.DataFrame) -> pd.DataFrame:
+    """Return the episodes of one dataset that come out right where the weak model alone fails."""
+    weak = episodes[episodes["router"] == END_POINTS[0]]
+    failed = weak.loc[~weak["correct"], EPISODE[-2:]]
+    # Without a strong step nothing was rescued: a served model may answer the same prefix in two ways.
+    right = episodes["router"].isin(stepwise()) & episodes["correct"] & (episodes["strong_calls"] > 0)
+    return episodes[right].merge(failed)
+
+
+def _shares(counts: Array, data: Study) -> list[Number]:
+    """Share of each class, from counts by class and problem; undefined where there is nothing to share."""
+    means = data.mean(counts)
     with np.errstate(invalid="ignore"):
-        estimates, samples = (means / means.sum(axis=1, keepdims=True) for means in (exact, drawn))
-    return [Reading(float(estimates[0, i]), samples[:, i]) for i in range(len(counts))]
+        return list((means / means.sum(axis=1, keepdims=True)).T)
 
 
 def latex_budgeted(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
@@ -111,7 +119,7 @@ def latex_budgeted(table: pd.DataFrame, dataset: str, trained_on: str) -> str:
     body = [
         [
             escape(named(str(router), str(variant), int(seed))),
-            *(percent(row, "accuracy") for row in part.to_dict("records")),
+            *(cell(row, "accuracy") for row in part.to_dict("records")),
         ]
         for (router, variant, seed), part in rows.groupby(SWEEP[1:], sort=True)
     ]
@@ -124,7 +132,7 @@ def latex_interventions(table: pd.DataFrame, dataset: str, trained_on: str) -> s
     body = []
     for key, part in rows.groupby([*SWEEP[1:], "wanted_share"], sort=True):
         router, variant, seed, wanted = key
-        cells = [percent(row, "share") for row in part.to_dict("records")]
+        cells = [cell(row, "share") for row in part.to_dict("records")]
         name, solved = escape(named(router, variant, seed)), part["solved"].sum()
         body.append([name, f"${100 * wanted:.0f}$", f"${solved}$", *cells])
     header = ["Router", r"Share (\%)", "Solved", "1", "2", "3", "$>3$"]

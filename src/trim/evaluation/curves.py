@@ -12,8 +12,7 @@ Everything is computed for R curves of K points at once, so that a bootstrap is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,24 @@ Array = NDArray[np.float64]
 LEVELS: Array = np.arange(1, 101) / 100
 """PGR at the upper ends of the 100 performance regions of delta IBC."""
 
+CPTS = {"cpt50": 50, "cpt80": 80, "cpt95": 95}
+"""Percent of the gap that a curve must recover for each CPT."""
+
+METRICS = (*CPTS, "delta_ibc", "apgr")
+"""What a curve is worth.
+
+- `cpt50`, `cpt80`, `cpt95`: strong share at which it reaches that PGR; infinite where it does not.
+- `delta_ibc`: mean of p / c(p) - 1 over p = 1 ... 100 % PGR: 0 for mixing the two models at random.
+- `apgr`: mean PGR over strong shares from 0 to 1; undefined in the `paper` reading, which has none.
+
+All of them are undefined (NaN) where strong <= weak.
+"""
+
+Metrics = Mapping[str, Array]
+"""Each of METRICS for R curves, shape (R,)."""
+
+Reading = Callable[[Array, Array, Array, Array], Metrics]
+
 SMALLEST_SHARE = 1e-4
 """Delta IBC divides by a strong share; smaller ones, as of a gain that cost nothing, count as this."""
 
@@ -30,57 +47,7 @@ DECIMALS = 9
 """Shares and PGR are rounded to these, so that a tie or a level just reached does not hang on float noise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """What a curve is worth under one reading.
-
-    Attributes
-    ----------
-    cpt50, cpt80, cpt95
-        Strong share at which the curve reaches a PGR of 50, 80 and 95 %; None when it does not.
-    delta_ibc
-        Mean of p / c(p) - 1 over p = 1 ... 100 % PGR: 0 for mixing the two models at random.
-    apgr
-        Mean PGR over strong shares from 0 to 1; None in the `paper` reading, which has none.
-    reason
-        Why all of them are None, or empty.
-    """
-
-    cpt50: float | None
-    cpt80: float | None
-    cpt95: float | None
-    delta_ibc: float | None
-    apgr: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSamples:
-    """The metrics of R curves, each of shape (R,); NaN where `Metrics` has None."""
-
-    cpt50: Array
-    cpt80: Array
-    cpt95: Array
-    delta_ibc: Array
-    apgr: Array
-
-    @property
-    def share_without_gap(self) -> float:
-        """Share of the curves with strong <= weak, for which no metric is defined."""
-        return float(np.isnan(self.delta_ibc).mean())
-
-
-def envelope_metrics(shares: Sequence[float], accuracies: Sequence[float], weak: float, strong: float) -> Metrics:
-    """Read one curve as its envelope; see `envelope_samples`."""
-    return _single(envelope_samples(*_rows(shares, accuracies, weak, strong)))
-
-
-def paper_metrics(shares: Sequence[float], accuracies: Sequence[float], weak: float, strong: float) -> Metrics:
-    """Read one curve as the paper does; see `paper_samples`."""
-    return _single(paper_samples(*_rows(shares, accuracies, weak, strong)))
-
-
-def envelope_samples(shares: Array, accuracies: Array, weak: Array, strong: Array) -> MetricSamples:
+def read_envelope(shares: Array, accuracies: Array, weak: Array, strong: Array) -> Metrics:
     """Read curves as their envelopes.
 
     In delta IBC, a level that the envelope does not reach by a share of 1 counts as c = 1: there the
@@ -100,27 +67,24 @@ def envelope_samples(shares: Array, accuracies: Array, weak: Array, strong: Arra
     """
     crossings = _crossings(*_envelope(shares, accuracies, weak, strong))
     with_strong = np.append(shares, np.ones((len(shares), 1)), 1), np.append(accuracies, strong[:, None], 1)
-    return MetricSamples(
-        *_cpts(crossings),
-        delta_ibc=_delta_ibc(np.fmin(crossings, 1), weak, strong),
-        apgr=_mean_height(*_envelope(*with_strong, weak, strong)),
-    )
+    height = _mean_height(*_envelope(*with_strong, weak, strong))
+    return _metrics(crossings, np.minimum(crossings, 1), height, weak, strong)
 
 
-def paper_samples(shares: Array, accuracies: Array, weak: Array, strong: Array) -> MetricSamples:
+def read_as_paper(shares: Array, accuracies: Array, weak: Array, strong: Array) -> Metrics:
     """Read curves as the paper does (reconstructed from its figures and tables).
 
     Where even the extrapolation does not reach a level, because the last line does not rise, CPT is
-    empty and delta IBC takes c = 1. Of points at equal cost the most accurate one counts.
+    infinite and delta IBC takes c = 1. Of points at equal cost the most accurate one counts.
 
-    Parameters, errors: as of `envelope_samples`.
+    Parameters, errors: as of `read_envelope`.
     """
     crossings = _crossings_extrapolated(*_by_cost(shares, accuracies, weak, strong))
-    return MetricSamples(
-        *_cpts(crossings),
-        delta_ibc=_delta_ibc(np.where(np.isnan(crossings), 1, crossings), weak, strong),
-        apgr=np.full(len(shares), np.nan),
-    )
+    costs = np.where(np.isinf(crossings), 1, crossings)
+    return _metrics(crossings, costs, np.full(len(shares), np.nan), weak, strong)
+
+
+READINGS: Mapping[str, Reading] = {"envelope": read_envelope, "paper": read_as_paper}
 
 
 def pgr_at(shares: Array, accuracies: Array, weak: Array, strong: Array, at: Sequence[float]) -> Array:
@@ -131,7 +95,7 @@ def pgr_at(shares: Array, accuracies: Array, weak: Array, strong: Array, at: Seq
     Parameters
     ----------
     shares, accuracies, weak, strong
-        As of `envelope_samples`.
+        As of `read_envelope`.
     at
         Shape (M,); strong shares, not negative.
     """
@@ -175,22 +139,22 @@ def _through(x: Array, y: Array, counts: NDArray[np.bool_]) -> tuple[Array, Arra
 
 
 def _crossings(x: Array, y: Array) -> Array:
-    """Return the share at which each line first reaches each of LEVELS: (R, 100), NaN where it does not."""
+    """Return the share at which each line first reaches each of LEVELS: (R, 100), infinite where it does not."""
     reached = y[:, None, :] >= LEVELS[:, None]
     after = reached.argmax(axis=2)
     before = np.maximum(after - 1, 0)
     x0, x1, y0, y1 = (np.take_along_axis(values, i, 1) for values in (x, y) for i in (before, after))
     crossing = x0 + (x1 - x0) * (LEVELS - y0) / np.where(y1 > y0, y1 - y0, 1)
-    return np.where(reached.any(axis=2), crossing, np.nan)
+    return np.where(reached.any(axis=2), crossing, np.inf)
 
 
 def _crossings_extrapolated(x: Array, y: Array) -> Array:
-    """Do as `_crossings`, but let the last line go on; NaN where it does not rise."""
+    """Do as `_crossings`, but let the last line go on; infinite where it does not rise."""
     start = np.maximum((x < x[:, -1:]).sum(axis=1, keepdims=True) - 1, 0)
     run, rise = (v[:, -1:] - np.take_along_axis(v, start, 1) for v in (x, y))
-    beyond = x[:, -1:] + (LEVELS - y[:, -1:]) * run / np.where(rise > 0, rise, np.nan)
+    beyond = np.where(rise > 0, x[:, -1:] + (LEVELS - y[:, -1:]) * run / np.where(rise > 0, rise, 1), np.inf)
     crossings = _crossings(x, y)
-    return np.where(np.isnan(crossings), beyond, crossings)
+    return np.where(np.isinf(crossings), beyond, crossings)
 
 
 def _heights(x: Array, y: Array, at: Array) -> Array:
@@ -210,24 +174,9 @@ def _mean_height(x: Array, y: Array) -> Array:
 # --- metrics ----------------------------------------------------------------------------
 
 
-def _cpts(crossings: Array) -> tuple[Array, Array, Array]:
-    return crossings[:, 49], crossings[:, 79], crossings[:, 94]
-
-
-def _delta_ibc(costs: Array, weak: Array, strong: Array) -> Array:
-    """Return the mean of p / c(p) - 1, NaN where strong <= weak."""
-    mean = (LEVELS / np.maximum(costs, SMALLEST_SHARE)).mean(axis=1) - 1
-    return np.where(strong > weak, mean, np.nan)
-
-
-def _rows(*values: float | Sequence[float]) -> tuple[Array, ...]:
-    """Return each argument with a leading axis of length 1."""
-    return tuple(np.asarray(value, dtype=np.float64)[None] for value in values)
-
-
-def _single(samples: MetricSamples) -> Metrics:
-    values = {field.name: float(getattr(samples, field.name)[0]) for field in fields(samples)}
-    return Metrics(
-        **{name: None if np.isnan(value) else value for name, value in values.items()},
-        reason="strong <= weak" if samples.share_without_gap else "",
-    )
+def _metrics(crossings: Array, costs: Array, apgr: Array, weak: Array, strong: Array) -> Metrics:
+    """Return METRICS from the shares that reach each of LEVELS, and those that delta IBC divides by, (R, 100)."""
+    found = {name: crossings[:, percent - 1] for name, percent in CPTS.items()}
+    found["delta_ibc"] = (LEVELS / np.maximum(costs, SMALLEST_SHARE)).mean(axis=1) - 1
+    found["apgr"] = apgr
+    return {name: np.where(strong > weak, values, np.nan) for name, values in found.items()}

@@ -1,13 +1,15 @@
-"""What tables for the paper have in common: booktabs, one style of cell."""
+"""How numbers and tables are written: in LaTeX for the paper, as plain text for the README and the ledger."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isinf
 from typing import Any
 
-import numpy as np
+ABSENT = "--"
+"""What LaTeX makes a dash of."""
 
 SPECIAL = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}"}
 
@@ -31,56 +33,48 @@ def named(router: str, variant: str, seed: int = 0) -> str:
     return f"{name}, run {seed}" if seed else name
 
 
-def percent(row: Mapping[str, Any], name: str) -> str:
-    """Return a share and its interval, in percent."""
-    return interval_cell(row, name, 100, 1)
-
-
-def interval_cell(row: Mapping[str, Any], name: str, scale: float, digits: int) -> str:
-    """Return an estimate and its interval; an empty one is a dash."""
-    value, low, high = (row[key] * scale for key in (name, f"{name}_lo", f"{name}_hi"))
-    if np.isnan(value):
-        return "--"
-    ends = ", ".join("--" if np.isnan(end) else f"${end:.{digits}f}$" for end in (low, high))
-    return f"${value:.{digits}f}$ [{ends}]"
-
-
-ABSENT = "--"
-
-
 @dataclass(frozen=True)
 class Form:
-    """How a quantity is written: multiplied, rounded, with a unit behind it."""
+    """How a quantity is written: multiplied, rounded, with a unit behind it; what is not there is a dash."""
 
     scale: float = 1
     digits: int = 2
     unit: str = ""
     signed: bool = False
 
-    def value(self, number: float) -> str:
-        """Write one number; one that is not there is a dash."""
-        return ABSENT if number != number else f"${number * self.scale:{'+' if self.signed else ''}.{self.digits}f}$"
-
-    def estimate(self, value: float, ends: Sequence[float] = ()) -> str:
-        """Write an estimate, its unit and its interval."""
+    def latex(self, value: float, ends: Sequence[float] = (), size: str = "") -> str:
+        """Write an estimate, its unit and its interval, which may have a size of its own."""
         if value != value:
             return ABSENT
-        interval = f" [{', '.join(self.value(end) for end in ends)}]" if len(ends) else ""
-        return f"{self.value(value)}{self.unit}{interval}"
+        written = self._in_math(value) + self.unit.replace("%", r"\,\%")
+        if not len(ends):
+            return written
+        interval = f"[{', '.join(map(self._in_math, ends))}]"
+        return f"{written} {{{size} {interval}}}" if size else f"{written} {interval}"
+
+    def text(self, value: float, ends: Sequence[float] = ()) -> str:
+        """Write an estimate and its interval as plain text, each with its unit."""
+        interval = f" [{', '.join(map(self._plain, ends))}]" if len(ends) and value == value else ""
+        return self._plain(value) + interval
+
+    def _number(self, value: float) -> str:
+        return f"{value * self.scale:{'+' if self.signed else ''}.{self.digits}f}"
+
+    def _in_math(self, value: float) -> str:
+        return f"${self._number(value)}$" if value == value else ABSENT
+
+    def _plain(self, value: float) -> str:
+        if isinf(value):
+            return "no end"
+        return self._number(value) + self.unit if value == value else "–"
 
 
-PERCENT = Form(100, 1, r"\,\%")
-
-
+PERCENT = Form(100, 1, "%")
 POINTS = Form(100, 1, " points")
-
-
 COUNT = Form(digits=0)
-
-
 FORMS: tuple[tuple[str, Form], ...] = (
     (r"factor", Form(digits=1)),
-    (r"percent", Form(digits=1, unit=r"\,\%")),
+    (r"percent", Form(digits=1, unit="%")),
     (r"cpt|accuracy|share|pgr", PERCENT),
     (r"^n_|problems", COUNT),
     (r"tokens|calls", Form(digits=1)),
@@ -92,6 +86,23 @@ FORMS: tuple[tuple[str, Form], ...] = (
 def form_of(quantity: str) -> Form:
     """Return how a quantity is written."""
     return next((form for pattern, form in FORMS if re.search(pattern, quantity.lower())), Form())
+
+
+def ends_of(row: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    """Return the ends of the interval of an estimate; none where its table has none."""
+    return tuple(float(row[end]) for end in (f"{name}_lo", f"{name}_hi") if end in row)
+
+
+def cell(row: Mapping[str, Any], name: str, quantity: str = "") -> str:
+    """Return the cell of a LaTeX table: an estimate and, smaller, its interval; units stand in the header.
+
+    Parameters
+    ----------
+    quantity
+        What the number is of, where its column does not say it.
+    """
+    form = replace(form_of(quantity or name), unit="", signed=name == "difference")
+    return form.latex(row[name], ends_of(row, name), r"\scriptsize")
 
 
 def write_p(value: float) -> str:

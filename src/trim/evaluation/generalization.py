@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import resampled_mean
-from trim.evaluation.format import escape, interval_cell, named, tabular
+from trim.evaluation.bootstrap import Number, columns, compared
+from trim.evaluation.format import ABSENT, cell, escape, named, tabular
 from trim.evaluation.study import (
     CURVE,
     HEADLINE_METRICS,
     SWEEP,
-    Measured,
-    Reading,
     Study,
+    Sweep,
+    SweepKey,
     correct_for_multiplicity,
     measure,
     nearest,
-    resample,
+    study,
 )
 
 if TYPE_CHECKING:
@@ -47,17 +47,16 @@ def generalization(main: Mapping[str, Study], level: float) -> pd.DataFrame:
 
     rows = []
     for dataset, data in main.items():
-        fitted = [sweep for sweep in data.exact.rows() if sweep.trained_on != "untrained"]
-        readings = {sweep.key: data.metrics(sweep) for sweep in fitted}
-        for sweep in fitted:
-            ours, native = readings[sweep.key], readings.get((dataset, *sweep.key[1:]))
+        for sweep in data.curves():
+            if sweep.trained_on == "untrained":
+                continue
+            ours, native = data.metrics[sweep.key], data.metrics.get((dataset, *sweep.key[1:]))
             row: dict[str, Any] = {"dataset": dataset, **sweep.head}
             for name in HEADLINE_METRICS:
-                row |= ours[name].columns(name, level)
+                row |= columns(name, ours[name], level)
             if native is not None and sweep.trained_on != dataset:
-                compared = ours["delta_ibc"].against(native["delta_ibc"], level)
-                row["home_delta_ibc"] = compared.pop("other_value")
-                row |= compared
+                found = compared(ours["delta_ibc"], native["delta_ibc"], level)
+                row |= {"home_delta_ibc": found.pop("other_value"), **found}
             rows.append(row)
     metrics = [f"{name}{end}" for name in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
     compared_names = ["home_delta_ibc", "difference", "difference_lo", "difference_hi", "p_value"]
@@ -86,14 +85,14 @@ def transfer(main: Mapping[str, Study], dev: pd.DataFrame, level: float) -> pd.D
     chosen = chosen_on_dev(dev, TRANSFERRED_SHARE)
     rows = []
     for dataset, data in main.items():
-        for sweep in data.exact.rows():
+        for sweep in data.curves():
             if sweep.key not in chosen:
                 continue
             setting, dev_share = chosen[sweep.key]
             row = {**sweep.head, "operating_point": setting, "wanted_share": TRANSFERRED_SHARE}
             row |= {"dev_strong_share": dev_share, "dataset": dataset}
-            for name, reading in _at_point(data, sweep, sweep.settings.index(setting)).items():
-                row |= reading.columns(name, level)
+            for name, number in _at_point(data, sweep, sweep.settings.index(setting)).items():
+                row |= columns(name, number, level)
             rows.append(row)
     measured = [f"{name}{end}" for name in ("strong_share", "accuracy", "pgr") for end in ("", "_lo", "_hi")]
     head = [*SWEEP[1:], SWEEP[0], "operating_point", "wanted_share", "dev_strong_share", "dataset"]
@@ -101,12 +100,12 @@ def transfer(main: Mapping[str, Study], dev: pd.DataFrame, level: float) -> pd.D
     return table.sort_values([*SWEEP[1:], SWEEP[0], "dataset"], kind="stable", ignore_index=True)
 
 
-def chosen_on_dev(dev: pd.DataFrame, share: float) -> dict[tuple[str, str, str, int], tuple[float, float]]:
+def chosen_on_dev(dev: pd.DataFrame, share: float) -> dict[SweepKey, tuple[float, float]]:
     """Return, by sweep, the operating point nearest to a strong share, and its share; only of those that have one."""
     chosen = {}
     for _, part in dev.groupby("dataset", sort=True):
-        data = resample(measure(part, CURVE))
-        for sweep in data.rows():
+        data = study(measure(part, CURVE))
+        for sweep in data.curves():
             shares = data.curve(sweep)[0][0]
             at = nearest(shares, share)
             if at is not None and sweep.trained_on != "untrained":
@@ -114,17 +113,11 @@ def chosen_on_dev(dev: pd.DataFrame, share: float) -> dict[tuple[str, str, str, 
     return chosen
 
 
-def _at_point(data: Study, sweep: Measured, index: int) -> dict[str, Reading]:
+def _at_point(data: Study, sweep: Sweep, index: int) -> dict[str, Number]:
     """Read strong share, accuracy and PGR at one operating point."""
-    tokens, correct = (sweep.values[name][index] for name in ("strong_tokens", "correct"))
-    of_point = np.stack([tokens, correct, data.exact.strong_tokens])
-    readings = []
-    for part in (data.exact, data.drawn):
-        spent, accuracy, alone = resampled_mean(of_point, part.counts).T
-        gap = np.where(part.strong > part.weak, part.strong - part.weak, np.nan)
-        readings.append((spent / alone, accuracy, (accuracy - part.weak) / gap))
-    names = ("strong_share", "accuracy", "pgr")
-    return {name: Reading(float(exact[0]), drawn) for name, exact, drawn in zip(names, *readings, strict=True)}
+    share, accuracy = (values[:, index] for values in data.curve(sweep))
+    gap = np.where(data.strong > data.weak, data.strong - data.weak, np.nan)
+    return {"strong_share": share, "accuracy": accuracy, "pgr": (accuracy - data.weak) / gap}
 
 
 def latex_generalization(table: pd.DataFrame) -> str:
@@ -133,7 +126,7 @@ def latex_generalization(table: pd.DataFrame) -> str:
     body = []
     for key, part in table.groupby([*SWEEP[1:], SWEEP[0]], sort=True):
         router, variant, seed, trained_on = key
-        cells = {row["dataset"]: interval_cell(row, "delta_ibc", 1, 2) for row in part.to_dict("records")}
+        cells = {row["dataset"]: cell(row, "delta_ibc") for row in part.to_dict("records")}
         names = map(escape, (named(router, variant, seed), trained_on))
-        body.append([*names, *(cells.get(name, "--") for name in datasets)])
+        body.append([*names, *(cells.get(name, ABSENT) for name in datasets)])
     return tabular("ll" + "r" * len(datasets), ["Router", "Fitted on", *map(escape, datasets)], body)

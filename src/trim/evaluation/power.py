@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.ablations import AGG, LOOKING_AHEAD, POMDP, TAKEOVER, THR, pairs
-from trim.evaluation.study import PAIR, Measured, Reading, Study
+from trim.evaluation.ablations import AGG, POMDP, TAKEOVER, THRESHOLD, looking_ahead, pairs
+from trim.evaluation.bootstrap import Number
+from trim.evaluation.study import PAIR, Study, Sweep
+from trim.names import Key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SIGNIFICANCE, POWER = 0.05, 0.8
-PAIRS = ((THR, TAKEOVER), *((router, THR) for router in LOOKING_AHEAD), *((POMDP, router) for router in AGG))
 ACCURACY_SHARE = 0.2
 DIFFERENCES = {"delta_ibc": (0.1, 0.25, 0.5, 1.0), f"accuracy at {ACCURACY_SHARE:.0%}": (0.01, 0.02, 0.05)}
 """Sizes of differences that one may want to see, by measure."""
@@ -86,7 +87,7 @@ def power_note(main: Mapping[str, Study], trained_on: str) -> pd.DataFrame:
 
     rows: list[dict[str, Any]] = []
     for dataset, data in main.items():
-        for sides in PAIRS:
+        for sides in _sides():
             for sweep, other in pairs(*(data.find(*side) for side in sides)):
                 if sweep.trained_on == trained_on:
                     head = {"dataset": dataset, **sweep.head, **other.as_other}
@@ -94,19 +95,20 @@ def power_note(main: Mapping[str, Study], trained_on: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(data: Study, sweep: Measured, other: Measured) -> Iterator[dict[str, Any]]:
+def _sides() -> Iterator[tuple[Key, Key]]:
+    yield THRESHOLD, TAKEOVER
+    yield from ((router, THRESHOLD) for router in looking_ahead())
+    yield from ((POMDP, router) for router in AGG)
+
+
+def _rows(data: Study, sweep: Sweep, other: Sweep) -> Iterator[dict[str, Any]]:
     for measure, (ours, theirs) in _read(data, sweep, other).items():
-        apart = ours.samples - theirs.samples
-        defined = apart[~np.isnan(apart)]
-        if not defined.size:
+        apart = ours - theirs
+        drawn = apart[1:][~np.isnan(apart[1:])]
+        if not drawn.size:
             continue
-        error, here = float(defined.std()), data.problems
-        head = {
-            "measure": measure,
-            "difference_here": ours.estimate - theirs.estimate,
-            "problems_here": here,
-            "standard_error": error,
-        }
+        error, here = float(drawn.std()), data.problems
+        head = {"measure": measure, "difference_here": apart[0], "problems_here": here, "standard_error": error}
         for difference in DIFFERENCES[measure]:
             needed = problems_needed(difference, error, here)
             yield {**head, "asked": "problems", "benchmark": "", "difference": difference, "problems": needed}
@@ -115,9 +117,9 @@ def _rows(data: Study, sweep: Measured, other: Measured) -> Iterator[dict[str, A
             yield {**head, "asked": "difference", "benchmark": benchmark, "difference": shown, "problems": problems}
 
 
-def _read(data: Study, *sweeps: Measured) -> dict[str, tuple[Reading, ...]]:
+def _read(data: Study, *sweeps: Sweep) -> dict[str, tuple[Number, ...]]:
     """Read the measures of `DIFFERENCES` from each sweep."""
     values = [
-        (data.metrics(sweep)["delta_ibc"], data.accuracy(data.pgr(sweep, [ACCURACY_SHARE])[0])) for sweep in sweeps
+        (data.metrics[sweep.key]["delta_ibc"], data.accuracy(data.pgr(sweep, [ACCURACY_SHARE])[0])) for sweep in sweeps
     ]
     return dict(zip(DIFFERENCES, zip(*values, strict=True), strict=True))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.ablations import LOOKING_AHEAD, THR
-from trim.evaluation.bootstrap import resample_counts, resampled_mean
-from trim.evaluation.study import CURVE, Measured, Reading, measure, nearest, resample
+from trim.evaluation.ablations import THRESHOLD, looking_ahead
+from trim.evaluation.bootstrap import Number, columns, resample_counts, resampled_mean
+from trim.evaluation.study import CURVE, Array, Sweep, measure, nearest, study
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = NDArray[np.float64]
 
 SHARES = (0.1, 0.2, 0.3)
 SAME, OTHER, UNPAIRED = "same replicate", "another replicate", "other problems"
@@ -67,63 +63,42 @@ def sampling(dev: pd.DataFrame, settings: Bootstrap, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """A sweep, replicate by replicate: strong shares (points,), and who was right (replicates, points, problems)."""
-
-    sweep: Measured
-    shares: Array
-    correct: Array
-
-    def at(self, wanted: float) -> int | None:
-        """Return the operating point nearest to a strong share."""
-        return nearest(self.shares, wanted)
-
-
-def _sampled(dev: pd.DataFrame) -> list[Sampled]:
-    """Arrange the episodes of one dataset by sweep and replicate."""
-    replicates = [resample(measure(part, CURVE)) for _, part in dev.groupby("replicate", sort=True)]
-    sampled = []
-    for sweeps in zip(*(part.sweeps for part in replicates), strict=True):
-        shares = [part.curve(sweep)[0][0] for part, sweep in zip(replicates, sweeps, strict=True)]
-        correct = np.stack([sweep.values["correct"] for sweep in sweeps])
-        sampled.append(Sampled(sweeps[0], np.mean(shares, axis=0), correct))
-    return sampled
+def _by_replicate(dev: pd.DataFrame) -> Iterator[tuple[Sweep, Array, Array]]:
+    """Yield every sweep, its strong shares (points,), and who was right (replicates, points, problems)."""
+    replicates = [study(measure(part, CURVE)) for _, part in dev.groupby("replicate", sort=True)]
+    for sweeps in zip(*(data.sweeps for data in replicates), strict=True):
+        shares = [data.curve(sweep)[0][0] for data, sweep in zip(replicates, sweeps, strict=True)]
+        yield sweeps[0], np.mean(shares, axis=0), np.stack([sweep.values["correct"] for sweep in sweeps])
 
 
 def _rows(dev: pd.DataFrame, counts: Array, level: float) -> Iterator[dict[str, Any]]:
-    sampled = _sampled(dev)
-    references = [side for side in sampled if (side.sweep.router, side.sweep.variant) == THR]
-    looking = [side for side in sampled if (side.sweep.router, side.sweep.variant) in LOOKING_AHEAD]
-    for ours, theirs, wanted in product(looking, references, SHARES):
-        i, k = ours.at(wanted), theirs.at(wanted)
+    read = list(_by_replicate(dev))
+    references = [found for found in read if (found[0].router, found[0].variant) == THRESHOLD]
+    looking = [found for found in read if (found[0].router, found[0].variant) in looking_ahead()]
+    for (ours, shares, right), (theirs, other_shares, other_right), wanted in product(looking, references, SHARES):
+        i, k = nearest(shares, wanted), nearest(other_shares, wanted)
         if i is None or k is None:
             continue
-        head = dict(zip(COLUMNS[1:4], ours.sweep.key[1:], strict=True)) | theirs.sweep.as_other
-        head |= {"operating_point": ours.sweep.settings[i], "strong_share": ours.shares[i], "wanted_share": wanted}
-        head |= {"other_operating_point": theirs.sweep.settings[k], "other_strong_share": theirs.shares[k]}
-        outcomes = ours.correct[:, i], theirs.correct[:, k]
-        errors, drawn = (standard_errors(*outcomes, weights) for weights in (np.ones_like(counts[:1]), counts))
-        for name in errors:
+        head = dict(zip(COLUMNS[1:4], ours.key[1:], strict=True)) | theirs.as_other
+        head |= {"operating_point": ours.settings[i], "strong_share": shares[i], "wanted_share": wanted}
+        head |= {"other_operating_point": theirs.settings[k], "other_strong_share": other_shares[k]}
+        errors = standard_errors(right[:, i], other_right[:, k], counts)
+        for name, error in errors.items():
             with np.errstate(divide="ignore", invalid="ignore"):
-                factor, factors = ((found[name] / found[SAME]) ** 2 for found in (errors, drawn))
-            yield {
-                **head,
-                "sampling": name,
-                **Reading(float(errors[name][0]), drawn[name]).columns("standard_error", level),
-                **Reading(float(factor[0]), factors).columns("problems_factor", level),
-            }
+                factor = (error / errors[SAME]) ** 2
+            measured = columns("standard_error", error, level) | columns("problems_factor", factor, level)
+            yield {**head, "sampling": name, **measured}
 
 
-def standard_errors(ours: Array, theirs: Array, counts: Array) -> dict[str, Array]:
-    """Return the standard errors of the mean of `ours - theirs` by way of sampling, each on every resample.
+def standard_errors(ours: Array, theirs: Array, counts: Array) -> dict[str, Number]:
+    """Return the standard errors of the mean of `ours - theirs` by way of sampling.
 
     Parameters
     ----------
     ours, theirs
         Shape (replicates, problems), at least two replicates; outcomes of two routers on the same samples.
     counts
-        Shape (resamples, problems), as of `resample_counts`.
+        Shape (1 + resamples, problems), as of `resample_counts`.
     """
     apart = ours[:, None] - theirs[None]
     same = np.eye(len(ours), dtype=bool)

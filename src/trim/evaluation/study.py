@@ -1,62 +1,51 @@
-"""Sweeps on one dataset, as measured and under the resamples that all its routers share: what every table reads."""
+"""One dataset under a bootstrap: its sweeps, and the resamples that all its routers share. What every table reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import (
-    Sweep,
-    cpt_difference,
-    cpt_interval,
-    difference,
-    holm,
-    interval,
-    resample_counts,
-    resampled_curve,
-    resampled_mean,
-)
-from trim.evaluation.curves import MetricSamples, envelope_samples, pgr_at
-from trim.names import END_POINTS
+from trim.errors import InputError
+from trim.evaluation.bootstrap import Number, holm, resample_counts, resampled_mean
+from trim.evaluation.curves import Metrics, Reading, pgr_at, read_envelope
+from trim.names import END_POINTS, variants
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-Read = Callable[[Array, Array, Array, Array], MetricSamples]
+SweepKey = tuple[str, str, str, int]
+"""What tells sweeps apart: dataset trained on, router, variant, training run."""
 
-MEASURED = (
-    "correct",
-    "strong_tokens",
-    "weak_tokens",
-    "discarded_tokens",
-    "prm_tokens",
-    "strong_prefill_tokens",
-    "strong_calls",
-)
+CURVE = ("correct", "strong_tokens")
+"""What a curve of accuracy against strong share is made of."""
+
+MEASURED = (*CURVE, "weak_tokens", "discarded_tokens", "prm_tokens", "strong_prefill_tokens", "strong_calls")
 SWEEP = ["trained_on", "router", "variant", "seed"]
 PAIR = [*SWEEP[1:], "other_router", "other_variant", "other_seed"]
 """Two sweeps that were fitted on the same dataset."""
 
 EPISODE = ["dataset", *SWEEP, "operating_point", "problem_id", "replicate"]
+CURVE_COLUMNS = [*EPISODE, *CURVE]
+"""What is read of episodes where curves alone are of interest."""
+
 RANDOM_QUERY_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 11))
-METRICS = ("cpt50", "cpt80", "cpt95", "delta_ibc", "apgr")
 HEADLINE_METRICS = ("delta_ibc", "cpt50", "cpt80", "cpt95")
-CURVE = ("correct", "strong_tokens")
-"""What a curve of accuracy against strong share is made of."""
 
 NEAR = 0.05
 """An operating point stands for a strong share this far away at most."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A sweep on one dataset: every measured quantity, shape (points, problems), means over replicates."""
+class Sweep:
+    """What a router did on one dataset: every measured quantity, shape (points, problems), means over replicates."""
 
     trained_on: str
     router: str
@@ -66,7 +55,7 @@ class Measured:
     values: Mapping[str, Array]
 
     @property
-    def key(self) -> tuple[str, str, str, int]:
+    def key(self) -> SweepKey:
         """What tells sweeps apart."""
         return self.trained_on, self.router, self.variant, self.seed
 
@@ -80,12 +69,8 @@ class Measured:
         """What tells the sweep from those trained on the same dataset, as columns of the one compared with."""
         return {"other_router": self.router, "other_variant": self.variant, "other_seed": self.seed}
 
-    def as_sweep(self) -> Sweep:
-        """Return what the metrics read."""
-        return Sweep(correct=self.values["correct"], strong_tokens=self.values["strong_tokens"])
 
-
-def measure(episodes: pd.DataFrame, names: Sequence[str] = MEASURED) -> list[Measured]:
+def measure(episodes: pd.DataFrame, names: Sequence[str] = MEASURED) -> list[Sweep]:
     """Arrange the episodes of one dataset by sweep, and add query-level random mixing.
 
     Parameters
@@ -95,7 +80,7 @@ def measure(episodes: pd.DataFrame, names: Sequence[str] = MEASURED) -> list[Mea
 
     Raises
     ------
-    ValueError
+    InputError
         When a sweep lacks a problem that another one has.
     """
     sweeps = []
@@ -106,150 +91,117 @@ def measure(episodes: pd.DataFrame, names: Sequence[str] = MEASURED) -> list[Mea
         grid = means.unstack("problem_id").reindex(index=list(settings))
         values = {name: grid[name].reindex(columns=problems).to_numpy(float) for name in names}
         if any(np.isnan(array).any() for array in values.values()):
-            raise ValueError(f"{router} ({variant}) was not evaluated on every problem")
-        sweeps.append(Measured(str(trained_on), str(router), str(variant), int(seed), settings, values))
+            raise InputError(
+                f"{router} ({variant}), trained on {trained_on}, was not evaluated on every problem of "
+                f"{part['dataset'].iloc[0]} that other routers were: delete its episodes and run it again"
+            )
+        sweeps.append(Sweep(str(trained_on), str(router), str(variant), int(seed), settings, values))
     return [*sweeps, _random_query(sweeps)]
 
 
-def _random_query(sweeps: Sequence[Measured]) -> Measured:
+def _random_query(sweeps: Sequence[Sweep]) -> Sweep:
     """Send each problem whole to the strong model with a fixed probability: the exact expectation, no sampling."""
     weak, strong = (_end_point(sweeps, name).values for name in END_POINTS)
     share = np.array(RANDOM_QUERY_SHARES)[:, None]
     values = {name: (1 - share) * weak[name] + share * strong[name] for name in weak}
-    return Measured("untrained", "random-query", "default", 0, RANDOM_QUERY_SHARES, values)
+    return Sweep("untrained", "random-query", "default", 0, RANDOM_QUERY_SHARES, values)
 
 
-def _end_point(sweeps: Sequence[Measured], router: str) -> Measured:
+def _end_point(sweeps: Sequence[Sweep], router: str) -> Sweep:
     return next(sweep for sweep in sweeps if sweep.router == router)
 
 
 @dataclass(frozen=True)
-class Resampled:
+class Study:
     """Sweeps of one dataset under the same resamples.
 
     Attributes
     ----------
     counts
-        How often each problem is drawn, shape (resamples, problems).
-    weak, strong
-        Accuracies of the models alone on each resample, shape (resamples,).
-    strong_tokens
-        Tokens of the strong model alone, by problem.
+        How often each problem is drawn, shape (1 + resamples, problems); the first row of ones gives the estimates.
     """
 
-    sweeps: Sequence[Measured]
+    sweeps: Sequence[Sweep]
     counts: Array
-    weak: Array
-    strong: Array
-    strong_tokens: Array
 
-    def curve(self, sweep: Measured) -> tuple[Array, Array]:
-        """Shares and accuracies on every resample, each of shape (resamples, points)."""
-        return resampled_curve(sweep.as_sweep(), self.counts, self.strong_tokens)
+    @cached_property
+    def weak(self) -> Number:
+        """Accuracy of the weak model alone."""
+        return self.mean(_end_point(self.sweeps, END_POINTS[0]).values["correct"][0])
 
-    def rows(self) -> Iterator[Measured]:
-        """Yield the sweeps that have a curve: all but the end points."""
-        yield from (sweep for sweep in self.sweeps if sweep.router not in END_POINTS)
-
-
-def resample(sweeps: Sequence[Measured], counts: Array | None = None) -> Resampled:
-    """Put sweeps under resamples; without `counts` every problem counts once: the estimates themselves."""
-    weak, strong = (_end_point(sweeps, name).values for name in END_POINTS)
-    counts = np.ones((1, weak["correct"].shape[1])) if counts is None else counts
-    return Resampled(
-        sweeps,
-        counts,
-        resampled_mean(weak["correct"][0], counts),
-        resampled_mean(strong["correct"][0], counts),
-        strong["strong_tokens"][0],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A quantity as measured, and on every resample.
-
-    Attributes
-    ----------
-    estimate
-        Empty (NaN) where it is not defined, or a CPT's level not reached.
-    samples
-        Shape (resamples,); empty where it is not defined, infinite where a CPT's level is not reached.
-    is_cpt
-        Whether it is a CPT.
-    """
-
-    estimate: float
-    samples: Array
-    is_cpt: bool = False
-
-    def columns(self, name: str, level: float) -> dict[str, float]:
-        """Return the estimate and its interval."""
-        low, high, _ = (cpt_interval if self.is_cpt else interval)(self.samples, level)
-        return {name: self.estimate, f"{name}_lo": low, f"{name}_hi": high}
-
-    def against(self, other: Reading, level: float) -> dict[str, float]:
-        """Return both values and their paired difference, with interval and p-value."""
-        apart = (cpt_difference if self.is_cpt else difference)(self.samples, other.samples, level)
-        ours, theirs = (
-            np.inf if reading.is_cpt and np.isnan(reading.estimate) else reading.estimate for reading in (self, other)
-        )
-        return {
-            "value": self.estimate,
-            "other_value": other.estimate,
-            "difference": ours - theirs if np.isfinite([ours, theirs]).any() else np.nan,
-            "difference_lo": apart.lo,
-            "difference_hi": apart.hi,
-            "p_value": apart.p,
-        }
-
-
-@dataclass(frozen=True)
-class Study:
-    """One dataset: its sweeps as measured (`exact`), and under shared resamples (`drawn`)."""
-
-    exact: Resampled
-    drawn: Resampled
+    @cached_property
+    def strong(self) -> Number:
+        """Accuracy of the strong model alone."""
+        return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["correct"][0])
 
     @property
     def problems(self) -> int:
         """Their number."""
-        return len(self.exact.strong_tokens)
+        return int(self.counts.shape[1])
 
-    def find(self, router: str, variant: str) -> list[Measured]:
-        """Return the sweeps of a router's variant: one for each dataset trained on and training run."""
-        return [sweep for sweep in self.exact.sweeps if (sweep.router, sweep.variant) == (router, variant)]
+    def mean(self, values: Array) -> Array:
+        """Return means over problems: values (n,) give a number, values (K, n) K numbers, (1 + resamples, K)."""
+        return resampled_mean(values, self.counts)
 
-    def metrics(self, sweep: Measured, read: Read = envelope_samples) -> dict[str, Reading]:
-        """Read the headline metrics of a curve."""
-        exact, drawn = (read(*data.curve(sweep), data.weak, data.strong) for data in (self.exact, self.drawn))
-        defined = self.drawn.strong > self.drawn.weak
-        readings = {}
-        for name in METRICS:
-            estimate, samples, is_cpt = float(getattr(exact, name)[0]), getattr(drawn, name), name.startswith("cpt")
-            if is_cpt:
-                samples = np.where(defined & np.isnan(samples), np.inf, samples)
-            readings[name] = Reading(estimate, samples, is_cpt)
-        return readings
+    def curves(self) -> Iterator[Sweep]:
+        """Yield the sweeps that have a curve: all but the end points."""
+        yield from (sweep for sweep in self.sweeps if sweep.router not in END_POINTS)
 
-    def pgr(self, sweep: Measured, shares: Sequence[float]) -> list[Reading]:
+    def find(self, router: str, variant: str = "", trained_on: str = "") -> list[Sweep]:
+        """Return the training runs of a router's variant, without one of the first that there is.
+
+        Parameters
+        ----------
+        trained_on
+            Leaves out runs that were fitted on other datasets.
+        """
+        there = [sweep for sweep in self.curves() if sweep.router == router]
+        if trained_on:
+            there = [sweep for sweep in there if sweep.trained_on in ("untrained", trained_on)]
+        wanted = [variant] if variant else variants(router)
+        runs = ([sweep for sweep in there if sweep.variant == name] for name in wanted)
+        return next(filter(None, runs), [])
+
+    def curve(self, sweep: Sweep) -> tuple[Array, Array]:
+        """Return strong shares and accuracies, both of shape (1 + resamples, points).
+
+        Raises
+        ------
+        InputError
+            If the strong model alone used no token on a resample.
+        """
+        # One product instead of three: this is where a bootstrap spends its time.
+        tokens, alone = sweep.values["strong_tokens"], _end_point(self.sweeps, END_POINTS[1]).values["strong_tokens"]
+        means = self.mean(np.vstack([tokens, sweep.values["correct"], alone[:1]]))
+        spent, accuracies, whole = np.split(means, [len(tokens), means.shape[1] - 1], axis=1)
+        if not (whole > 0).all():
+            raise InputError(
+                "the strong model alone decoded no tokens, so strong shares are not defined: is it served at all?"
+            )
+        return spent / whole, accuracies
+
+    @cached_property
+    def metrics(self) -> Mapping[SweepKey, Metrics]:
+        """The metrics of every curve, read as its envelope."""
+        return {sweep.key: self.read(sweep) for sweep in self.curves()}
+
+    def read(self, sweep: Sweep, reading: Reading = read_envelope) -> Metrics:
+        """Read the metrics of a curve."""
+        return reading(*self.curve(sweep), self.weak, self.strong)
+
+    def pgr(self, sweep: Sweep, shares: Sequence[float]) -> list[Number]:
         """Read the PGR of a curve's envelope at strong shares."""
-        exact, drawn = (pgr_at(*data.curve(sweep), data.weak, data.strong, shares) for data in (self.exact, self.drawn))
-        return [Reading(float(exact[0, i]), drawn[:, i]) for i in range(len(shares))]
+        return list(pgr_at(*self.curve(sweep), self.weak, self.strong, shares).T)
 
-    def accuracy(self, pgr: Reading) -> Reading:
-        """Return the accuracy that a PGR stands for; empty where strong <= weak, as PGR is."""
-        exact, drawn = self.exact, self.drawn
-        return Reading(
-            float(exact.weak[0] + pgr.estimate * (exact.strong - exact.weak)[0]),
-            drawn.weak + pgr.samples * (drawn.strong - drawn.weak),
-        )
+    def accuracy(self, pgr: Number) -> Number:
+        """Return the accuracy that a PGR stands for; undefined where strong <= weak, as PGR is."""
+        return self.weak + pgr * (self.strong - self.weak)
 
 
-def study(sweeps: Sequence[Measured], settings: Bootstrap, seed: str) -> Study:
-    """Put the sweeps of a dataset under resamples drawn from a seed."""
-    counts = resample_counts(sweeps[0].values["correct"].shape[1], settings.resamples, seed)
-    return Study(resample(sweeps), resample(sweeps, counts))
+def study(sweeps: Sequence[Sweep], settings: Bootstrap | None = None, seed: str = "") -> Study:
+    """Put the sweeps of a dataset under resamples drawn from a seed; without settings, there are estimates alone."""
+    problems = sweeps[0].values["correct"].shape[1]
+    return Study(sweeps, resample_counts(problems, settings.resamples if settings else 0, seed))
 
 
 def studies(episodes: pd.DataFrame, settings: Bootstrap, seed: int) -> dict[str, Study]:
@@ -258,6 +210,15 @@ def studies(episodes: pd.DataFrame, settings: Bootstrap, seed: int) -> dict[str,
         str(dataset): study(measure(part, CURVE), settings, f"{seed}/{dataset}")
         for dataset, part in episodes.groupby("dataset", sort=True)
     }
+
+
+def studies_by_prm(paths: Iterable[str], settings: Bootstrap, seed: int) -> dict[str, Study]:
+    """Study routers that were fitted with other PRMs: a file a PRM, named after it, with episodes on one dataset.
+
+    Resamples are those of `studies`, so that PRMs are compared as pairs.
+    """
+    found = {Path(path).stem: studies(read_episodes([path], CURVE_COLUMNS), settings, seed) for path in paths}
+    return {prm: data for prm, of_prm in found.items() for data in of_prm.values()}
 
 
 def nearest(shares: Array, wanted: float) -> int | None:

@@ -11,21 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import resampled_mean
-from trim.evaluation.curves import envelope_samples, paper_samples
-from trim.evaluation.format import escape, interval_cell, named, percent, tabular
-from trim.evaluation.study import (
-    MEASURED,
-    SWEEP,
-    Array,
-    Measured,
-    Reading,
-    Resampled,
-    Study,
-    correct_for_multiplicity,
-    measure,
-    study,
-)
+from trim.evaluation.bootstrap import columns, compared
+from trim.evaluation.curves import CPTS, READINGS
+from trim.evaluation.format import cell, escape, named, tabular
+from trim.evaluation.study import MEASURED, SWEEP, Array, Study, Sweep, correct_for_multiplicity, measure, study
 from trim.names import THR, routers_of
 
 if TYPE_CHECKING:
@@ -41,7 +30,6 @@ ESTIMATES = (
     "strong_prefill_tokens",
     "strong_calls",
 )
-READINGS = {"envelope": envelope_samples, "paper": paper_samples}
 FAMILY = ["dataset", *SWEEP, "quantity"]
 """One family of p-values: one router against all others, in one quantity on one dataset."""
 
@@ -76,62 +64,58 @@ def make_tables(
     return pd.DataFrame(curves), pd.DataFrame(main), compared
 
 
-def _quantities(sweep: Measured, data: Resampled) -> dict[str, Array]:
-    """All estimates of a sweep's points on every resample, each of shape (resamples, points)."""
-    means = {name: resampled_mean(sweep.values[name], data.counts) for name in MEASURED}
+def _estimates(data: Study, sweep: Sweep) -> dict[str, Array]:
+    """Return all that a sweep costs and gives at each of its points, each of shape (1 + resamples, points)."""
+    means = {name: data.mean(sweep.values[name]) for name in MEASURED}
     means["accuracy"] = means.pop("correct")
     means["strong_share"] = data.curve(sweep)[0]
     return means
 
 
 def _curve_rows(data: Study, level: float, tail: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    for sweep in data.exact.sweeps:
-        estimates, samples = _quantities(sweep, data.exact), _quantities(sweep, data.drawn)
+    for sweep in data.sweeps:
+        estimates = _estimates(data, sweep)
         for i, setting in enumerate(sweep.settings):
             row: dict[str, Any] = {**sweep.head, "operating_point": setting, **tail}
             for name in ESTIMATES:
-                row |= Reading(float(estimates[name][0, i]), samples[name][:, i]).columns(name, level)
+                row |= columns(name, estimates[name][:, i], level)
             yield row
 
 
 def _main_rows(data: Study, level: float) -> Iterator[dict[str, Any]]:
-    weak, strong = data.drawn.weak, data.drawn.strong
-    is_better = data.exact.strong[0] > data.exact.weak[0]
-    for sweep in data.exact.rows():
-        for reading, read in READINGS.items():
-            row: dict[str, Any] = {**sweep.head, "reading": reading}
-            row |= Reading(float(data.exact.weak[0]), weak).columns("weak_accuracy", level)
-            row |= Reading(float(data.exact.strong[0]), strong).columns("strong_accuracy", level)
-            for name, metric in data.metrics(sweep, read).items():
-                row |= metric.columns(name, level)
-            row["reason"] = "" if is_better else "strong is not better than weak"
-            row["undefined_resamples"] = float(np.mean(strong <= weak))
-            yield row
+    ends = columns("weak_accuracy", data.weak, level) | columns("strong_accuracy", data.strong, level)
+    is_better = data.strong > data.weak
+    tail = {"reason": "" if is_better[0] else "strong is not better than weak"}
+    for sweep in data.curves():
+        for name, reading in READINGS.items():
+            row: dict[str, Any] = {**sweep.head, "reading": name, **ends}
+            for metric, number in data.read(sweep, reading).items():
+                row |= columns(metric, number, level)
+            yield row | tail | {"undefined_resamples": float(np.mean(~is_better[1:]))}
 
 
 def _comparison_rows(data: Study, settings: Bootstrap) -> Iterator[dict[str, Any]]:
     """Compare every TRIM router with every other router: PGR at equal strong share, and delta IBC."""
     shares = settings.compared_shares
     names = [f"PGR at {share:.0%}" for share in shares]
-    readings = {
+    numbers = {
         sweep.key: {
             **dict(zip(names, data.pgr(sweep, shares), strict=True)),
-            "delta IBC": data.metrics(sweep)["delta_ibc"],
+            "delta IBC": data.metrics[sweep.key]["delta_ibc"],
         }
-        for sweep in data.exact.rows()
+        for sweep in data.curves()
     }
-    for reference in data.exact.rows():
+    for reference in data.curves():
         is_control = reference.router == THR and reference.variant != "default"
         if is_control or reference.router not in routers_of("trim"):
             continue
-        for other in data.exact.rows():
+        for other in data.curves():
             comparable = other.trained_on in ("untrained", reference.trained_on)
             if other.key == reference.key or other.router in routers_of("oracle") or not comparable:
                 continue
-            theirs = readings[other.key]
-            for quantity, ours in readings[reference.key].items():
-                compared = ours.against(theirs[quantity], settings.level)
-                yield {**reference.head, **other.as_other, "quantity": quantity, **compared}
+            for quantity, ours in numbers[reference.key].items():
+                found = compared(ours, numbers[other.key][quantity], settings.level)
+                yield {**reference.head, **other.as_other, "quantity": quantity, **found}
 
 
 def strong_calls(episodes: pd.DataFrame) -> pd.DataFrame:
@@ -155,8 +139,8 @@ def latex_main(main: pd.DataFrame) -> str:
         router = named(row["router"], row["variant"])
         if row["trained_on"] not in ("untrained", row["dataset"]):
             router += f", from {row['trained_on']}"
-        cpts = [percent(row, name) for name in ("cpt50", "cpt80", "cpt95")]
-        body.append([escape(row["dataset"]), escape(router), *cpts, interval_cell(row, "delta_ibc", 1, 2)])
+        cpts = [cell(row, name) for name in CPTS]
+        body.append([escape(row["dataset"]), escape(router), *cpts, cell(row, "delta_ibc")])
     return tabular("llrrrr", ["Dataset", "Router", "CPT50", "CPT80", "CPT95", r"$\Delta$IBC"], body)
 
 
@@ -166,6 +150,6 @@ def latex_comparisons(comparisons: pd.DataFrame) -> str:
     for row in comparisons[comparisons["quantity"] == "delta IBC"].to_dict("records"):
         names = [named(row["router"], row["variant"]), named(row["other_router"], row["other_variant"])]
         cells = map(escape, (row["dataset"], row["trained_on"], *names))
-        body.append([*cells, interval_cell(row, "difference", 1, 2)])
+        body.append([*cells, cell(row, "difference")])
     header = ["Dataset", "Trained on", "Router", "Against", r"Difference of $\Delta$IBC"]
     return tabular("llllr", header, body)

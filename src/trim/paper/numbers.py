@@ -1,62 +1,38 @@
-r"""Every number of the manuscript as a LaTeX macro, named after the table and the row that it stands in.
+r"""Every number of the manuscript by its key: `\num{main/arith-hard/arith/trim-thr/delta_ibc}`.
 
-A name is a table's prefix, the row's keys and the column, in letters only: delta IBC of TRIM-Thr, fitted on arith and
-evaluated on arith-hard, is ``\MainArithHardArithTrimThrDeltaIbc``. Keys that say nothing (the variant ``default``, the
-reading ``envelope``, ``untrained``) are left out, digits are spelled. A macro holds the value with its interval where
-the table has one; with ``Point`` behind its name it holds the value alone.
+A key is a table, what tells its row from others, and the column, joined by slashes: above, delta IBC of TRIM-Thr,
+fitted on arith and evaluated on arith-hard. Words that say nothing (the variant `default`, the reading `envelope`,
+`untrained`) are left out, and so is the sign of percent. A number comes with its interval where the table has one, or
+with `/point` behind its key alone; a difference has a `/verdict`, and its p-values, too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from trim.evaluation.claims.published import MEASURES
 from trim.evaluation.claims.verdicts import SameVerdict, Verdict
-from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, Form, escape, form_of, write_p
-from trim.evaluation.study import METRICS
-from trim.names import names, routers_of
+from trim.evaluation.curves import METRICS
+from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, ends_of, escape, form_of, write_p
+from trim.names import END_POINTS, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SILENT = ("default", "envelope", "untrained")
-"""Keys that are left out of a name."""
+"""Words that are left out of a key."""
 
-UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-)
-SMALL = [*UNITS.split(), "eighteen", "nineteen"]
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+POINT, VERDICT, P_VALUES = "point", "verdict", ("p_value", "p_corrected")
+"""What may stand behind the key of a number."""
 
 
-def spell(number: int) -> str:
-    """Spell a number in English, since names of macros hold letters only."""
-    if number < 20:
-        return SMALL[number]
-    for size, word in ((1000, "thousand"), (100, "hundred")):
-        if number >= size:
-            rest = f" {spell(number % size)}" if number % size else ""
-            return f"{spell(number // size)} {word}{rest}"
-    return " ".join([TENS[number // 10 - 2], *([SMALL[number % 10]] if number % 10 else [])])
-
-
-SIGNS = (("*", " times "), ("+", " plus "), (" -", " minus "))
-"""Signs that tell names apart; other ones only separate words."""
-
-
-def macro_name(*keys: object) -> str:
-    """Join keys to a name: `"arith-hard", "cpt50"` gives `ArithHardCptFifty`."""
-    spoken = "  ".join(map(str, keys))
-    for sign, word in SIGNS:
-        spoken = spoken.replace(sign, word)
-    spoken = re.sub(r"\d+", lambda digits: f" {spell(int(digits[0]))} ", spoken)
-    return "".join(word.capitalize() for word in re.findall(r"[A-Za-z]+", spoken))
-
-
-# --- how values are written -------------------------------------------------------------
+def join(*words: object) -> str:
+    """Join words to a key."""
+    said = (word for word in words if word == word and word not in SILENT)  # an empty cell is not itself
+    return "/".join(str(word).replace("%", "") for word in said)
 
 
 def direction(low: float, high: float) -> str:
@@ -71,55 +47,58 @@ def direction(low: float, high: float) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """How a table becomes macros.
+    """How the rows of a table become numbers.
 
     Attributes
     ----------
-    prefix
-        Begins every name.
     keys
-        Columns that make up the rest of a name, in this order; a column that a table lacks is passed over.
+        Columns that tell rows apart, in this order; one that a table lacks is passed over.
     values
-        Columns that become macros, with their intervals.
+        Columns of the numbers, with their intervals.
     measure
         Column that says what the values of a row are of: it decides how they are written, and the columns `value` and
-        `difference` are then no part of the name.
+        `difference` are then no part of the key.
     only
         A column, and the value that it has in the rows to read.
     """
 
-    prefix: str
     keys: tuple[str, ...]
     values: tuple[str, ...]
     measure: str = ""
     only: tuple[str, str] | None = None
 
+    def last_word(self, column: str) -> str:
+        """Return the word that a column puts behind a key; empty for none."""
+        return "" if self.measure and column in ("value", "difference") else column
+
 
 AGAINST = ("dataset", "trained_on", "router", "variant", "other_router", "other_variant")
 SOURCES: Mapping[str, Source] = {
-    "main": Source("Main", ("reading", "dataset", "trained_on", "router", "variant"), METRICS),
-    "comparisons": Source("Gap", (*AGAINST, "quantity"), ("difference",), "quantity"),
-    "dev_comparisons": Source("DevGap", (*AGAINST, "quantity"), ("difference",), "quantity"),
-    "prm_quality": Source("Prm", ("prm", "dataset", "measure"), ("value",), "measure"),
+    "main": Source(("reading", "dataset", "trained_on", "router", "variant"), METRICS),
+    "comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
+    "dev_comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
+    "prm_quality": Source(("prm", "dataset", "measure"), ("value",), "measure"),
     "generalization": Source(
-        "Transfer", ("trained_on", "dataset", "router", "variant"), ("delta_ibc", "home_delta_ibc", "difference")
+        ("trained_on", "dataset", "router", "variant"), ("delta_ibc", "home_delta_ibc", "difference")
     ),
-    "ablations": Source("Ablation", ("ablation", "prm", *AGAINST, "measure"), ("difference",), "measure"),
-    "prm_routing": Source("Routing", ("prm", "router", "variant"), ("auc", "delta_ibc", "cpt50", "cpt80", "cpt95")),
-    "power": Source("Power", (*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
-    "sampling": Source("Sampling", (*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
-    "metric_check": Source("Check", ("source", "dataset", "router", "measure"), ("published", "recomputed"), "measure"),
-    "table1": Source("Paper", ("dataset", "router"), MEASURES),
-    "table2": Source("PaperTransfer", ("dataset", "router"), MEASURES),
-    "anchors": Source("Anchor", ("source", "dataset"), ("weak_model", "strong_model", "problems", "strong_tokens")),
+    "ablations": Source(("ablation", "prm", *AGAINST, "measure"), ("difference",), "measure"),
+    "prm_routing": Source(("prm", "router", "variant"), ("auc", "delta_ibc", "cpt50", "cpt80", "cpt95")),
+    "power": Source((*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
+    "sampling": Source((*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
+    "metric_check": Source(("source", "dataset", "router", "measure"), ("published", "recomputed"), "measure"),
+    "table1": Source(("dataset", "router"), MEASURES),
+    "table2": Source(("dataset", "router"), MEASURES),
+    "anchors": Source(("source", "dataset"), ("weak_model", "strong_model", "problems", "strong_tokens")),
 }
 """Tables by the stem of their file."""
 
-VERDICTS = {"same": get_args(SameVerdict), "analogue": get_args(Verdict)}
+Numbers = Iterator[tuple[str, str]]
+"""Keys, and what LaTeX writes for them."""
 
 
-def macros_of(source: Source, table: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield the macros of a table: of the first training run, where there are several."""
+def numbers_of(stem: str, table: pd.DataFrame) -> Numbers:
+    """Yield the numbers of a table of SOURCES: of the first training run, where there are several."""
+    source = SOURCES[stem]
     for name in ("seed", "other_seed"):
         if name in table:
             table = table[table[name] == 0]
@@ -127,192 +106,178 @@ def macros_of(source: Source, table: pd.DataFrame) -> Iterator[tuple[str, str]]:
         table = table[table[source.only[0]] == source.only[1]]
     keys = [name for name in source.keys if name in table]
     for row in table.to_dict("records"):
-        name = source.prefix + macro_name(
-            *(row[key] for key in keys if row[key] not in SILENT and row[key] == row[key])
-        )
-        for column in source.values:
-            if column in row:
-                yield from _value_macros(name, row, column, source.measure)
+        for column in (name for name in source.values if name in row):
+            words = [*(row[key] for key in keys), *filter(None, [source.last_word(column)])]
+            yield from _written(join(stem, *words), row, column, str(row[source.measure]) if source.measure else column)
 
 
-def _value_macros(name: str, row: Mapping[str, Any], column: str, measure: str) -> Iterator[tuple[str, str]]:
+def _written(key: str, row: Mapping[str, Any], column: str, quantity: str) -> Numbers:
     value = row[column]
-    head = name if measure and column in ("value", "difference") else name + macro_name(column)
     if isinstance(value, str):
-        yield head, escape(value)
+        yield key, escape(value)
         return
-    form = form_of(str(row[measure]) if measure else column)
-    ends = _ends(row, column)
+    form, ends = form_of(quantity), ends_of(row, column)
     if column == "difference" and ends:
-        unit = POINTS.unit if form == PERCENT else form.unit
-        form = Form(form.scale, form.digits, unit, signed=True)
-        yield f"{head}Verdict", direction(*ends)
-        for p in ("p_value", "p_corrected"):
-            if p in row:
-                yield head + macro_name(p), write_p(row[p])
-    yield head, form.estimate(value, ends)
-    yield f"{head}Point", form.estimate(value)
-
-
-def _ends(row: Mapping[str, Any], column: str) -> tuple[float, ...]:
-    """Return the ends of the interval of an estimate; none where the table has none."""
-    names = ("lo", "hi") if column == "ours" else (f"{column}_lo", f"{column}_hi")
-    return tuple(float(row[name]) for name in names if name in row)
+        form = replace(POINTS if form == PERCENT else form, signed=True)
+        yield join(key, VERDICT), direction(*ends)
+        yield from ((join(key, name), write_p(row[name])) for name in P_VALUES if name in row)
+    yield key, form.latex(value, ends)
+    yield join(key, POINT), form.latex(value)
 
 
 # --- what no single row holds -----------------------------------------------------------
 
 
-def end_points(curves: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def end_points(curves: pd.DataFrame) -> Numbers:
     """Yield accuracy and tokens of both models alone, and how many problems there are."""
-    for row in curves[curves["router"].isin(["weak-only", "strong-only"])].to_dict("records"):
-        name = macro_name("end", row["dataset"], str(row["router"]).removesuffix("-only"))
+    for row in curves[curves["router"].isin(END_POINTS)].to_dict("records"):
         for column in ("accuracy", "strong_tokens"):
-            yield from _value_macros(name, row, column, "")
-        yield macro_name("end", row["dataset"], "problems"), COUNT.estimate(row["n_problems"])
+            yield from _written(join("curves", row["dataset"], row["router"], column), row, column, column)
+        yield join("curves", row["dataset"], "n_problems"), COUNT.latex(row["n_problems"])
 
 
-def tallies(comparisons: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def tallies(comparisons: pd.DataFrame) -> Numbers:
     """Count the query-level baselines that a router beats, and is beaten by, in delta IBC."""
     rows = comparisons[comparisons["quantity"].eq("delta IBC") & comparisons["other_router"].isin(routers_of("query"))]
     for key, part in rows[rows["seed"] == 0].groupby(["dataset", "trained_on", "router", "variant"]):
-        name = "Tally" + macro_name(*(word for word in key if word not in SILENT))
-        yield f"{name}Above", str(int((part["difference_lo"] > 0).sum()))
-        yield f"{name}Below", str(int((part["difference_hi"] < 0).sum()))
-        yield f"{name}All", str(len(part))
+        yield join("tally", *key, "above"), str(int((part["difference_lo"] > 0).sum()))
+        yield join("tally", *key, "below"), str(int((part["difference_hi"] < 0).sum()))
+        yield join("tally", *key, "all"), str(len(part))
 
 
-def verdicts(claims: pd.DataFrame) -> Iterator[tuple[str, str]]:
+VERDICTS = {"same": get_args(SameVerdict), "analogue": get_args(Verdict)}
+
+
+def verdicts(claims: pd.DataFrame) -> Numbers:
     """Yield what the ledger says of the headline claims, and count the claims of each verdict."""
     for row in claims[claims["headline"].notna()].to_dict("records"):
-        name = "Headline" + macro_name(row["headline"])
-        yield f"{name}Verdict", escape(row["verdict"])
-        yield from ((f"{name}{macro_name(column)}", _claimed(row, column)) for column in ("paper_value", "ours"))
+        yield join("headline", row["headline"], VERDICT), escape(row["verdict"])
+        form = form_of(row["measure"])
+        yield join("headline", row["headline"], "paper_value"), form.latex(row["paper_value"])
+        yield join("headline", row["headline"], "ours"), form.latex(row["ours"], (row["lo"], row["hi"]))
     for scope, possible in VERDICTS.items():
         given = claims.loc[claims["scope"] == scope, "verdict"]
-        yield macro_name("claims", scope), str(len(given))
-        for verdict in possible:
-            yield macro_name("claims", scope, verdict), str(int((given == verdict).sum()))
-
-
-def _claimed(row: Mapping[str, Any], column: str) -> str:
-    return form_of(str(row["measure"])).estimate(row[column], _ends(row, column))
+        yield join("claims", scope), str(len(given))
+        yield from ((join("claims", scope, verdict), str(int((given == verdict).sum()))) for verdict in possible)
 
 
 DERIVED = {"curves": end_points, "comparisons": tallies, "claims": verdicts}
 READ = tuple(dict.fromkeys([*SOURCES, *DERIVED]))
-"""Stems of all tables that macros come from."""
+"""Stems of all tables that numbers come from."""
+
+FIRST_WORDS = (*SOURCES, "curves", "tally", "claims", "headline", "config", "origin")
 
 
-def settings_macros(settings: Mapping[str, Any], *path: str) -> Iterator[tuple[str, str]]:
-    """Yield the values of a config, named by their path; shares also as percentages, with `Percent` behind."""
-    for key, value in settings.items():
+def settings_of(settings: Mapping[str, Any], *path: str) -> Numbers:
+    """Yield the values of a config by their path; shares also as percentages, with `percent` behind."""
+    for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from settings_macros(value, *path, str(key))
+            yield from settings_of(value, *path, str(name))
             continue
-        name = macro_name(*path, key)
         many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        yield name, ", ".join(escape(f"{item:g}" if isinstance(item, float) else item) for item in many)
+        key = "/".join((*path, name))
+        yield key, ", ".join(escape(f"{item:g}" if isinstance(item, float) else item) for item in many)
         if isinstance(value, float) and 0 < value < 1:
-            yield f"{name}Percent", rf"{100 * value:g}\,\%"
+            yield f"{key}/percent", rf"{100 * value:g}\,\%"
 
 
-def all_macros(
+def all_numbers(
     tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any], origin: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return every macro that an experiment can give.
+    """Return every number that an experiment can give, by its key.
 
     Parameters
     ----------
     tables
         By the stem of their file, as far as the experiment has them.
     settings
-        The config with all defaults: `Config...`.
+        The config with all defaults: `config/...`.
     origin
-        Provenance of the tables: `Origin...`.
+        Provenance of the tables: `origin/...`.
 
     Raises
     ------
     ValueError
-        Two values have the same name.
+        Two values have the same key.
     """
     found: dict[str, str] = {}
-    parts: Iterable[Iterator[tuple[str, str]]] = [
-        *(macros_of(SOURCES[stem], table) for stem, table in tables.items() if stem in SOURCES),
+    parts: Iterable[Numbers] = [
+        *(numbers_of(stem, table) for stem, table in tables.items() if stem in SOURCES),
         *(DERIVED[stem](table) for stem, table in tables.items() if stem in DERIVED),
-        settings_macros(settings, "config"),
-        settings_macros(origin, "origin"),
+        settings_of(settings, "config"),
+        settings_of(origin, "origin"),
     ]
     for part in parts:
-        for name, text in part:
-            if found.setdefault(name, text) != text:
-                raise ValueError(rf"two numbers are called \{name}: {found[name]!r} and {text!r}")
+        for key, text in part:
+            if found.setdefault(key, text) != text:
+                raise ValueError(f"two numbers are called {key}: {found[key]!r} and {text!r}")
     return found
 
 
 # --- what a manuscript uses -------------------------------------------------------------
 
-PREFIXES = ("Config", "Origin", "End", "Tally", "Claims", "Headline", *(source.prefix for source in SOURCES.values()))
-MACRO = re.compile(rf"\\((?:{'|'.join(sorted(PREFIXES, key=len, reverse=True))})[A-Z][A-Za-z]*)")
+
+def used_keys(text: str) -> list[str]:
+    """Return the keys of the numbers that a LaTeX text uses, sorted."""
+    found = re.findall(r"\\num\{([^}]*)\}", re.sub(r"(?<!\\)%.*", "", text))
+    return sorted({re.sub(r"\s+", " ", key) for key in found})
 
 
-def used_macros(text: str) -> list[str]:
-    """Names of the numbers that a LaTeX text uses, sorted."""
-    return sorted(set(MACRO.findall(re.sub(r"(?<!\\)%.*", "", text))))
-
-
-def choose_macros(
-    used: Sequence[str], macros: Mapping[str, str], known: Iterable[str]
+def choose(
+    used: Sequence[str], numbers: Mapping[str, str], known: Iterable[str]
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return the macros that a manuscript uses, the names among them that this experiment lacks, and the wrong ones.
+    """Return the numbers that a manuscript uses, the keys among them that this experiment lacks, and the wrong ones.
 
-    What another experiment would have is a dash, visible to everybody. A name with a word that no table has is a
-    mistake: it is left undefined, so that LaTeX stops at it.
+    What another experiment would have is a dash, visible to everybody. A key of a table or column that there is not, or
+    with a word that nothing is called, is a mistake: it is left undefined, so that LaTeX stops at it.
 
     Parameters
     ----------
     known
-        Further words of names: routers, datasets and settings that this experiment has not.
+        Further words of keys: routers, datasets and settings that this experiment has not.
     """
-    words = {word for name in (*macros, *known) for word in split_name(name)}
-    begun = {name[:1] for name in map(split_name, macros)}
+    words = {word for key in (*numbers, *known) for word in key.split("/")}
+    there = {key.split("/")[0] for key in numbers}
     chosen, lacking, wrong = {}, [], []
-    for name in used:
-        parts = split_name(name)
-        if name in macros:
-            chosen[name] = macros[name]
-        elif parts[:1] not in begun or words.issuperset(parts):
-            chosen[name] = ABSENT
-            lacking.append(name)
+    for key in used:
+        first, *others = key.split("/")
+        if key in numbers:
+            chosen[key] = numbers[key]
+        elif first in FIRST_WORDS and _has_column(first, others) and (first not in there or words.issuperset(others)):
+            chosen[key] = ABSENT
+            lacking.append(key)
         else:
-            wrong.append(name)
+            wrong.append(key)
     return chosen, lacking, wrong
 
 
-def split_name(name: str) -> tuple[str, ...]:
-    """Words of a name."""
-    return tuple(re.findall(r"[A-Z][a-z]*", name))
+def _has_column(table: str, words: Sequence[str]) -> bool:
+    """Whether a key ends in a column of its table, for those tables whose keys do."""
+    columns = [*filter(None, map(SOURCES[table].last_word, SOURCES[table].values))] if table in SOURCES else []
+    last = next((word for word in reversed(words) if word not in (POINT, VERDICT, *P_VALUES)), "")
+    return not columns or last in columns
 
 
 def known_words(default: Mapping[str, Any]) -> list[str]:
-    """Names that some experiment may have: those of the default config, of routers, ablations and columns."""
-    from trim.evaluation.ablations import ACROSS_PRMS, CONTRASTS, WITHIN_PRM
+    """Words that some experiment may have in its keys: of the default config, routers, ablations and columns."""
+    from trim.evaluation.ablations import ACROSS_PRMS, contrasts, within_prm
 
-    contrasts = (*CONTRASTS, *WITHIN_PRM, *ACROSS_PRMS)
-    settings = [name for name, _ in settings_macros(default, "config")]
-    routers = [macro_name(*key) for key in names()] + [macro_name(name) for name in routers_of("query")]
-    columns = [macro_name(name) for source in SOURCES.values() for name in source.values]
-    ablations = [macro_name(contrast.ablation, *contrast.measures) for contrast in contrasts]
+    asked = [*contrasts(), *within_prm(), *ACROSS_PRMS]
     return [
-        *settings,
-        *routers,
-        *columns,
-        *ablations,
-        *(macro_name(name) for name in ("point", "verdict", "p_value", "p_corrected")),
+        *(key for key, _ in settings_of(default)),
+        *(join(*name) for name in names()),
+        *(column for source in SOURCES.values() for column in source.values),
+        *(join(contrast.ablation, *contrast.measures) for contrast in asked),
+        *(POINT, VERDICT, *P_VALUES),
     ]
 
 
-def render(macros: Mapping[str, str], title: str) -> str:
-    """Return LaTeX that defines the macros."""
-    lines = [rf"\newcommand{{\{name}}}{{{text}}}" for name, text in sorted(macros.items())]
-    return "\n".join([f"% {title}", *lines]) + "\n"
+HEAD = r"""\newcommand{\num}[1]{%
+  \ifcsname num/#1\endcsname\csname num/#1\endcsname\else\errmessage{There is no number #1}\fi}
+\newcommand{\setnum}[2]{\expandafter\gdef\csname num/#1\endcsname{#2}}"""
+
+
+def render(numbers: Mapping[str, str], title: str) -> str:
+    r"""Return LaTeX that defines `\num` for these keys; with any other one LaTeX stops."""
+    lines = [rf"\setnum{{{key}}}{{{text}}}" for key, text in sorted(numbers.items())]
+    return "\n".join([f"% {title}", HEAD, *lines]) + "\n"

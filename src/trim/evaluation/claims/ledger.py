@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.claims.published import MEASURES, PAPER_MODELS, printed_tables
-from trim.evaluation.claims.statements import CLAIMS, MAIN_VARIANTS, Case, Paper, World
-from trim.evaluation.claims.verdicts import Bounds, bounds, greatest, judge, judge_same, smallest
-from trim.evaluation.format import escape, tabular
+from trim.errors import InputError
+from trim.evaluation.bootstrap import Bounds, bounds
+from trim.evaluation.claims.published import MEASURES, PAPER_MODELS, Paper, printed_tables
+from trim.evaluation.claims.statements import CLAIMS
+from trim.evaluation.claims.verdicts import greatest, judge, judge_same, smallest
+from trim.evaluation.claims.world import Case, World
+from trim.evaluation.format import PERCENT, escape, form_of, tabular
 from trim.names import label_of, routers_of
 
 if TYPE_CHECKING:
@@ -76,10 +79,19 @@ def ledger(world: World, main: pd.DataFrame, models: Mapping[str, str], folder: 
 
 
 def analogue_rows(world: World, folder: Path, level: float) -> Iterator[dict[str, Any]]:
-    """Yield a row a statement."""
+    """Yield a row a statement.
+
+    Raises
+    ------
+    InputError
+        If `claims.csv` names one that `CLAIMS` has not.
+    """
     import pandas as pd
 
-    for described in pd.read_csv(folder / "claims.csv").to_dict("records"):
+    path = folder / "claims.csv"
+    for described in pd.read_csv(path).to_dict("records"):
+        if described["key"] not in CLAIMS:
+            raise InputError(f"{path}: no statement is called {described['key']!r}; there are {', '.join(CLAIMS)}")
         for case in CLAIMS[described["key"]](world):
             yield _analogue_row(described, case, level)
 
@@ -100,37 +112,25 @@ def _why(case: Case, found: Bounds, bar: float, measure: str, level: float) -> s
     """Say it in a sentence: where the interval lies, and which numbers it is of."""
     if np.isnan(found.lo):
         return "Undecided: strong is no better than weak in most resamples."
-    there = number(bar, measure) if is_percent(measure) else f"{bar:g}"
+    form = form_of(measure)
+    there = form.text(bar) if is_percent(measure) else f"{bar:g}"
     where = {"holds": "lies above", "fails": "lies below", "undecided": "reaches across"}[judge(found, bar)]
     ordered = sorted(case.numbers, key=lambda name: float(case.numbers[name][0]), reverse=case.any_of)
-    named = "; ".join(
-        f"{name} {formatted(bounds(case.numbers[name], level), measure)}" for name in ordered[:NAMED_NUMBERS]
-    )
+    shown = {name: bounds(case.numbers[name], level) for name in ordered[:NAMED_NUMBERS]}
+    named = "; ".join(f"{name} {form.text(found.value, found[1:])}" for name, found in shown.items())
     if len(ordered) == 1:
         why = f"The {level:.0%} interval {where} {there}: {named}."
     else:
         which = "greatest" if case.any_of else "least"
         of = f"the {which} of {len(ordered)}" if len(ordered) > NAMED_NUMBERS else f"from the {which}"
-        joint = formatted(found, measure)
+        joint = form.text(found.value, found[1:])
         why = f"The joint {level:.0%} interval of the {which}, {joint}, {where} {there}; {of}: {named}."
     return f"{why} {case.note}".strip()
 
 
 def is_percent(measure: str) -> bool:
     """Whether a measure is shown in percent."""
-    return "PGR" in measure or "accuracy" in measure
-
-
-def number(value: float, measure: str) -> str:
-    """Show a number of a measure."""
-    if np.isinf(value):
-        return "no end"
-    return f"{100 * value:.1f}%" if is_percent(measure) else f"{value:.2f}"
-
-
-def formatted(found: Bounds, measure: str) -> str:
-    """Show an estimate with its interval."""
-    return f"{number(found.value, measure)} [{number(found.lo, measure)}, {number(found.hi, measure)}]"
+    return form_of(measure) == PERCENT
 
 
 # --- same -------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def _main_row(main: pd.DataFrame, dataset: str, router: str) -> tuple[dict[str, 
     if rows.empty:
         return {}, f"{dataset} was not evaluated"
     rows = rows[(rows["router"] == router) & (rows["trained_on"] == TRAINED_ON[dataset])]
-    for variant in reversed(MAIN_VARIANTS):  # the paper trains a policy for each trade-off
+    for variant in ("default", "conditioned"):  # the paper trains a policy for each trade-off
         found = rows[rows["variant"] == variant]
         if not found.empty:
             return dict(found.sort_values("seed").iloc[0]), ""
@@ -251,14 +251,9 @@ def latex_claims(claims: pd.DataFrame) -> str:
     for row in claims[claims["scope"] == "analogue"].to_dict("records"):
         text = escape(row["claim"])
         text = rf"\textbf{{{text}}}" if row["headline"] else text
-        paper, ours, lo, hi = (_tex_number(row[name], row["measure"]) for name in ("paper_value", "ours", "lo", "hi"))
-        interval = ours if np.isnan(row["ours"]) else f"{ours} [{lo}, {hi}]"
-        body.append([text, paper, interval, row["verdict"]])
+        form, ends = form_of(row["measure"]), (row["lo"], row["hi"])
+        body.append([text, form.latex(row["paper_value"]), form.latex(row["ours"], ends), row["verdict"]])
     return tabular(r"p{0.56\textwidth}rrl", ["Claim", "Paper", "Ours", "Verdict"], body)
-
-
-def _tex_number(value: float, measure: str) -> str:
-    return "--" if np.isnan(value) else f"${escape(number(value, measure))}$"
 
 
 def read_auc(quality: pd.DataFrame, measure: str) -> dict[tuple[str, str], float]:

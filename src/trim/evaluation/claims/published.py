@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from trim.evaluation.curves import Metrics, paper_metrics
+import numpy as np
+
+from trim.evaluation.curves import CPTS, Array, pgr_at, read_as_paper
+from trim.names import THR, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,7 +19,8 @@ if TYPE_CHECKING:
 Source = Literal["paper", "log"]
 TABLES = (1, 2, 7, 8)
 PAPER_MODELS = {"weak": "Qwen2.5-3B-Instruct", "strong": "Claude 3.7 Sonnet", "prm": "Qwen2.5-Math-PRM-7B"}
-MEASURES = ("cpt50_percent", "cpt80_percent", "cpt95_percent", "delta_ibc")
+MEASURES = (*(f"{name}_percent" for name in CPTS), "delta_ibc")
+"""Metrics as the paper prints them: CPT in percent of the strong model alone."""
 
 
 def published_points(folder: Path, source: Source, dataset: str) -> pd.DataFrame:
@@ -61,6 +68,15 @@ def printed_tables(folder: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[["table", "dataset", "router", *MEASURES]]
 
 
+def published_curve(folder: Path, source: Source, dataset: str, router: str) -> tuple[Array, Array, Array, Array]:
+    """Return strong shares and accuracies of a router, (1, K), and the accuracies of both models alone, (1,)."""
+    points, alone = published_points(folder, source, dataset), anchor(folder, source, dataset)
+    points = points[points["router"] == router]
+    shares, accuracies = points["strong_tokens"].to_numpy() / alone["strong_tokens"], points["accuracy"].to_numpy()
+    weak, strong = (np.array([alone[f"{who}_correct"] / alone["problems"]]) for who in ("weak", "strong"))
+    return shares[None], accuracies[None], weak, strong
+
+
 def metric_check(folder: Path) -> pd.DataFrame:
     """Read the published curves with our metrics (`paper` reading), beside what the paper prints of them.
 
@@ -80,24 +96,76 @@ def metric_check(folder: Path) -> pd.DataFrame:
         ("released log", "log", "math500"),
     ]
     for source, kind, dataset in curves:
-        alone = anchor(folder, kind, dataset)
-        for router, points in published_points(folder, kind, dataset).groupby("router", sort=False):
-            metrics = paper_metrics(
-                (points["strong_tokens"] / alone["strong_tokens"]).tolist(),
-                points["accuracy"].tolist(),
-                alone["weak_correct"] / alone["problems"],
-                alone["strong_correct"] / alone["problems"],
-            )
-            for measure, recomputed in as_printed(metrics).items():
+        for router in published_points(folder, kind, dataset)["router"].unique():
+            metrics = read_as_paper(*published_curve(folder, kind, dataset, router))
+            for measure in MEASURES:
+                name = measure.removesuffix("_percent")
+                recomputed = metrics[name][0] if name == measure else 100 * metrics[name][0]
                 published = printed.loc[(dataset, router), measure] if kind == "paper" else None
                 row = {"source": source, "dataset": dataset, "router": router, "measure": measure}
                 rows.append({**row, "published": published, "recomputed": recomputed})
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).replace(np.inf, np.nan)
     return table.assign(difference=table["recomputed"] - table["published"])
 
 
-def as_printed(metrics: Metrics) -> dict[str, float | None]:
-    """Return metrics as the paper prints them: CPT in percent of the strong model alone."""
-    cpts = (metrics.cpt50, metrics.cpt80, metrics.cpt95)
-    percents = [None if cpt is None else 100 * cpt for cpt in cpts]
-    return dict(zip(MEASURES, [*percents, metrics.delta_ibc], strict=True))
+@dataclass(frozen=True)
+class Paper:
+    """What the paper prints, in the quantities of our statements; NaN where it prints nothing.
+
+    Beside the home dataset stands MATH-500, beside other datasets the least value of the other benchmarks.
+    """
+
+    folder: Path
+
+    @cached_property
+    def _delta_ibc(self) -> Mapping[int, Mapping[str, Mapping[str, float]]]:
+        tables: dict[int, dict[str, dict[str, float]]] = {}
+        for row in printed_tables(self.folder).to_dict("records"):
+            tables.setdefault(row["table"], {}).setdefault(row["dataset"], {})[row["router"]] = row["delta_ibc"]
+        return tables
+
+    @cached_property
+    def main(self) -> Mapping[str, Mapping[str, float]]:
+        """Delta IBC by dataset and router: Table 1, and Table 2 for datasets that no router was trained for."""
+        return {**self._delta_ibc[2], **self._delta_ibc[1]}
+
+    def best_baseline(self, dataset: str) -> float:
+        """Return the delta IBC of the best query-level baseline on a dataset."""
+        return max(value for router, value in self.main[dataset].items() if router not in routers_of("trim"))
+
+    def over(self, quantity: Callable[[str], float], home: bool) -> float:
+        """Return a quantity on MATH-500, or its least value on the other benchmarks."""
+        datasets = [name for name in self.main if (name == "math500") == home]
+        found = [value for value in map(quantity, datasets) if not np.isnan(value)]
+        return min(found, default=np.nan)
+
+    def ahead(self, router: str) -> Callable[[str], float]:
+        """Delta IBC of a router minus that of TRIM-Thr, by dataset."""
+        return lambda name: self.main[name].get(router, np.nan) - self.main[name][THR]
+
+    def ahead_of_baselines(self, router: str) -> Callable[[str], float]:
+        """Delta IBC of a router minus that of the best baseline, by dataset."""
+        return lambda name: self.main[name].get(router, np.nan) - self.best_baseline(name)
+
+    def takeover(self, dataset: str) -> float:
+        """Delta IBC of TRIM-Thr minus that of one-step takeover (Table 7)."""
+        return self._delta_ibc[7][dataset][THR] - self._delta_ibc[7][dataset]["one-step-takeover"]
+
+    def noisy(self, router: str) -> float:
+        """Delta IBC of a router minus that of TRIM-Thr, with the noisy PRM (Table 8)."""
+        return self._delta_ibc[8]["olympiadbench"].get(router, np.nan) - self._delta_ibc[8]["olympiadbench"][THR]
+
+    def planning(self, dataset: str) -> float:
+        """Delta IBC of TRIM-POMDP in multiples of that of TRIM-Thr."""
+        return self.main[dataset]["trim-pomdp"] / self.main[dataset][THR]
+
+    def pgr(self, router: str, share: float) -> float:
+        """PGR at a strong share on MATH-500, from Figure 6."""
+        shares, accuracies, weak, strong = published_curve(self.folder, "paper", "math500", router)
+        return float(pgr_at(shares, accuracies, weak, strong, [share])[0, 0]) if shares.size else np.nan
+
+    @property
+    def gap(self) -> float:
+        """Accuracy of the strong model minus that of the weak one, on MATH-500."""
+        alone = anchor(self.folder, "paper", "math500")
+        return float((alone["strong_correct"] - alone["weak_correct"]) / alone["problems"])

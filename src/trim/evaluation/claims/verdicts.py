@@ -1,18 +1,14 @@
-"""When a statement about an experiment holds, fails, or stays undecided.
-
-A number under a bootstrap is one array: its estimate first, then its value on every resample. So the arithmetic
-of estimates and that of resamples is the same line, and two numbers of one dataset are always paired.
-"""
+"""When a statement about an experiment holds, fails, or stays undecided."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from trim.evaluation.bootstrap import Bounds, Number, bounds
+
 Verdict = Literal["holds", "fails", "undecided", "not tested"]
 SameVerdict = Literal["reproduced", "partly", "not", "not tested"]
 
@@ -23,35 +19,7 @@ SMALLEST_SCALE = 0.1
 """Deviations are relative to at least this, because some published delta IBC lie around 0."""
 
 
-class Bounds(NamedTuple):
-    """An estimate with its interval; infinite ends say that it has none on that side, NaN that it is not defined."""
-
-    value: float
-    lo: float
-    hi: float
-
-
-def bounds(number: Array, level: float) -> Bounds:
-    """Return estimate and percentile interval of a number under a bootstrap.
-
-    Undefined (NaN) resamples, those where the strong model is no better than the weak one, are left out; with more
-    than half of them there is no interval. The ends are resamples, not means of two: so they may be infinite.
-
-    Parameters
-    ----------
-    number
-        Shape (1 + resamples,): the estimate first.
-    """
-    drawn = number[1:]
-    drawn = drawn[~np.isnan(drawn)]
-    if 2 * len(drawn) < len(number) - 1 or np.isnan(number[0]):
-        return Bounds(np.nan, np.nan, np.nan)
-    tail = (1 - level) / 2
-    lo, hi = np.quantile(drawn, tail, method="lower"), np.quantile(drawn, 1 - tail, method="higher")
-    return Bounds(float(number[0]), float(lo), float(hi))
-
-
-def smallest(numbers: Mapping[str, Array], level: float) -> Bounds:
+def smallest(numbers: Mapping[str, Number], level: float) -> Bounds:
     """Return the smallest of several numbers, with an interval that holds it at this level or more.
 
     Its lower end is the least of the lower ends: it is above the smallest number only where the lower end of that very
@@ -66,7 +34,7 @@ def smallest(numbers: Mapping[str, Array], level: float) -> Bounds:
     return Bounds(*(float(np.min(column)) for column in columns))  # NaN where any is
 
 
-def greatest(numbers: Mapping[str, Array], level: float) -> Bounds:
+def greatest(numbers: Mapping[str, Number], level: float) -> Bounds:
     """Return the greatest of several numbers, with an interval as that of `smallest`."""
     value, lo, hi = smallest({name: -number for name, number in numbers.items()}, level)
     return Bounds(-value, -hi, -lo)
@@ -79,7 +47,7 @@ def judge(found: Bounds, bar: float) -> Verdict:
     return "fails" if found.hi < bar else "undecided"
 
 
-def ratio(numerator: Array, denominator: Array) -> Array:
+def ratio(numerator: Number, denominator: Number) -> Number:
     """Divide, where only a positive denominator is worth being a multiple of.
 
     A positive number is infinitely many times one that is not positive; a number that is not positive is 0 times any.

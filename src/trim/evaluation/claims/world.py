@@ -1,0 +1,143 @@
+"""What the paper's claims are held against: an experiment, and the numbers that statements read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trim.evaluation.bootstrap import Number
+from trim.evaluation.claims.published import Paper
+from trim.evaluation.format import named
+from trim.evaluation.study import Study
+from trim.names import routers_of
+
+NO_ROUTER = "a router that it needs was not evaluated"
+
+
+@dataclass(frozen=True)
+class World:
+    """An experiment as far as claims are about it.
+
+    Attributes
+    ----------
+    evidence
+        By dataset, read from test episodes.
+    by_prm
+        The same on the home dataset, with routers fitted to other PRMs than the experiment's own.
+    home
+        The dataset that stands for the paper's MATH-500; the first of those evaluated where it is none of them.
+    trained_on
+        Datasets that routers were fitted on; the first is where they are transferred from.
+    prm, auc
+        The PRM that routes, and the quality of every measured one by PRM and dataset.
+    noisy
+        Which of `by_prm` is noisy; empty for none.
+    """
+
+    evidence: Mapping[str, Study]
+    by_prm: Mapping[str, Study]
+    home: str
+    trained_on: Sequence[str]
+    prm: str
+    auc: Mapping[tuple[str, str], float]
+    paper: Paper
+    noisy: str = ""
+
+    def __post_init__(self) -> None:
+        """Let the first dataset stand for a home that was not evaluated."""
+        if self.home not in self.evidence:
+            object.__setattr__(self, "home", next(iter(self.evidence)))
+
+    @property
+    def others(self) -> dict[str, Study]:
+        """All datasets but home."""
+        return {name: found for name, found in self.evidence.items() if name != self.home}
+
+    def fitted_on(self, dataset: str) -> str:
+        """Where the routers of a dataset come from: itself, or else the first that any were fitted on."""
+        return dataset if dataset in self.trained_on else self.trained_on[0]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One statement: all of some numbers, or one of them, exceed the bar of a claim.
+
+    Attributes
+    ----------
+    claim
+        Key in `data/published/claims.csv`.
+    dataset, method
+        What the statement is about, as it is named in it.
+    numbers
+        None where the experiment does not have what is needed.
+    any_of
+        Whether one of the numbers is enough.
+    paper
+        The paper's value of the same quantity, NaN where it has none.
+    headline
+        Names the statement that a headline claim of the paper is judged by.
+    note
+        A sentence that helps to read the numbers.
+    missing
+        Why there are no numbers.
+    """
+
+    claim: str
+    dataset: str
+    method: str
+    numbers: Mapping[str, Number]
+    any_of: bool = False
+    paper: float = np.nan
+    headline: str = ""
+    note: str = ""
+    missing: str = NO_ROUTER
+
+
+# --- numbers: a router counts as the mean over its training runs, None where it was not evaluated --------------------
+
+
+def delta_ibc(data: Study, router: str, trained_on: str, variant: str = "") -> Number | None:
+    """Return the delta IBC of a router, by its leading variant or the one that is named."""
+    return _mean(data.metrics[sweep.key]["delta_ibc"] for sweep in data.find(router, variant, trained_on))
+
+
+def pgr(data: Study, router: str, trained_on: str, share: float) -> Number | None:
+    """Return the PGR of a router at a strong share."""
+    return _mean(data.pgr(sweep, [share])[0] for sweep in data.find(router, trained_on=trained_on))
+
+
+def _mean(runs: Iterable[Number]) -> Number | None:
+    found = list(runs)
+    return np.mean(found, axis=0) if found else None
+
+
+def cpt95(data: Study, router: str, trained_on: str) -> str:
+    """Say at which strong share the first training run of a router recovers 95 % of the gap."""
+    share = data.metrics[data.find(router, trained_on=trained_on)[0].key]["cpt95"][0]
+    return f"at {share:.1%}" if np.isfinite(share) else "never"
+
+
+def baselines(data: Study, trained_on: str) -> dict[str, Number]:
+    """Return the delta IBC of every query-level baseline."""
+    return {
+        named(sweep.router, sweep.variant): data.metrics[sweep.key]["delta_ibc"]
+        for sweep in data.curves()
+        if sweep.router in routers_of("query") and sweep.trained_on == trained_on
+    }
+
+
+def minus(ours: Number | None, theirs: Mapping[str, Number | None]) -> dict[str, Number]:
+    """Return a number minus each of several, as far as both are there."""
+    return {name: ours - number for name, number in theirs.items() if ours is not None and number is not None}
+
+
+def present(numbers: Iterable[tuple[str, Number | None]]) -> dict[str, Number]:
+    """Return the numbers that are there."""
+    return {name: number for name, number in numbers if number is not None}
+
+
+def only(numbers: Mapping[str, Number], name: str) -> dict[str, Number]:
+    """Return one of several numbers, if it is there."""
+    return {name: numbers[name]} if name in numbers else {}
