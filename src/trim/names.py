@@ -94,10 +94,10 @@ _BUILT_IN = (
     Name("smoothie", "default", "query", Look("Smoothie", 5, "P", ":")),
     Name("automix", "default", "query", Look("AutoMix", 5, "X", "-")),
     Name("automix-prm", "default", "query", Look("AutoMix-PRM", 5, "v", "-.")),
-    Name("frugal", "default", "query", Look("FrugalGPT", 5, "d", ":")),
     Name("hybrid-llm", "default", "query", Look("Hybrid-LLM", 5, "<", "-")),
     Name("hybrid-llm", "deterministic", "query", Look("Hybrid-LLM, deterministic", 5, "<", ":")),
     Name("best-route", "default", "query", Look("BEST-Route", 5, "p", "--")),
+    Name("frugal", "default", "query", Look("FrugalGPT", 5, "d", ":")),
 )
 
 QUERY_BASELINES = tuple(dict.fromkeys(name.router for name in _BUILT_IN if name.family == "query"))
