@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-import yaml
 
 from trim.errors import ConfigError, TrimError
-
-if TYPE_CHECKING:
-    from trim.config.experiment import Experiment
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
 
@@ -25,10 +21,14 @@ def main() -> None:
 @app.command()
 def config(
     write: Annotated[bool, typer.Option("--write", help="Write the generated files.")] = False,
-    overlay: Annotated[Path | None, typer.Option("--check", help="Check config.yaml with this overlay on top.")] = None,
+    overlay: Annotated[
+        list[Path] | None,
+        typer.Option("--check", help="Check config.yaml with this overlay on top; give it again for further ones."),
+    ] = None,
 ) -> None:
     """Check the config, or generate config.yaml, its page and its schema from the models."""
     from trim.config.experiment import config_hash
+    from trim.config.reading import missing_files, read_experiment
     from trim.documents.config_pages import stale_files, write_files
 
     root = Path.cwd()
@@ -39,8 +39,10 @@ def config(
         typer.echo(f"out of date: {', '.join(map(str, stale))}; run `trim config --write`", err=True)
         raise typer.Exit(1)
     try:
-        experiment = _experiment(root, overlay)
-    except (TrimError, OSError, yaml.YAMLError) as error:
+        experiment = read_experiment(root, overlay or [])
+        for missing in missing_files(experiment):
+            raise ConfigError(missing)
+    except TrimError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     typer.echo(f"{experiment.experiment}: config {config_hash(experiment)} is valid")
@@ -54,37 +56,19 @@ def golden(
 ) -> None:
     """Compute a served PRM's golden scores with the transformers backend, on the CPU."""
     from trim.config.models import ServedPRM
+    from trim.config.reading import read_experiment
     from trim.models.served.golden import write_golden
 
     try:
-        experiment = _experiment(Path.cwd(), overlay)
+        experiment = read_experiment(Path.cwd(), [overlay])
         spec = experiment.prms.get(prm or experiment.pair.prm)
         if not isinstance(spec, ServedPRM):
             raise ConfigError(f"{overlay}: prms.{prm or experiment.pair.prm} is no served PRM")
         write_golden(spec, out)
-    except (TrimError, OSError, yaml.YAMLError) as error:
+    except (TrimError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     typer.echo(f"{out}: golden scores of {spec.name}")
-
-
-def _experiment(root: Path, overlay: Path | None) -> Experiment:
-    """Read config.yaml and lay an overlay on top."""
-    from snakemake.utils import update_config
-
-    from trim.config.experiment import parse_config
-
-    content = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
-    if overlay is not None:
-        try:
-            changes = yaml.safe_load(overlay.read_text(encoding="utf-8")) or {}
-        except yaml.MarkedYAMLError as error:
-            line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-            raise ConfigError(f"{overlay}: not valid YAML{line}: {error.problem}") from None
-        if not isinstance(changes, dict):
-            raise ConfigError(f"{overlay}: expected keys with values, found a {type(changes).__name__}")
-        update_config(content, changes)
-    return parse_config(content)
 
 
 @app.command()

@@ -221,6 +221,8 @@ def _describe(error: Any) -> str:
         return f"unknown key {key!r}; remove it, or see docs/configuration.md for the keys there are"
     if error["type"] == "missing":
         return f"key {key!r} is missing"
+    if error["type"] == "union_tag_not_found":
+        return f"key {key + '.' + error['ctx']['discriminator'].strip(chr(39))!r} is missing"
     message = error["msg"].removeprefix("Value error, ") + HINTS.get((error["type"], type(error["input"])), "")
     return f"{key}: {message}" if key else message
 
