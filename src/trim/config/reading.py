@@ -19,7 +19,7 @@ TEMPLATE_SWITCH = "__use_yte__"
 """Has Snakemake run the file as a template, and so whatever code stands in it."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Safe YAML in which no key may stand twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
