@@ -20,10 +20,14 @@ CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs"
 RESULTS = Path("results/smoke")
 
 
-def environment(tree: Path) -> dict[str, str]:
-    """Environment in which `python` and `snakemake` are those of the tests, and `trim` is the copy in the checkout."""
+def environment(tree: Path, packages: Path | None = None) -> dict[str, str]:
+    """Environment in which `python` and `snakemake` are those of the tests, and `trim` is the copy in the checkout.
+
+    `packages` is a folder with further installed packages.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(tree / "src"), "OMP_WAIT_POLICY": "PASSIVE"}
+    sources = os.pathsep.join(map(str, (tree / "src", *([packages] if packages else []))))
+    return {**os.environ, "PATH": path, "PYTHONPATH": sources, "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def checkout(folder: Path) -> Path:
@@ -51,10 +55,11 @@ def snakemake(
     changes: Mapping[str, Any] | None = None,
     cores: int = 1,
     status: int = 0,
+    packages: Path | None = None,
 ) -> str:
     """Run Snakemake on the smoke config, check its exit status, and return all that it says.
 
-    `changes` are laid over the smoke config.
+    `changes` are laid over the smoke config; `packages` is a folder with further installed packages.
     """
     overlays = ["config/smoke.yaml"]
     if changes is not None:
@@ -65,7 +70,7 @@ def snakemake(
     done = subprocess.run(
         [*command, "--", *map(str, targets)],
         cwd=tree,
-        env=environment(tree),
+        env=environment(tree, packages),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -99,7 +104,7 @@ def planned_rules(output: str) -> dict[str, int]:
 
 def planned_figures(output: str) -> set[str]:
     """Read from a dry run which figures it would draw."""
-    return set(re.findall(rf"output: {RESULTS}/figures/([^/]+)\.pdf", output))
+    return set(re.findall(r"^Job \d+: Drawing (\S+)$", output, re.MULTILINE))
 
 
 @functools.cache

@@ -37,7 +37,13 @@ def figures() -> dict[str, FigureSpec]:
 
 
 def drawings(experiment: Experiment) -> dict[str, Drawing]:
-    """Return all figures of an experiment, by the name of their files."""
+    """Return all figures of an experiment, by the name of their files.
+
+    Raises
+    ------
+    ConfigError
+        If two of them share a name.
+    """
     datasets: dict[Scope, Sequence[str]] = {
         "evaluated": experiment.evaluated_on,
         "trained": experiment.routers.trained_on,
@@ -45,7 +51,13 @@ def drawings(experiment: Experiment) -> dict[str, Drawing]:
     }
     wanted = [spec for spec in figures().values() if spec.wanted(experiment)]
     found = [Drawing(spec, dataset) for spec in wanted for dataset in datasets[spec.scope]]
-    return {drawing.name: drawing for drawing in found}
+    named: dict[str, Drawing] = {}
+    for drawing in found:
+        if other := named.get(drawing.name):
+            both = f"{other.figure.name!r} and {drawing.figure.name!r}"
+            raise ConfigError(f"the figures {both} would both be {drawing.name}: rename one of them")
+        named[drawing.name] = drawing
+    return named
 
 
 def drawing(experiment: Experiment, name: str) -> Drawing:

@@ -56,15 +56,24 @@ class FigureSpec:
     settings: Callable[[Experiment], Mapping[str, Any]] = lambda experiment: {}
     wanted: Callable[[Experiment], bool] = lambda experiment: True
 
+    def function(self) -> Callable[..., Figure]:
+        """Import what draws it.
+
+        Raises
+        ------
+        ConfigError
+            If it is not there.
+        """
+        module, _, name = self.draw.partition(":")
+        try:
+            function: Callable[..., Figure] = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"figure {self.name!r}: {self.draw!r}, which draws it, is not there: {error}") from error
+        return function
+
     def drawn(self, files: Mapping[str, Any], arguments: Mapping[str, Any]) -> Figure:
         """Draw one figure of the kind from its files."""
-        module, _, function = self.draw.partition(":")
-        try:
-            draw = getattr(import_module(module), function)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigError(f"figure {self.name!r}: {self.draw!r}, which draws it, is not there: {error}") from error
-        figure: Figure = draw(*(_content(found) for _, found in files.items()), **arguments)
-        return figure
+        return self.function()(*(_content(found) for _, found in files.items()), **arguments)
 
 
 @dataclass(frozen=True, slots=True)
