@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config.experiment import ArithmeticFamily, Experiment, config_hash, parse_config
+from trim.config.experiment import RENAMED, ArithmeticFamily, Experiment, config_hash, parse_config
 from trim.config.models import ApiModel, PretrainedModel, Sampling, ServedModel, ServedPRM
 from trim.documents.config_pages import GENERATED, render_config, stale_files, write_files
 from trim.errors import ConfigError
@@ -88,7 +88,7 @@ def test_there_are_overlays() -> None:
         ("datasets: {arith: {sizes: {test: 0}}}", "evaluated_on names 'arith', which has no test problems"),
         (
             "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\nmain_dataset: arith",
-            "main_dataset is 'arith', which must be arithmetic .* because the pipeline trains pair.weak, pair.strong, .*",
+            "main_dataset is 'arith', which must be arithmetic .* because the pipeline trains pair.weak, .*",
         ),
         (
             "datasets: {more: {source: jsonl, layout: aime, path: a}}\nrouters: {trained_on: [more]}",
@@ -132,6 +132,18 @@ def test_there_are_overlays() -> None:
             "routers.query.baselines: .*there is no query-level baseline 'gpt'.*best-route",
         ),
         ("routers: {query: {baselines: []}}", "routers.query.baselines: .*at least 1 item"),
+        ("routers: {variants: [hull]}", "routers.variants lacks 'default', which the other variants start from"),
+        ("routers: {agg: {variants: [default, default]}}", "routers.agg.variants: the same value stands here twice"),
+        ("routers: {others: [mine]}", "routers.others: .*dictionary"),
+        ("reported_prms: [verifier]", "reported_prms names 'verifier', which routes already: name only further ones"),
+        ("prms: {Noisy: {kind: noisy}}", "'noisy' and 'Noisy' differ in case alone, .*; rename one"),
+        (
+            "prms: {by_prm: {kind: noisy}}",
+            "'by_prm' cannot name a dataset or PRM: letters, digits, .* none of .*by_prm",
+        ),
+        ("max_steps: '3'", "max_steps: .*integer .text is no number: leave the quotes out.*"),
+        ("experiment: 2026", "experiment: .*string .put it in quotes: YAML takes it for a number."),
+        ("step_store: '~/store'", "step_store: ~/store is not expanded: write the path of the home folder in full"),
         ("experiment: a/b", "experiment: .*pattern"),
         ("sampling: 3", "sampling: .*dictionary"),
     ],
@@ -139,6 +151,20 @@ def test_there_are_overlays() -> None:
 def test_what_is_wrong_is_named(overlay: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=rf"^config: {sentence}[^\n]*$"):
         parse_config(with_overlay(overlay))
+
+
+def nested(key: str, value: object) -> Any:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_key_of_an_earlier_version_names_the_new_one(old: str, new: str) -> None:
+    value = "arith" if new == "main_dataset" else 3
+    with pytest.raises(ConfigError, match=f"^config: key '{old}' is now called '{new}'; rename it$"):
+        parse_config(over_default(nested(old, value)))
+    parse_config(over_default(nested(new, value)))
 
 
 def test_all_wrong_keys_are_named_at_once() -> None:
