@@ -27,9 +27,9 @@ PUBLISHED = Path(__file__).parents[1] / "data" / "published"
 COMMON = Ppo(learning_rate=2e-3, annealed=True, entropy_coefficient=0.003, gae_lambda=0.8, epochs=2, patience=100)
 SETTINGS = {  # at the highest cost the whole gain is a few hundredths: it takes many episodes to tell from chance
     "trim-agg": COMMON.model_copy(
-        update={"n_envs": 4096, "batch_size": 2048, "transitions": 5_000_000, "evaluate_every": 20}
+        update={"n_envs": 4096, "batch_size": 2048, "total_timesteps": 5_000_000, "evaluate_every": 20}
     ),
-    "trim-seq": COMMON.model_copy(update={"n_envs": 2048, "transitions": 4_000_000, "evaluate_every": 40}),
+    "trim-seq": COMMON.model_copy(update={"n_envs": 2048, "total_timesteps": 4_000_000, "evaluate_every": 40}),
 }
 
 

@@ -1,6 +1,6 @@
 """What depth and features are worth to TRIM-Seq, judged on dev.
 
-    python benchmarks/sequence.py [--results results/embedded] [--dataset arith] [--transitions 300000] [--seeds 0 1]
+    python benchmarks/sequence.py [--results results/embedded] [--dataset arith] [--total_timesteps N] [--seeds 0 1]
 
 The paper names the inputs of TRIM-Seq and the word transformer, and no more. Each shape is trained on the explored
 trees that an experiment left behind, as its conditioned variant, for fewer decisions than there, and compared with
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("results/embedded"))
     parser.add_argument("--dataset", default="arith")
-    parser.add_argument("--transitions", type=int, default=300_000, help="decisions to learn from")
+    parser.add_argument("--total_timesteps", type=int, default=300_000, help="decisions to learn from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     options = parser.parse_args()
     import torch
@@ -62,7 +62,7 @@ def main() -> None:
     experiment = Experiment()
     with Grader() as grader:
         forest, dev = (read_forest(options.results, options.dataset, s, grader) for s in ("router_train", "dev"))
-    ppo = experiment.routers.seq.ppo.model_copy(update={"transitions": options.transitions})
+    ppo = experiment.routers.seq.ppo.model_copy(update={"total_timesteps": options.total_timesteps})
     print(f"{'shape':22} {'seed':>4} {'delta IBC on dev':>20} {'minus the first':>22} {'CPU s':>6}")
     for seed in options.seeds:
         episodes = [roll_out_points(ALONE, dev)]

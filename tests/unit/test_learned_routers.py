@@ -183,7 +183,7 @@ def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, forest
 
 
 def test_patience_ends_a_training(forests, tmp_path) -> None:
-    settings = AggRouter(hidden=(8,), ppo=PPO.model_copy(update={"transitions": 64_000, "patience": 2}))
+    settings = AggRouter(hidden=(8,), ppo=PPO.model_copy(update={"total_timesteps": 64_000, "patience": 2}))
     _, trained = train_router(settings, "conditioned", *forests, KAPPAS, 0, tmp_path)
     returns = [check.dev_return for _, check in trained.checks]
     assert len(returns) < 200

@@ -27,7 +27,7 @@ def test_a_solved_policy_earns_its_certified_value(seed: int, strong_scores: boo
         assert played.net_reward == pytest.approx(played.accuracy - cost * played.strong_tokens)
 
 
-def test_lanes_start_apart_and_draw_what_the_model_says() -> None:
+def test_episodes_start_apart_and_draw_what_the_model_says() -> None:
     model = random_model(np.random.default_rng(3), bins=5, steps=6)
     transition, observation = model.transition, model.observation
     world = Simulator(model, 100_000, np.random.default_rng(0))

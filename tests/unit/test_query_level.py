@@ -12,8 +12,9 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from trim.config.routers import EncoderTuning, QueryRouters
-from trim.errors import InputError
+from trim.errors import ConfigError, InputError
 from trim.models.protocols import ModelPair
+from trim.names import names, routers_of
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS
@@ -35,6 +36,7 @@ from trim.routers.query_level.options import (
     route_table,
     solve_whole,
 )
+from trim.routers.query_level.registry import QueryTraining, baseline
 from trim.routers.query_level.smoothie import fit_smoothie
 from trim.routers.query_level.sw import fit_sw
 from trim.routers.threshold import Threshold
@@ -78,12 +80,16 @@ def separation(doubts: np.ndarray, evidence: Evidence) -> float:
     return (ranks[wrong].sum() - wrong.sum() * (wrong.sum() + 1) / 2) / (wrong.sum() * (~wrong).sum())
 
 
-@pytest.fixture(scope="module")
-def policies(model_folders: dict[str, Path]) -> list[Policy]:
+def training(settings: QueryRouters, encoder: Path) -> QueryTraining:
     from trim.models.encoder import Encoder
 
+    return QueryTraining(TRAIN, DEV, generations(TRAIN), lambda: Encoder(encoder), settings, "seed")
+
+
+@pytest.fixture(scope="module")
+def policies(model_folders: dict[str, Path]) -> list[Policy]:
     settings = QueryRouters(samples=2, tuning=EncoderTuning(epochs=3))
-    return fit_policies(TRAIN, DEV, generations(TRAIN), lambda: Encoder(model_folders["weak"]), settings, 8, "seed")
+    return fit_policies(training(settings, model_folders["weak"]), 8)
 
 
 def test_every_baseline_learns_an_easy_world(policies: list[Policy]) -> None:
@@ -120,13 +126,26 @@ def test_policies_come_back_from_disk(policies: list[Policy], tmp_path: Path) ->
 
 
 def test_training_again_gives_the_same_policies(model_folders: dict[str, Path], policies: list[Policy]) -> None:
-    from trim.models.encoder import Encoder
-
     settings = QueryRouters(tuning=EncoderTuning(epochs=3), baselines=("mf", "bert"))
-    again = fit_policies(TRAIN, DEV, generations(TRAIN), lambda: Encoder(model_folders["weak"]), settings, 8, "seed")
+    again = fit_policies(training(settings, model_folders["weak"]), 8)
     first = {policy.router: policy for policy in policies}
     for policy in again:
         np.testing.assert_array_equal(policy.fitted.doubts(TEST), first[policy.router].fitted.doubts(TEST))
+
+
+def test_every_name_of_a_baseline_is_fitted(policies: list[Policy]) -> None:
+    fitted = {(policy.router, policy.variant) for policy in policies}
+    assert fitted == {key for key, name in names().items() if name.family == "query"}
+    assert {policy.router: type(policy.fitted) for policy in policies} == {
+        router: baseline(router).kind for router in routers_of("query")
+    }
+
+
+def test_a_baseline_that_nobody_wrote_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="^there is no query-level baseline 'gpt'; there are bert, mf, .*best-route$"):
+        baseline("gpt")
+    with pytest.raises(ConfigError, match="no query-level baseline 'gpt'"):
+        fit_policies(training(QueryRouters().model_copy(update={"baselines": ("gpt",)}), tmp_path), 8)
 
 
 # --- each baseline's rule ---------------------------------------------------------------

@@ -194,8 +194,8 @@ def fitted_routers(settings: Routers) -> dict[str, StepRouter]:
 
 def controls(settings: Routers) -> tuple[str, ...]:
     """Return the routers of an experiment that have nothing to fit, those of other packages last."""
-    known = {*fitted_routers(settings), *_others(settings), RANDOM_QUERY}
-    plain = [name for name in routers_of("end", "control") if name not in known]
+    apart = {*fitted_routers(settings), *added("trim.routers"), RANDOM_QUERY}  # those of other packages only if named
+    plain = [name for name in routers_of("end", "control") if name not in apart]
     return (*plain, *(name for name, router in _others(settings).items() if not isinstance(router, StepRouter)))
 
 
