@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, Pipe
 from string import whitespace
 
 from trim.errors import BackendError
+from trim.problems.answers.algebra import is_text_only as is_text_only
 from trim.problems.answers.algebra import verified
 from trim.problems.answers.boxes import extract_answer as extract_answer
 from trim.problems.answers.boxes import has_boxed_answer as has_boxed_answer
@@ -160,7 +161,7 @@ class Grader:
             return Verdict(strict=False, symbolic=False)
         key = answer, reference, tolerance
         if key not in self._verdicts:
-            accepted = reference.split(" or ") if _ALTERNATIVES.fullmatch(reference) else [reference]
+            accepted = [*reference.split(" or "), reference] if _ALTERNATIVES.fullmatch(reference) else [reference]
             verdicts = [self._judge(answer, one, tolerance) for one in accepted]
             self._verdicts[key] = Verdict(any(v.strict for v in verdicts), any(v.symbolic for v in verdicts))
         return self._verdicts[key]

@@ -145,7 +145,7 @@ class _Reader:
         rest = self.rest()
         if not rest or rest[0] in "+-/)]}=<>,;:&!^_'." or (rest[0] == "|" and self.in_bars):
             return False
-        if rest[0].isdigit():
+        if rest[0].isdigit() and self.text[: self.at].rstrip()[-1:].isdigit():
             raise Unreadable  # two numbers side by side
         command = _COMMAND.match(rest)
         return command is None or command[1] not in ("cdot", "rfloor", "rceil", "pm", "mp", "degree", "%")

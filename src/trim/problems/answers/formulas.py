@@ -23,6 +23,7 @@ SIGNIFICANT = 6  # digits that a decimal needs before it may stand for a number 
 MOST_BITS = 40_000  # of an exact number
 POINTS, NEEDED_POINTS = 6, 3
 CLOSE = mpmath.mpf(10) ** -25
+_MIXED = (-20, -4, -1, 1, 4, 20)
 _TINY, _VANISHED = mpmath.mpf(10) ** -35, mpmath.mpf(10) ** -300
 _LARGEST_EXPONENT = 10_000
 
@@ -253,7 +254,7 @@ def _points(found: Formula, expected: Formula, *, mixed: bool) -> list[dict[str,
         draws = {name: random.Random(f"{name}/{index}") for name in names}
         points.append(
             {
-                name: Fraction(draw.randint(300_000, 3_000_000), 999_983) * (-1 if mixed and draw.random() < 0.5 else 1)
+                name: Fraction(draw.randint(300_000, 3_000_000), 999_983) * (draw.choice(_MIXED) if mixed else 1)
                 for name, draw in draws.items()
             }
         )
@@ -276,7 +277,7 @@ def _value(tree: Node, point: Mapping[str, Fraction], mp: Any) -> Any:
     try:
         value = _evaluated(tree, point, mp)
         return value if mp.isfinite(value) else None
-    except (ArithmeticError, ValueError, KeyError, mpmath.NoConvergence):
+    except (ArithmeticError, ValueError, KeyError, mpmath.libmp.NoConvergence):
         return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 FUNCTIONS = (
@@ -74,6 +75,8 @@ _CODE_PREFIX = re.compile(r"(?<![a-zA-Z\\])(?:np|numpy|math|sp|sympy|cmath)\.(?=
 _CODE_NAMES = "|".join([*FUNCTIONS, "asin", "acos", "atan", "pi", "theta", "infinity", "infty", "inf", "union"])
 _CODE_NAME = re.compile(rf"(?<![a-zA-Z\\])({_CODE_NAMES})(?![a-zA-Z])")
 _CODE = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "infinity": "infty", "inf": "infty", "union": "cup"}
+_MODULUS = re.compile(r"\(?\s*(?:\\[pb]?mod|(?<![a-zA-Z\\])mod)\s*\{?\s*(\w+)\s*\}?\)?")
+_TEN_TIMES = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
 _DEGREE = re.compile(r"(?:\{\s*\})?\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z])|\\degree|\{\s*\\degree\s*\})")
 _OVER = re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}")
 _COLOUR = re.compile(r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}\s*(?=\{)|\\color\s*\{[^{}]*\}|\\[hv]?phantom\s*\{[^{}]*\}")
@@ -88,7 +91,7 @@ def plain(answer: str) -> str:
     if bold := _WHOLE_BOLD.fullmatch(text):
         text = bold[2]
     if "\\begin" not in text:
-        text = re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text)  # twice escaped
+        text = re.sub(r"\\\\(?=[a-zA-Z{}])", r"\\", text)  # twice escaped
     text = _GLUE.sub("", _DEGREE.sub(r"\\degree ", text)).replace("\\!", "")
     text = _DELIMITER.sub(lambda found: {"\\\\": "\\\\", "\\$": "\\currency "}.get(found[0], " "), text)
     text = _SPACING.sub(" ", _COLOUR.sub("", text))
@@ -166,13 +169,20 @@ def _without_fonts(text: str) -> str:
     text = re.sub(r"\\mathbb\s*\{?\s*([A-Z])\s*\}?", r"\\mathbb{\1}", text)
     text = re.sub(rf"\\(?:{'|'.join(_TEXT_FONTS)})\*?\s*(?=\{{)", r"\\text", text)
     text = re.sub(r"\\text\{ *(" + "|".join(FUNCTIONS) + r") *\}", r"\\\1 ", text)
+    text = _each_group(text, re.compile(r"\\text(?=\{)"), lambda inner: "\\text{" + re.sub(r"[{}]", "", inner) + "}")
     fonts = re.compile(rf"\\(?:{'|'.join(_MATH_FONTS)})(?![a-zA-Z])\s*")
+    return _each_group(text, fonts, lambda inner: inner)
+
+
+def _each_group(text: str, command: re.Pattern[str], rewrite: Callable[[str], str]) -> str:
+    """Rewrite each command with the group behind it, inner ones again; without a group the command is dropped."""
     position = 0
-    while found := fonts.search(text, position):
-        start, end = found.end(), group_end(text, found.end()) if text[found.end() :][:1] == "{" else -1
-        content = text[start + 1 : end - 1] if end > 0 else ""
-        text = text[: found.start()] + content + text[end if end > 0 else start :]
-        position = found.start()
+    while found := command.search(text, position):
+        start = found.end()
+        end = group_end(text, start) if text[start : start + 1] == "{" else -1
+        written = rewrite(text[start + 1 : end - 1]) if end > 0 else ""
+        text = text[: found.start()] + written + text[end if end > 0 else start :]
+        position = found.start() + (len(found[0]) if written.startswith(found[0]) else 0)
     return text
 
 
@@ -183,7 +193,7 @@ def _without_code(text: str) -> str:
 
 
 def _latex_of_code(text: str) -> str:
-    text = _CODE_PREFIX.sub("", text).replace("**", "^")
+    text = _TEN_TIMES.sub(r"\\cdot ", _MODULUS.sub(r"\\text{ mod \1}", _CODE_PREFIX.sub("", text))).replace("**", "^")
     text = _CODE_NAME.sub(lambda found: "\\" + _CODE.get(found[1], found[1]) + " ", text)
     for code, latex in (
         ("<=", "\\le "),

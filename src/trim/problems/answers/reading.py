@@ -33,6 +33,7 @@ from trim.problems.answers.structure import (
     in_brackets,
     is_name,
     relation_parts,
+    system,
     whole_group,
 )
 from trim.problems.answers.units import Measured, split_unit
@@ -58,6 +59,7 @@ _INFINITE = re.compile(r"\+?\\infty")
 _MINUS_INFINITE = re.compile(r"-\s*\\infty")
 _TRANSPOSED = re.compile(r"\^\s*\{?\s*(?:\\top|T|\\intercal|\\mathsf\{T\})\s*\}?$")
 _BUILDER = re.compile(r"^\s*(?P<name>[a-z]|\\[a-z]+)(?:\s*\\in\s*\\mathbb\{[A-Z]\})?\s*[|:]\s*(?P<condition>.*)$", re.S)
+_BARS = re.compile(r"\|([^|]*)\|")
 _REALS = {"\\mathbb{R}", "\\mathbbR", "allrealnumbers", "allreals", "realnumbers", "everyrealnumber"}
 _WORDY = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]{4,}|\\text\s*\{[^{}]*[a-zA-Z]{2,}[^{}]*\}")
 _OPERATORS = re.compile(r"[=^_+<>]|\\(?!text)[a-zA-Z]+")
@@ -72,7 +74,7 @@ def read(answer: str, *, reference: bool = False) -> Readings:
     reference
         Whether it is a reference: its single letters are no units.
     """
-    text = plain(answer)
+    text = system(plain(answer))
     return _unique(_read(variant, reference) for variant in dict.fromkeys((_joined(text), text)))
 
 
@@ -89,6 +91,8 @@ def _joined(text: str) -> str:
 
 
 def _read(text: str, reference: bool) -> Readings:
+    if re.fullmatch(r"\\text\s*\{\s*[a-zA-Z]{2,}\s*\}", text.strip()):
+        return (Words(words_of(text)),)
     text = _unwrapped(text)
     if not text:
         return ()
@@ -231,7 +235,7 @@ def _read_relation(text: str, reference: bool) -> Readings:
         return (Labelled(compact(sides[0]), _read(sides[1], reference)),)
     if signs == ["\\ne"] and (is_name(sides[0]) or not sides[0]):
         return (_without(_members(cut(sides[1], _SEPARATORS), reference), compact(sides[0])),)
-    if set(signs) <= {"=", "\\approx"}:
+    if set(signs) <= {"=", "\\approx", "\\equiv"}:
         return _read_equation(sides, reference)
     if all(sign in ("<", ">", "\\le", "\\ge") for sign in signs):
         return _read_inequality(sides, signs, reference)
@@ -255,6 +259,12 @@ def _read_inequality(sides: list[str], signs: list[str], reference: bool) -> Rea
     if any(sign in (">", "\\ge") for sign in signs):
         return ()
     closed = [sign == "\\le" for sign in signs]
+    if len(sides) == 2 and (bars := _BARS.fullmatch(sides[0]) or _BARS.fullmatch(sides[1])) and is_name(bars[1]):
+        name, end = compact(bars[1]), sides[1] if _BARS.fullmatch(sides[0]) else sides[0]
+        if end is sides[1]:
+            return (_range(name, f"-({end})", end, (closed[0], closed[0]), reference),)
+        below, above = (None, f"-({end})"), (end, None)
+        return (Union(tuple((_range(name, *ends, (closed[0], closed[0]), reference),) for ends in (below, above))),)
     if len(sides) == 3 and is_name(sides[1]):
         return (_range(compact(sides[1]), sides[0], sides[2], (closed[0], closed[1]), reference),)
     if len(sides) == 2 and (is_name(sides[0]) or not sides[0].strip()):

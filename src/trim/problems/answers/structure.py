@@ -16,6 +16,9 @@ _MATRIX = re.compile(
     r"\\begin\s*\{(?P<kind>[pbBv]?matrix|smallmatrix|array)\*?\}(?:\s*\{[lcr|]*\})?(?P<body>.*)\\end\s*\{(?P=kind)\*?\}",
     re.S,
 )
+_SYSTEM = re.compile(
+    r"\\begin\{(?P<kind>cases|aligned|align\*?|gathered|split)\}(?P<body>.*)\\end\{(?P=kind)\}", re.DOTALL
+)
 _GREEK_OR_LETTER = r"(?:[a-zA-Z]|\\(?!text|frac|sqrt|pi\b|infty|sin|cos|tan|log|ln|exp|pm|cdot)[a-zA-Z]+)"
 _SUBSCRIPT = r"(?:_(?:\{[^{}]*(?:\{[^{}]*\})?[^{}]*\}|[a-zA-Z0-9]|\\[a-zA-Z]+))?"
 _CALL = r"(?:\^\{?(?:-1|\([a-z0-9]+\)|-1)\}?)?(?:\([^()=]*(?:\([^()]*\))?[^()=]*\))?"
@@ -99,6 +102,15 @@ def environment(text: str) -> list[list[str]] | None:
         if row.strip()
     ]
     return [row.split("&") for row in rows]
+
+
+def system(text: str) -> str:
+    """Write a system of equations, a row each, as a list of them; a function by cases stays."""
+    found = _SYSTEM.fullmatch(text.strip())
+    if found is None or (found["kind"] == "cases" and "&" in found["body"]):
+        return text
+    rows = re.split(r"\\\\", found["body"].replace("&", ""))
+    return ", ".join(row.strip().rstrip(",") for row in rows if row.strip())
 
 
 def relation_parts(text: str) -> list[str]:

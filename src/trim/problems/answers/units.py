@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from trim.problems.answers.notation import compact
+from trim.problems.answers.notation import FUNCTIONS
 
 _NAMES: dict[str, str] = {
     "mm": "mm millimeter millimetre",
@@ -75,9 +75,12 @@ _PERCENT = {"percent", "percents", "pct", "per cent"}
 
 _WORD = re.compile(r"[A-Za-z]+")
 _TAIL = re.compile(
-    r"(?:\\text\s*\{[^{}]*\}|[A-Za-z]+\.?|\s|/|\\cdot(?![a-z])|\^\s*(?:\{\s*-?\s*\d+\s*\}|-?\d)|\\degree(?![a-z])|[()'-]|\\%)+"
+    r"(?:\\text\s*\{[^{}]*\}|[A-Za-z]+\.?|\s|/|\\cdot(?![a-z])|\^\s*(?:\{\s*-?\s*\d+\s*\}|-?\d)|\\degree(?![a-z])|[()']|(?<=[a-z])-(?=[a-z])|\\%)+"
 )
-_BEGINNING = re.compile(r"\\text\s*\{|\\degree|\\%|(?<![A-Za-z\\_^{])[A-Za-z]+")
+_BEGINNING = re.compile(r"\\text\s*\{|\\degree|\\%|(?<=\d)'|(?<![A-Za-z\\_^{])[A-Za-z]+")
+_FRACTION = re.compile(r"\\frac\s*\{\s*\\text\s*\{([^{}]*)\}\s*\}\s*\{\s*\\text\s*\{([^{}]*)\}([^{}]*)\}$")
+_ORDINAL = re.compile(r"(?<=\d)\s*\^\s*\{?\s*\\text\s*\{(?:st|nd|rd|th)\}\s*\}?$")
+_FUNCTION = re.compile(rf"\\(?:{'|'.join(FUNCTIONS)})(?![a-zA-Z])")
 _CURRENCY = re.compile(
     r"^(?P<sign>[-+]?)\s*(?:(?:US|USD|Rs\.?|EUR|GBP)?\s*\\currency|USD|EUR|GBP|Rs\.?)\s*(?P<rest>[-+]?[\d.].*)$", re.S
 )
@@ -115,7 +118,7 @@ class Measured:
 
 def split_unit(text: str) -> Measured:
     """Split a plain text into its value and its unit."""
-    text = _ABOUT.sub("", text)
+    text = _ORDINAL.sub("", _FRACTION.sub(r"\\text{\1}/\\text{\2}\3", _ABOUT.sub("", text)))
     if currency := _CURRENCY.match(text):
         rest = split_unit(currency["sign"] + currency["rest"])
         return Measured(rest.value, rest.unit or "dollar", rest.percent, rest.factor)
@@ -123,6 +126,8 @@ def split_unit(text: str) -> Measured:
         return Measured(_CURRENCY_BEHIND.sub("", text), "dollar")
     for begin in _BEGINNING.finditer(text):
         value, tail = text[: begin.start()], text[begin.start() :]
+        if tail.startswith("\\degree") and _FUNCTION.search(value):
+            continue  # the angle is a function's
         if value.strip() and _TAIL.fullmatch(tail) and not value.rstrip().endswith(("_", "^", "\\cdot", "+", "/", "=")):
             if found := _measured(value.rstrip(), tail, spaced=value != value.rstrip()):
                 return found
@@ -130,7 +135,7 @@ def split_unit(text: str) -> Measured:
 
 
 def _measured(value: str, tail: str, *, spaced: bool) -> Measured | None:
-    marked = tail.startswith(("\\text", "\\degree", "\\%"))
+    marked = tail.startswith(("\\text", "\\degree", "\\%", "'"))
     words = _WORD.findall(re.sub(r"\\text|\\degree|\\cdot", " ", tail))
     factor = Fraction(1)
     while words and words[0].lower() in _MULTIPLIERS:
@@ -139,7 +144,7 @@ def _measured(value: str, tail: str, *, spaced: bool) -> Measured | None:
     percent = "\\%" in tail or " ".join(words[:2]).lower() in _PERCENT or bool(words and words[0].lower() in _PERCENT)
     if marked or factor > 1 or percent:
         return Measured(value, None if percent else _canonical(tail), percent, factor)
-    if not re.fullmatch(r"[-+]?\s*[\d.,/ ]+|.*\}|.*[\d)!]", value) or not _is_number_like(value):
+    if not re.fullmatch(r"[-+]?\s*[\d.,/ ]+|.*\}|.*[\d)!]|.*\\pi", value) or not _is_number_like(value):
         return None
     known = bool(words) and all(_is_known(word) for word in words if word.lower() not in ("per", "of"))
     if known or (spaced and len(words[0]) > 2):
@@ -174,14 +179,15 @@ def _canonical_word(word: str) -> str | None:
 
 def _canonical(tail: str) -> str:
     """Write a unit in one way, or as "" where a word is unknown: "square inches" and "in^2" are in2."""
-    text = compact(tail.replace("\\text", " \\text")).replace("\\cdot", " ").replace("\\degree", " deg ")
+    if modulus := re.search(r"mod (\w+)", tail):
+        return modulus[0]
     text = re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", tail).replace("\\cdot", " ").replace("\\degree", " deg ")
-    pieces = re.findall(r"[A-Za-z]+|/|\^\s*\{?\s*-?\s*\d+", text.replace(" per ", "/"))
+    pieces = re.findall(r"[A-Za-z]+|/|'+|\^\s*\{?\s*-?\s*\d+", text.replace(" per ", "/"))
     written: list[str] = []
     power = ""
     for piece in pieces:
-        if piece == "/":
-            written.append("/")
+        if piece[0] in "/'":
+            written.append(piece)
         elif piece.startswith("^"):
             written.append(re.sub(r"[^-\d]", "", piece))
         elif piece.lower() in _POWERS:
