@@ -22,7 +22,7 @@ from renditions import RIGHT, WRONG
 
 from trim.config import FileDataset
 from trim.problems.adapters import load_dataset
-from trim.problems.grading import Grader, extract_answer, is_text_only
+from trim.problems.grading import Grader, extract_answer, text_only
 from trim.problems.problem import Problem
 
 REPOSITORY = Path(__file__).parents[1]
@@ -47,11 +47,11 @@ class Count:
 
 def measure(problems: list[Problem], grader: Grader) -> Count:
     """Grade every rendition of every reference."""
-    count = Count()
+    count, unread = Count(), text_only(problem.answer for problem in problems)
     for reference in dict.fromkeys(problem.answer for problem in problems):
         same = sum(problem.answer == reference for problem in problems)
         count.references += same
-        count.text_only += same * is_text_only(reference)
+        count.text_only += same * (reference in unread)
         right = {rendition(reference): rendition.__name__.strip("_") for rendition in RIGHT}
         wrong = {
             answer: kind.__name__.strip("_") for kind in WRONG for answer in kind(reference) if answer not in right

@@ -14,15 +14,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from string import whitespace
 
 from trim.errors import BackendError
-from trim.problems.answers.algebra import is_text_only as is_text_only
-from trim.problems.answers.algebra import verified
+from trim.problems.answers.algebra import is_mathematics, verified
 from trim.problems.answers.boxes import extract_answer as extract_answer
 from trim.problems.answers.boxes import has_boxed_answer as has_boxed_answer
 from trim.problems.answers.comparison import LONGEST, same
@@ -175,9 +174,10 @@ class Grader:
         question = (answer, reference, tolerance) if tolerance else (answer, reference)
         if _are_numbers(answer, reference):
             return Verdict(strict=False, symbolic=equivalent(*question))
-        return Verdict(strict=False, symbolic=self._ask(*question))
+        return Verdict(strict=False, symbolic=self.ask(*question))
 
-    def _ask(self, *question: str) -> bool:
+    def ask(self, *question: str) -> bool:
+        """Have the worker compare; what it cannot compare in time, or crashes on, is counted and said to differ."""
         if self._worker is not None and not self._worker.is_alive():  # killed from outside, between two questions
             self.close()
         if self._worker is None:
@@ -213,6 +213,13 @@ def judge(grader: Grader, *, exact: bool) -> Judge:
         return graded.strict, graded.symbolic
 
     return verdict
+
+
+def text_only(references: Iterable[str]) -> set[str]:
+    """Return the references that nobody here can read as mathematics: answers are compared with them as text only."""
+    doubtful = [reference for reference in dict.fromkeys(references) if not _are_numbers(reference)]
+    with Grader(compare=f"{is_mathematics.__module__}:{is_mathematics.__name__}") as grader:
+        return {reference for reference in doubtful if not grader.ask(reference, "")}
 
 
 def _are_numbers(*texts: str) -> bool:

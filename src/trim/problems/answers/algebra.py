@@ -33,9 +33,9 @@ def verified(found: str, expected: str) -> bool:
     return bool(verify(other, one, timeout_seconds=None))
 
 
-def is_text_only(reference: str, _: str = "") -> bool:
-    """Tell whether a reference can only be compared as text: nobody here can read it as mathematics."""
-    return _has_text(read(reference, reference=True))
+def is_mathematics(reference: str, _: str = "") -> bool:
+    """Tell whether a reference can be read as mathematics, and is not compared as text only."""
+    return not _has_text(read(reference, reference=True))
 
 
 def _has_text(readings: Readings) -> bool:

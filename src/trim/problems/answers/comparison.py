@@ -175,8 +175,9 @@ class _Comparison:
         if isinstance(expected, Group):
             beside = _beside(expected, found)
             return beside is not None and self.in_order(beside, expected.members, tolerances)
+        assert isinstance(found, Group)
         beside = _beside(found, expected)
-        return beside is not None and isinstance(found, Group) and self.in_order(found.members, beside, tolerances)
+        return beside is not None and self.in_order(found.members, beside, tolerances)
 
     def once(self, members: tuple[Readings, ...]) -> tuple[Readings, ...]:
         """Drop the members of a set that are there already."""
@@ -237,11 +238,11 @@ def _of_member(tolerances: Tolerances, index: int, count: int) -> Tolerances:
 
 
 def _beside(group: Value, other: Value) -> tuple[Readings, ...] | None:
-    """Return what a group's members are compared with: named values with a pair's, a set of one with its member."""
+    """Return what a group's members are compared with: named values with a pair's, one value in many ways with it."""
     assert isinstance(group, Group)
-    if isinstance(other, Sequence):
-        return other.members if other.style == "round" and all(map(_is_named, group.members)) else None
-    return ((other,),) if len(group.members) == 1 and isinstance(other, Leaf | Words) else None
+    if isinstance(other, Sequence) and other.style == "round" and all(map(_is_named, group.members)):
+        return other.members
+    return ((other,),) * len(group.members) if isinstance(other, Leaf | Words) else None
 
 
 def _alike(found: Sequence, expected: Sequence) -> bool:

@@ -115,7 +115,7 @@ def _unwrapped(text: str) -> str:
                 return text
         if inner is None:
             return text
-        text = plain(inner)
+        text = inner
 
 
 def _read_based(text: str) -> Based | None:
@@ -263,8 +263,8 @@ def _read_inequality(sides: list[str], signs: list[str], reference: bool) -> Rea
         name, end = compact(bars[1]), sides[1] if _BARS.fullmatch(sides[0]) else sides[0]
         if end is sides[1]:
             return (_range(name, f"-({end})", end, (closed[0], closed[0]), reference),)
-        below, above = (None, f"-({end})"), (end, None)
-        return (Union(tuple((_range(name, *ends, (closed[0], closed[0]), reference),) for ends in (below, above))),)
+        below = _range(name, None, f"-({end})", (False, closed[0]), reference)
+        return (Union(((below,), (_range(name, end, None, (closed[0], False), reference),))),)
     if len(sides) == 3 and is_name(sides[1]):
         return (_range(compact(sides[1]), sides[0], sides[2], (closed[0], closed[1]), reference),)
     if len(sides) == 2 and (is_name(sides[0]) or not sides[0].strip()):

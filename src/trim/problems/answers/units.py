@@ -75,7 +75,7 @@ _PERCENT = {"percent", "percents", "pct", "per cent"}
 
 _WORD = re.compile(r"[A-Za-z]+")
 _TAIL = re.compile(
-    r"(?:\\text\s*\{[^{}]*\}|[A-Za-z]+\.?|\s|/|\\cdot(?![a-z])|\^\s*(?:\{\s*-?\s*\d+\s*\}|-?\d)|\\degree(?![a-z])|[()']|(?<=[a-z])-(?=[a-z])|\\%)+"
+    r"(?:\\text\s*\{[^{}]*\}|[A-Za-z]++\.?|\s|/|\\cdot(?![a-z])|\^\s*(?:\{\s*-?\s*\d+\s*\}|-?\d)|\\degree(?![a-z])|[()']|(?<=[a-z])-(?=[a-z])|\\%)++"
 )
 _BEGINNING = re.compile(r"\\text\s*\{|\\degree|\\%|(?<=\d)'|(?<![A-Za-z\\_^{])[A-Za-z]+")
 _FRACTION = re.compile(r"\\frac\s*\{\s*\\text\s*\{([^{}]*)\}\s*\}\s*\{\s*\\text\s*\{([^{}]*)\}([^{}]*)\}$")
