@@ -25,4 +25,4 @@ with job(snakemake) as log, Grader() as grader:
     with open_job_pair(snakemake, f"{wildcards.dataset}.{wildcards.split}") as pair:
         results = run_points(points, problems, pair, params.replicates, params.pair["max_steps"], progress(what))
     table = step_table(results, grader, labelled=params.labelled)
-    write_parquet(table, snakemake.output.steps, provenance(snakemake))
+    write_parquet(table, snakemake.output.steps, {**provenance(snakemake), "grading": grader.summary()})

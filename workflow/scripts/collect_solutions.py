@@ -22,4 +22,4 @@ with job(snakemake) as log, Grader() as grader:
             exact=params.labelled,
             on_progress=progress(f"solutions of {name}"),
         )
-    write_parquet(solved, snakemake.output.solutions, provenance(snakemake))
+    write_parquet(solved, snakemake.output.solutions, {**provenance(snakemake), "grading": grader.summary()})

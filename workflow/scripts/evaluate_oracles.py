@@ -20,4 +20,6 @@ with job(snakemake), Grader() as grader:
         tables = {"first-error-oracle": first_error_table(forest), "perfect-information": optimum_table(forest)}
     for name, path in snakemake.output.items():
         router, trained_on = name.split("/")
-        write_parquet(tables[router].assign(trained_on=trained_on), path, provenance(snakemake))
+        write_parquet(
+            tables[router].assign(trained_on=trained_on), path, {**provenance(snakemake), "grading": grader.summary()}
+        )

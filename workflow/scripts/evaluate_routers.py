@@ -30,5 +30,7 @@ with job(snakemake) as log, Grader() as grader:
     alone = pd.concat([episodes[f"{router}/untrained"] for router in ("weak-only", "strong-only")])
     tables = {name: (episodes[name], path) for name, path in outputs.items()}
     for name, (table, path) in {**tables, "oracle-query/untrained": (oracle_table(alone), oracle)}.items():
-        write_parquet(table.assign(trained_on=name.split("/")[1]), path, provenance(snakemake))
-    write_parquet(forest.table(), forest_file, provenance(snakemake))
+        write_parquet(
+            table.assign(trained_on=name.split("/")[1]), path, {**provenance(snakemake), "grading": grader.summary()}
+        )
+    write_parquet(forest.table(), forest_file, {**provenance(snakemake), "grading": grader.summary()})

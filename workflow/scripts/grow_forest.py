@@ -18,4 +18,4 @@ with job(snakemake) as log, Grader() as grader:
         forest.grow_fully(params.largest_tree, progress(f"forest of {name}, trees"))
         explore(forest)  # of the trees that are too large, at least what the models alone do, and random mixtures
     log.info("%d nodes, %.1f %% of the trees whole", len(forest), 100 * forest.complete().mean())
-    write_parquet(forest.table(), snakemake.output.forest, provenance(snakemake))
+    write_parquet(forest.table(), snakemake.output.forest, {**provenance(snakemake), "grading": grader.summary()})

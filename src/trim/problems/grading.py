@@ -192,7 +192,7 @@ class Grader:
             self.close()
             raise
         self.close()
-        self._failed.append(question[:2])
+        self._failed.append(tuple(text[:60] for text in question[:2]))
         return False
 
 

@@ -8,8 +8,10 @@ them alone, and their values, if they have any, are close relative to their size
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Any
 
+from trim.problems.answers.formula_reader import DEEPEST
 from trim.problems.answers.kinds import Leaf, Readings, Words
 from trim.problems.answers.notation import compact
 from trim.problems.answers.reading import read
@@ -24,6 +26,8 @@ def verified(found: str, expected: str) -> bool:
 
     if compact(found).casefold() == compact(expected).casefold():
         return compact(found) == compact(expected)
+    if _is_tangled(found) or _is_tangled(expected):
+        return False  # its parser would take minutes
     one, other = _parsed(found), _parsed(expected)
     if not one or not other or _cases_differ(found, expected):
         return False
@@ -64,6 +68,12 @@ def _parsed(text: str) -> list[Any]:
 
     found = parse(f"\\boxed{{{text}}}", parsing_timeout=None)
     return [] if not found or isinstance(found[0], str) else found
+
+
+def _is_tangled(text: str) -> bool:
+    """Tell whether brackets do not close, or stand too deep in one another."""
+    depths = list(accumulate((sign in "([{") - (sign in ")]}") for sign in text))
+    return bool(depths) and (depths[-1] != 0 or max(depths) > DEEPEST)
 
 
 def _cases_differ(found: str, expected: str) -> bool:
