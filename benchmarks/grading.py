@@ -20,7 +20,7 @@ from pathlib import Path
 
 from renditions import RIGHT, WRONG
 
-from trim.config import FileDataset
+from trim.config.experiment import FileDataset
 from trim.problems.adapters import load_dataset
 from trim.problems.grading import Grader, extract_answer, text_only
 from trim.problems.problem import Problem

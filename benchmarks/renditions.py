@@ -217,6 +217,8 @@ RIGHT: list[Rendition] = [
 
 def _other_numbers(answer: str) -> Iterator[str]:
     """Change one number after another by one, and by a digit that is dropped or added."""
+    if " or " in answer:
+        return  # each of these numbers is right
     for found in re.finditer(r"\d+", answer):
         before, after = answer[: found.start()], answer[found.end() :]
         if re.search(r"_\{?$", before):

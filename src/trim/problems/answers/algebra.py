@@ -18,6 +18,7 @@ from trim.problems.answers.reading import read
 
 _LETTERS = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])")
 _ALIKE = 1e-9
+LONGEST = 500
 
 
 def verified(found: str, expected: str) -> bool:
@@ -71,7 +72,9 @@ def _parsed(text: str) -> list[Any]:
 
 
 def _is_tangled(text: str) -> bool:
-    """Tell whether brackets do not close, or stand too deep in one another."""
+    """Tell whether a text is long, or its brackets do not close or stand too deep in one another."""
+    if len(text) > LONGEST:
+        return True
     depths = list(accumulate((sign in "([{") - (sign in ")]}") for sign in text))
     return bool(depths) and (depths[-1] != 0 or max(depths) > DEEPEST)
 
