@@ -45,6 +45,7 @@ bench: $(INSTALLED) ## print what the parts cost: solving, training, deciding, g
 	$(BIN)/python benchmarks/environment.py
 	$(BIN)/python benchmarks/ppo.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/grading.py
 
 test-slurm: $(INSTALLED) ## run the smoke experiment on a real SLURM of one node; needs Debian and root
 	TRIM_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm $(ARGS)

@@ -59,6 +59,7 @@ class Job:
         self.log_file = Path(snakemake.log[0])
         self.log = logging.getLogger(f"trim.workflow.{self.rule}")
         self._config = snakemake.config
+        self._grader: Grader | None = None
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -89,8 +90,9 @@ class Job:
         return list(items[int(index) - 1 :: int(count)])
 
     def write_parquet(self, frame: pd.DataFrame, path: str | Path) -> None:
-        """Write a table with its provenance."""
-        write_parquet(frame, path, self.provenance)
+        """Write a table with its provenance, and with what the grader could not compare, if the job graded."""
+        graded = {"grading": self._grader.summary()} if self._grader else {}
+        write_parquet(frame, path, {**self.provenance, **graded})
 
     def write_json(self, content: dict[str, Any], path: str | Path) -> None:
         """Write JSON with its provenance."""
@@ -129,6 +131,12 @@ class Job:
     # --- models, behind the step store --------------------------------------------------
 
     @contextmanager
+    def grader(self) -> Iterator[Grader]:
+        """Open what compares answers with references."""
+        with Grader() as self._grader:
+            yield self._grader
+
+    @contextmanager
     def pair(self, part: str) -> Iterator[ModelPair]:
         """Open the models of the job behind the part of the step store that is of one dataset and split."""
         with closing(self._servers()) as servers, self._pair_on(servers, part) as pair:
@@ -153,7 +161,7 @@ class Job:
         """
         import pandas as pd
 
-        with Grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
+        with self.grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
             verdict, forests = judge(grader, exact=labelled), []
             for split in splits:
                 pair = stack.enter_context(self._pair_on(servers, f"{dataset}.{split}"))

@@ -152,6 +152,94 @@ def test_a_broken_line_is_named(layout: str, line: Any, said: str, tmp_path: Pat
     assert str(caught.value).startswith(f"{path}:{2 + 1}: ")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x1f\x8b\x08\x00", "a gzip archive; unpack it"),
+        ('{"question": "Why?"}'.encode("utf-16"), "UTF-16; convert it to UTF-8"),
+        ('{"question": "Caf\u00e9?"}'.encode("latin-1"), r"not UTF-8 \(byte 0xe9 at column 18\)"),
+        (b'{"question": "half \\ud835", "answer": "#### 5"}', "holds half a character"),
+        (b'{"question": "Why?", "answer": ' + b"9" * 5000 + b"}", "an integer of thousands of digits"),
+        (b'{"question": ' + b"[" * 5000 + b"]" * 5000 + b"}", "JSON nested too deeply"),
+        (b'{"question": "Why?", "answer": "#### 5", "answer": "#### 6"}', "the key 'answer' is there twice"),
+        (b'[\n{"question": "Why?", "answer": "#### 5"}\n]', "a JSON array over several lines; expected JSON lines"),
+        (b'[{"question": "Why?", "answer": "#### 5"}]', "found list; expected JSON lines"),
+        (b'{"question": "How much is \\frac12?", "answer": "#### 5"}', "the control sign U[+]000C"),
+        (b'{"question": "Why?", "answer": "#### 5\\u0000"}', "the control sign U[+]0000"),
+    ],
+)
+def test_text_from_outside_passes_one_door(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught:
+        load_dataset("mine", file_dataset(path, "gsm8k"))
+    assert str(caught.value).startswith(f"{path}:1: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_and_carriage_returns_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    lines = [json.dumps(record) for record in OWN["gsm8k"]]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert [p.answer for p in load_dataset("mine", file_dataset(path, "gsm8k"))] == ANSWERS["gsm8k"]
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"), [(27.0, "27"), (3.5, "3.5"), (-0.25, "-0.25"), (1e-7, "1e-07"), (4, "4"), ("4.0", "4.0")]
+)
+def test_answers_may_be_numbers(value: Any, answer: str, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [{"problem": "Why?", "answer": value}])
+    assert [p.answer for p in load_dataset("mine", file_dataset(path, "math"))] == [answer]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, [], {}])
+def test_what_is_no_finite_number_is_no_answer(value: Any, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [{"problem": "Why?", "answer": value}])
+    with pytest.raises(InputError, match="no reference answer"):
+        load_dataset("mine", file_dataset(path, "math"))
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        (r"They are $\boxed{3}$ and $\boxed{-3}$.", "3, -3"),
+        (r"So the root is $\boxed 2$.", "2"),
+        (r"First $\boxed{2}$, hence $\boxed{8}$.", "8"),
+        (r"Put it in \boxed{}: \boxed{6}.", "6"),
+    ],
+)
+def test_the_answer_of_a_solution_is_what_its_last_boxes_hold(solution: str, answer: str, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [{"problem": "Why?", "solution": solution}])
+    assert [p.answer for p in load_dataset("mine", file_dataset(path, "math"))] == [answer]
+
+
+def test_olympiadbench_brings_a_context_and_a_tolerance(tmp_path: Path) -> None:
+    records = [
+        {"question": "How far?", "context": "A cart rolls.", "final_answer": ["$2.5$"], "error": "1e-1"},
+        {"question": "Which two?", "context": None, "final_answer": ["$1$,$-1$"], "error": None},
+    ]
+    far, two = load_dataset("mine", file_dataset(write_lines(tmp_path / "own.jsonl", records), "olympiadbench"))
+    assert (far.text, far.answer, far.tolerance) == ("A cart rolls.\n\nHow far?", "2.5", "1e-1")
+    assert (two.text, two.answer, two.tolerance) == ("Which two?", "1,-1", "")
+    with pytest.raises(InputError, match=r"own.jsonl:1: 'error' is 'some', expected a positive number"):
+        path = write_lines(tmp_path / "own.jsonl", [records[0] | {"error": "some"}])
+        load_dataset("mine", file_dataset(path, "olympiadbench"))
+
+
+def test_rows_that_cannot_be_used_are_left_out_by_id(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [*OWN["math"], {"problem": "Why?", "unique_id": "a/9"}])
+    spec = file_dataset(path, "math", leave_out=["a/9", "a/1", "4"])  # the fourth has no id: its line counts
+    assert [p.answer for p in load_dataset("mine", spec)] == ["5", "8"]
+    with pytest.raises(InputError, match="no row has the id 'b/1', which leave_out names"):
+        load_dataset("mine", file_dataset(path, "math", leave_out=["a/9", "b/1"]))
+
+
+def test_the_message_says_how_to_leave_a_row_out(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "own.jsonl", [{"problem": "Why?", "unique_id": "a/9"}])
+    with pytest.raises(InputError, match=r"leave it out \(datasets.mine.leave_out: \['a/9'\]\)"):
+        load_dataset("mine", file_dataset(path, "math"))
+
+
 def test_a_wrong_layout_is_suspected_in_the_message(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "own.jsonl", OWN["gsm8k"])
     with pytest.raises(InputError, match="check that 'aime' is the layout"):

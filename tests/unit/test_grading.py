@@ -12,7 +12,7 @@ import pytest
 
 from trim.errors import BackendError
 from trim.problems import grading
-from trim.problems.grading import Grader, Verdict, extract_answer, has_boxed_answer, normalise
+from trim.problems.grading import Grader, Verdict, extract_answer, has_boxed_answer, normalise, text_only
 
 WRONG = Verdict(strict=False, symbolic=False)
 SYMBOLIC = Verdict(strict=False, symbolic=True)
@@ -27,7 +27,7 @@ RIGHT = Verdict(strict=True, symbolic=True)
         (r"\boxed{1} and then \boxed{2", "1"),
         (r"\boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
         (r"\boxed {7}", "7"),
-        (r"\boxed{}", ""),
+        (r"\boxed{}", None),
         (r"\boxed{\boxed{5}}", "5"),
         (r"{ a stray brace \boxed{3}", "3"),
         (r"a stray brace } \boxed{3}", "3"),
@@ -37,7 +37,27 @@ RIGHT = Verdict(strict=True, symbolic=True)
         (r"twice escaped: \\boxed{8}", "8"),
         (r"\boxed{", None),
         (r"\boxed{\frac{1}{2}", None),
-        (r"\boxed 5", None),
+        (r"\boxed 5", "5"),
+        (r"\boxed 12. Done", "12"),
+        (r"$\boxed -3$", "-3"),
+        (r"$\boxed x$", "x"),
+        (r"\boxed\frac12", r"\frac12"),
+        (r"put it in \boxed and go on", None),
+        (r"\fbox{6}", "6"),
+        (r"\boxed{x = \boxed{5}}", "x = 5"),
+        (r"\boxed{x \boxed{5}", "5"),
+        (r"$\boxed{7}$ and $\boxed{-7}$", "7, -7"),
+        (r"\boxed{7}, \boxed{8}, or \boxed{9}", "7, 8, 9"),
+        (r"\boxed{7}\text{ and }\boxed{7}", "7"),
+        (r"\boxed{7}. Or rather: \boxed{8}", "8"),
+        (r"\boxed{1}, no: \boxed{2} and \boxed{3}", "2, 3"),
+        (r"\boxed{4} \boxed{5}", "5"),
+        (r"\boxed{ }", None),
+        (r"\boxed{\;}", None),
+        (r"\boxed{...}", None),
+        (r"\boxed{?}", None),
+        (r"\boxed{\text{}}", None),
+        (r"\boxed{7} goes into \boxed{}", "7"),
         ("boxed{5}", None),
         ("24", None),
         ("", None),
@@ -97,12 +117,58 @@ def test_plain_numbers_are_graded_without_a_worker(monkeypatch: pytest.MonkeyPat
 
 def test_a_reference_of_several_numbers_accepts_each() -> None:
     with Grader() as grader:
-        assert [grader.grade(answer, "80 or 81") for answer in ("80", "81", "081", "82")] == [
-            RIGHT,
-            RIGHT,
-            SYMBOLIC,
-            WRONG,
-        ]
+        verdicts = [grader.grade(answer, "80 or 81") for answer in ("80", "81", "80 or 81", "081", "82", "80, 82")]
+    assert verdicts == [RIGHT, RIGHT, RIGHT, SYMBOLIC, WRONG, WRONG]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "tolerance", "right"),
+    [
+        ("6.3", "6.4", "1e-1", True),
+        ("6.31", "6.4", "", False),
+        ("6.29", "6.4", "1e-1", False),
+        (r"6.45\%", "6.4", "1e-1", True),
+        (r"\sqrt{41}", "6.4", "1e-1", True),
+        ("3.02, 5", "3, 5", "1e-1", True),
+        ("3.02, 5.02", "3, 5", "1e-1,1e-2", False),
+        ("5, 3.02", "3, 5", "1e-1,1e-2", True),
+        (r"4.2\times10^7", "4.25e7", "1e6", True),
+        ("x", "6.4", "1e-1", False),
+    ],
+)
+def test_a_dataset_may_allow_a_tolerance(answer: str, reference: str, tolerance: str, right: bool) -> None:
+    with Grader() as grader:
+        assert grader.grade(answer, reference, tolerance).symbolic == right
+
+
+def test_what_math_verify_takes_for_the_same_is_not_believed_blindly() -> None:
+    """Each of these it accepts: sizes below its rounding, capitals, sets for pairs, the digits of two bases."""
+    with Grader(timeout=60) as grader:
+        for answer, reference in [
+            (r"\frac{1}{3^{60}}", r"\frac{1}{3^{59}}"),
+            ("3r^2", "3R^2"),
+            (r"\{2,5\}", "(2,5)"),
+            ("213_4", "213_5"),
+            (r"\int_0^1 r dx", r"\int_0^1 R dx"),
+        ]:
+            assert grader.grade(answer, reference) == WRONG, (answer, reference)
+
+
+def test_hostile_answers_end_in_time() -> None:
+    hostile = ["(" * 2000, "\\frac{" * 500, "9^{9^{9^9}}", "99999!" * 20, "1," * 1000, "\\pm" * 400, "x'" * 500]
+    hostile += ["a" * 3000, "{" * 1500 + "}" * 1500, "\\text{" * 300, "|" * 999, "1e99999", "0." + "3" * 3000]
+    with Grader(timeout=20) as grader:
+        started = time.perf_counter()
+        for answer in hostile:
+            for reference in ("5", r"\frac{x}{2}", "6, -6", "(2,5)"):
+                assert grader.grade(answer, reference) == WRONG
+        assert time.perf_counter() - started < 60
+        assert (grader.timeouts, grader.crashes) == (0, 0)
+
+
+def test_names_the_references_that_are_compared_as_text_only() -> None:
+    references = ["7", r"\text{east}", r"\frac{1}{2}", "(1,2)", r"\int_0^1 x dx", r"\text{no solution}", "7", "2041_6"]
+    assert text_only(references) == {r"\text{east}", r"\text{no solution}"}
 
 
 def test_equal_by_math_verify() -> None:
@@ -190,6 +256,36 @@ def test_one_worker_serves_all_and_nothing_is_asked_twice(misbehaving: str, tmp_
     assert (tmp_path / "asked.txt").read_text().split() == ["right", "chatter"]
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
+
+
+def test_what_could_not_be_compared_is_reported(misbehaving: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Grader(timeout=30, compare=misbehaving) as grader:
+        grader.grade("right", "x")
+        grader.grade("leave", "x")
+        assert grader.summary() == {"graded": 2, "timeouts": 0, "crashes": 1}
+    assert "1 of 2 graded answers could not be compared (0 took too long, 1 crashed)" in caplog.text
+    assert "('leave', 'x')" in caplog.text
+
+
+def test_too_many_answers_that_could_not_be_compared_are_an_error(
+    misbehaving: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading, "FEWEST_FAILED", 2)
+    with (
+        pytest.raises(BackendError, match="3 of 3 graded answers could not be compared.*more than 1%"),
+        Grader(timeout=30, compare=misbehaving) as grader,
+    ):
+        for answer in ("leave", "be killed", "raise"):
+            grader.grade(answer, "x")
+
+
+def test_an_error_on_the_way_is_not_hidden_by_that_of_the_grader(
+    misbehaving: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading, "FEWEST_FAILED", 0)
+    with pytest.raises(KeyError, match="mine"), Grader(timeout=30, compare=misbehaving) as grader:
+        grader.grade("leave", "x")
+        raise KeyError("mine")
 
 
 def test_an_interrupt_does_not_shift_the_answers(misbehaving: str, monkeypatch: pytest.MonkeyPatch) -> None:

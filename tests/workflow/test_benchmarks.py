@@ -42,6 +42,8 @@ def test_files_become_splits_and_solutions(tmp_path: Path) -> None:
     assert not kept["test"] + kept["prm_train"]
     said = json.loads((tree / manifest).read_text(encoding="utf-8"))
     assert said["left_out"] == {"exam": 1, "drill": 1}
+    assert said["left_out_by_id"] == 0
+    assert said["compared_as_text_only"]["references"] == len(said["compared_as_text_only"]["ids"])
     assert said["source_sha256"] == hashlib.sha256((tree / "train.jsonl").read_bytes()).hexdigest()
 
     steps = pd.read_parquet(tree / rollouts)

@@ -1,14 +1,13 @@
 """Collect weak-only, strong-only and mixed rollouts of a part of a split."""
 
 from trim.jobs import open_job
-from trim.problems.grading import Grader
 from trim.rollout.history import Reads
 from trim.rollout.tables import OperatingPoint, run_points, step_table
 from trim.routers.controls import ALONE, RandomStep
 
 MIXED_SHARE = 0.3
 
-with open_job(snakemake) as job, Grader() as grader:
+with open_job(snakemake) as job, job.grader() as grader:
     params, part = job.params, f"{job.wildcards.dataset}.{job.wildcards.split}"
     problems = job.shard(job.problems())
     points = [*ALONE, OperatingPoint("mixed", "default", MIXED_SHARE, RandomStep(MIXED_SHARE, salt="mixed"))]

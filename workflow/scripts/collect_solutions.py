@@ -1,10 +1,9 @@
 """Have both models solve every problem of a split alone, the weak one several times."""
 
 from trim.jobs import open_job
-from trim.problems.grading import Grader
 from trim.routers.query_level.options import solve_whole
 
-with open_job(snakemake) as job, Grader() as grader:
+with open_job(snakemake) as job, job.grader() as grader:
     params, part = job.params, f"{job.wildcards.dataset}.{job.wildcards.split}"
     problems = job.problems()
     with job.pair(part) as pair:

@@ -9,6 +9,7 @@ from trim.config.experiment import ArithmeticFamily, Dataset
 from trim.files import written_aside
 from trim.jobs import open_job
 from trim.problems.adapters import load_dataset, source_digest
+from trim.problems.grading import text_only
 from trim.problems.problem import read_problems, write_problems
 from trim.problems.splits import check_disjoint, divide, draw_split, leave_out, manifest
 
@@ -23,7 +24,15 @@ with open_job(snakemake) as job:
     else:
         tested = {Path(path).parent.name: read_problems(Path(path)) for path in job.input.without}
         problems, left_out = leave_out(load_dataset(name, spec), tested)
-        origin = {"source_sha256": source_digest(spec), "left_out": left_out}
+        unread = text_only(problem.answer for problem in problems if problem.answer)
+        as_text = [problem.id for problem in problems if problem.answer in unread]
+        job.log.info("%d of %d references are compared as text only", len(as_text), len(problems))
+        origin = {
+            "source_sha256": source_digest(spec),
+            "left_out": left_out,
+            "left_out_by_id": len(spec.leave_out),
+            "compared_as_text_only": {"references": len(as_text), "of": len(problems), "ids": as_text},
+        }
         splits = dict.fromkeys(SPLITS, []) | divide(problems, spec.splits)
     check_disjoint(splits)
     files = {split: Path(job.output[split]) for split in SPLITS}

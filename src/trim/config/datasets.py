@@ -67,6 +67,9 @@ class FileDataset(Section):
     )
     without: tuple[str, ...] = Field((), description="datasets whose test problems are left out here")
     repeated: Literal["refuse", "drop"] = Field("refuse", description="what to do with a problem that is there twice")
+    leave_out: tuple[str, ...] = Field(
+        (), description="ids of rows that cannot be used: what the source calls them, or their line where it does not"
+    )
     limit: Count | None = Field(None, description="use only the first problems")
 
     @property

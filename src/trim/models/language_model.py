@@ -16,7 +16,7 @@ from trim.models.protocols import Prefix
 from trim.models.tiny import build_config, build_tokenizer
 from trim.models.training import Optimiser, SolutionStream, batched, seed_torch, solution_loss, stream_batches
 from trim.models.transformers_backend import StepGenerator
-from trim.problems.grading import extract_answer
+from trim.problems.answers.boxes import extract_answer
 from trim.problems.problem import Problem
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from trim.problems.grading import has_boxed_answer
+from trim.problems.answers.boxes import has_boxed_answer
 
 SEPARATOR = "\n\n"
 

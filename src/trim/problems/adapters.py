@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from typing import Any
 
 from trim.config.experiment import FileDataset
 from trim.errors import InputError
-from trim.problems.grading import extract_answer
-from trim.problems.problem import Problem, fingerprint, read_json_lines
+from trim.problems.answers.boxes import extract_answer
+from trim.problems.answers.comparison import read_tolerance
+from trim.problems.problem import Problem, fingerprint
+from trim.problems.records import control_sign, read_json_lines
 
 Record = Mapping[str, Any]
 
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _GSM8K_ANSWER = re.compile(r"####([^#]+)$")
 _AIME_ANSWER = re.compile(r"(\d{1,3})(?: or (\d{1,3}))?(?: \(.*\))?")
+_OWN_IDS = ("unique_id", "id", "ID", "idx")
 _AIME_ID = re.compile(r"(\d{4})(?:-(I{1,2}))?-\d{1,2}")
 
 
@@ -35,11 +40,17 @@ class Layout:
         Reads the reference answer, or "" where there is none; None where no record has any.
     expected
         Says in a message where the answer should be.
+    context
+        Name of the field with text that comes before the problem, where there is one.
+    tolerance
+        Name of the field that says how far off an answer may be, where there is one.
     """
 
     text: tuple[str, ...]
     answer: Callable[[Record], str] | None
     expected: str
+    context: str = ""
+    tolerance: str = ""
 
 
 def _math_answer(record: Record) -> str:
@@ -60,15 +71,22 @@ def _gsm8k_answer(record: Record) -> str:
 def _olympiadbench_answer(record: Record) -> str:
     """Read a list of strings between dollars; where a problem asks for several values, all of them count."""
     answers = record.get("final_answer")
-    texts = answers if isinstance(answers, list) else []
-    return ", ".join(text.strip().strip("$").strip() for text in texts if isinstance(text, str) and text.strip("$ "))
+    texts = [text for text in answers if isinstance(text, str)] if isinstance(answers, list) else []
+    bare = (_DOLLAR.sub("", text).strip() for text in texts)
+    return ", ".join(text for text in bare if text)
 
 
 LAYOUTS: Mapping[str, Layout] = {
     "math": Layout(("problem", "question"), _math_answer, "in 'answer', or in a \\boxed{} in 'solution'"),
     "aime": Layout(("problem", "Question"), _aime_answer, "an integer from 0 to 999 in 'solution' or 'Answer'"),
     "gsm8k": Layout(("question",), _gsm8k_answer, "after '####' at the end of 'answer'"),
-    "olympiadbench": Layout(("question",), _olympiadbench_answer, "a list of strings in 'final_answer'"),
+    "olympiadbench": Layout(
+        ("question",),
+        _olympiadbench_answer,
+        "a list of strings in 'final_answer'",
+        context="context",
+        tolerance="error",
+    ),
     "processbench": Layout(("problem",), None, ""),
 }
 
@@ -99,10 +117,31 @@ def load_dataset(name: str, spec: FileDataset) -> list[Problem]:
 
 
 def read_records(spec: FileDataset) -> Iterator[tuple[str, Record]]:
-    """Yield (place, record) of what a dataset asks for: its part of the source, up to its limit."""
-    records = _hub_records(spec) if spec.source == "hub" else _file_records(Path(spec.path))
-    wanted = ((place, record) for place, record in records if spec.part in (None, _aime_part(spec, record, place)))
-    return islice(wanted, spec.limit)
+    """Yield (place, record) of what a dataset asks for: its part of the source without what is left out, up to a limit.
+
+    Raises
+    ------
+    InputError
+        When no row has an id that shall be left out.
+    """
+    return islice(_wanted(spec), spec.limit)
+
+
+def _wanted(spec: FileDataset) -> Iterator[tuple[str, Record]]:
+    unseen = set(spec.leave_out)
+    for place, record in _hub_records(spec) if spec.source == "hub" else _file_records(Path(spec.path)):
+        id = _own_id(record, place)
+        if id in spec.leave_out:
+            unseen.discard(id)
+        elif spec.part in (None, _aime_part(spec, record, place)):
+            yield place, record
+    if unseen:
+        raise InputError(f"{spec.path}: no row has the id {min(unseen)!r}, which leave_out names; correct it")
+
+
+def _own_id(record: Record, place: str) -> str:
+    """Return the id that a row brings, or else its number in the source."""
+    return _field(record, *_OWN_IDS) or re.split(r"\W", place)[-1]
 
 
 def source_digest(spec: FileDataset) -> str:
@@ -134,19 +173,35 @@ def _aime_part(spec: FileDataset, record: Record, place: str) -> str | None:
 def _to_problem(id: str, dataset: str, record: Record, layout_name: str, place: str) -> Problem:
     layout = LAYOUTS[layout_name]
     text, answer = _field(record, *layout.text), layout.answer(record) if layout.answer else ""
-    mend = f"mend or remove it, or check that {layout_name!r} is the layout of this dataset"
+    mend = (
+        f"mend or remove it, leave it out (datasets.{dataset}.leave_out: [{_own_id(record, place)!r}]), "
+        f"or check that {layout_name!r} is the layout of this dataset"
+    )
     if not text:
         raise InputError(f"{place}: no problem in {' or '.join(map(repr, layout.text))}; {mend}")
     if not answer and layout.answer:
         raise InputError(f"{place}: no reference answer; expected it {layout.expected}; {mend}")
-    return Problem(id, dataset, text, answer, fingerprint(text))
+    if sign := control_sign(text + answer):
+        raise InputError(f"{place}: holds the control sign {sign}, perhaps what is left of a backslash; {mend}")
+    text = "\n\n".join(filter(None, (_field(record, layout.context), text)))
+    tolerance = _field(record, layout.tolerance)
+    if tolerance and read_tolerance(tolerance) is None:
+        raise InputError(
+            f"{place}: '{layout.tolerance}' is {tolerance!r}, expected a positive number, or one for each value; {mend}"
+        )
+    return Problem(id, dataset, text, answer, fingerprint(text), tolerance)
 
 
 def _field(record: Record, *names: str) -> str:
-    """Return the first field that has text, without white space around it; whole numbers count as text."""
-    values = (record.get(name) for name in names)
-    texts = (str(value).strip() for value in values if isinstance(value, str) or type(value) is int)
+    """Return the first field that has text, without white space around it; finite numbers count as text."""
+    texts = (_text(record.get(name)) for name in names)
     return next((text for text in texts if text), "")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value) if value.is_integer() and abs(value) < 2**53 else value)
+    return str(value).strip() if isinstance(value, str) or type(value) is int else ""
 
 
 def _file_records(path: Path) -> Iterator[tuple[str, Record]]:

@@ -1,7 +1,7 @@
-r"""Whether an answer is right: strictly, and symbolically through math-verify.
+r"""Whether an answer is right: strictly, as it is written, and symbolically, by what it says.
 
-Symbolic comparison may hang or crash, so it runs in a worker process that is killed when
-it takes too long. The worker is this module run as a program, not a `multiprocessing`
+Plain numbers are compared at once. Other comparisons may hang or crash, so they run in a worker process that is killed
+when it takes too long. The worker is this module run as a program, not a `multiprocessing`
 child: those import the parent's main script again, which Snakemake scripts do not bear.
 """
 
@@ -14,56 +14,36 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from multiprocessing.connection import Connection, Pipe
 from string import whitespace
 
 from trim.errors import BackendError
+from trim.problems.answers.algebra import is_mathematics, verified
+from trim.problems.answers.boxes import extract_answer as extract_answer
+from trim.problems.answers.boxes import has_boxed_answer as has_boxed_answer
+from trim.problems.answers.comparison import LONGEST, same
+from trim.problems.answers.kinds import Leaf
+from trim.problems.answers.reading import read
 from trim.problems.problem import Problem
 
 START_LIMIT = 120.0  # seconds for the worker to import sympy, on a busy node or a slow disk
+FAILED_SHARE, FEWEST_FAILED = 0.01, 10  # of the graded answers, and their number: beyond both, something is wrong
+QUICK = 200  # letters of an answer that is read without a time limit
 EDGES = whitespace + "$"
 
-# Doubled backslashes are what models write that learned from escaped strings.
-_TOKEN = re.compile(r"(?P<box>\\+boxed\s*\{)|\\.|(?P<open>\{)|(?P<close>\})", re.DOTALL)
+logger = logging.getLogger(__name__)
+
 _UNSEEN = re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\!\s*")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
+_ALTERNATIVES = re.compile(r"\d+( or \d+)+")
 _SPACE = re.compile(r"\s+(?![0-9])|(?<![0-9])\s+")  # but "1 2" is not 12
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
-_ALTERNATIVES = re.compile(r"[-+0-9.]+( or [-+0-9.]+)+")
 
 Judge = Callable[[str | None, Problem], tuple[bool, bool]]
 """Strict verdict on an answer, and the one that counts."""
-
-
-def extract_answer(text: str) -> str | None:
-    r"""Return what the last complete \boxed{} of a text holds, or None."""
-    if "\\boxed" not in text:
-        return None
-    opened: list[tuple[bool, int]] = []
-    last, answer = -1, None
-    for token in _TOKEN.finditer(text):
-        if token["box"] or token["open"]:
-            opened.append((bool(token["box"]), token.end()))
-        elif token["close"] and opened:
-            is_box, start = opened.pop()
-            if is_box and start > last:
-                last, answer = start, text[start : token.start()]
-    return answer
-
-
-def solution_answer(steps: Sequence[str]) -> str | None:
-    """Return the boxed answer of a solution, or None. It may straddle the last two steps, all else is too early."""
-    return extract_answer("".join(steps[-2:]))
-
-
-def has_boxed_answer(text: str) -> bool:
-    r"""Tell whether a text holds a complete \boxed{}."""
-    return extract_answer(text) is not None
 
 
 def normalise(answer: str) -> str:
@@ -75,12 +55,9 @@ def normalise(answer: str) -> str:
     return _SPACE.sub("", text)
 
 
-def equivalent(answer: str, reference: str) -> bool:
-    """Compare two answers with math-verify, without a time limit."""
-    from math_verify import parse, verify
-
-    found, expected = (parse(f"\\boxed{{{text}}}", parsing_timeout=None) for text in (answer, reference))
-    return bool(verify(expected, found, timeout_seconds=None))
+def equivalent(answer: str, reference: str, tolerance: str = "") -> bool:
+    """Compare two answers by what they say, without a time limit."""
+    return same(answer, reference, tolerance, verified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +69,7 @@ class Verdict:
     strict
         The answer is the reference, up to typography.
     symbolic
-        The answer is strictly right, the same number, or equal by math-verify.
+        The answer is strictly right, or says the same: see `comparison`.
     """
 
     strict: bool
@@ -102,7 +79,7 @@ class Verdict:
 class Grader:
     """Grades answers; to be closed, or used as a context manager. One thread only.
 
-    A comparison that hangs or crashes is a wrong answer, and is counted.
+    A comparison that hangs or crashes is a wrong answer, and is counted; `close` reports the counts.
 
     Parameters
     ----------
@@ -123,15 +100,36 @@ class Grader:
         self._timeout = timeout
         self._compare = compare
         self._worker: _Worker | None = None
-        self._verdicts: dict[tuple[str, str], Verdict] = {}
+        self._verdicts: dict[tuple[str, str, str], Verdict] = {}
+        self._failed: list[tuple[str, ...]] = []
 
     def __enter__(self) -> Grader:
         """Return itself; the worker starts when it is needed."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """End the worker."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the worker, report what it could not compare, and raise if that was too much.
+
+        Raises
+        ------
+        BackendError
+            When more than `FAILED_SHARE` of the graded answers, and `FEWEST_FAILED`, could not be compared.
+        """
         self.close()
+        said = self.summary()
+        failed = said["timeouts"] + said["crashes"]
+        if failed:
+            logger.warning(
+                "%d of %d graded answers could not be compared (%d took too long, %d crashed) and count as wrong; "
+                "the first of them: %s",
+                *(failed, said["graded"], said["timeouts"], said["crashes"], self._failed[:3]),
+            )
+        if kind is None and failed > max(FEWEST_FAILED, FAILED_SHARE * said["graded"]):
+            raise BackendError(
+                f"{failed} of {said['graded']} graded answers could not be compared within {self._timeout:g} s, more "
+                f"than {FAILED_SHARE:.0%}: their verdicts say nothing; see the log for the first of them, and run "
+                "again on a less busy machine"
+            )
 
     def close(self) -> None:
         """End the worker, if there is one; it starts again when it is needed."""
@@ -139,10 +137,19 @@ class Grader:
             self._worker.kill()
             self._worker = None
 
-    def grade(self, answer: str | None, reference: str) -> Verdict:
+    def summary(self) -> dict[str, int]:
+        """Count the distinct answers that were graded, and those that could not be compared: for a result's origin."""
+        return {"graded": len(self._verdicts), "timeouts": self.timeouts, "crashes": self.crashes}
+
+    def grade(self, answer: str | None, reference: str, tolerance: str = "") -> Verdict:
         """Compare an answer with the reference; None is wrong.
 
-        A reference of several numbers, as in "80 or 81", accepts each of them.
+        A reference of several integers, as in "80 or 81", accepts each of them.
+
+        Parameters
+        ----------
+        tolerance
+            As of `Problem.tolerance`.
 
         Raises
         ------
@@ -151,30 +158,32 @@ class Grader:
         """
         if answer is None:
             return Verdict(strict=False, symbolic=False)
-        key = answer, reference
+        key = answer, reference, tolerance
         if key not in self._verdicts:
-            accepted = reference.split(" or ") if _ALTERNATIVES.fullmatch(reference) else [reference]
-            verdicts = [self._judge(answer, one) for one in accepted]
+            accepted = [*reference.split(" or "), reference] if _ALTERNATIVES.fullmatch(reference) else [reference]
+            verdicts = [self._judge(answer, one, tolerance) for one in accepted]
             self._verdicts[key] = Verdict(any(v.strict for v in verdicts), any(v.symbolic for v in verdicts))
         return self._verdicts[key]
 
-    def _judge(self, answer: str, reference: str) -> Verdict:
+    def _judge(self, answer: str, reference: str, tolerance: str) -> Verdict:
         found, expected = normalise(answer), normalise(reference)
         if found == expected:
             return Verdict(strict=True, symbolic=True)
-        if not found:
+        if not found or max(len(answer), len(reference)) > LONGEST:
             return Verdict(strict=False, symbolic=False)
-        if _NUMBER.fullmatch(found) and _NUMBER.fullmatch(expected):
-            return Verdict(strict=False, symbolic=Decimal(found) == Decimal(expected))
-        return Verdict(strict=False, symbolic=self._ask(answer, reference))
+        question = (answer, reference, tolerance) if tolerance else (answer, reference)
+        if _are_numbers(answer, reference):
+            return Verdict(strict=False, symbolic=equivalent(*question))
+        return Verdict(strict=False, symbolic=self.ask(*question))
 
-    def _ask(self, answer: str, reference: str) -> bool:
+    def ask(self, *question: str) -> bool:
+        """Have the worker compare; what it cannot compare in time, or crashes on, is counted and said to differ."""
         if self._worker is not None and not self._worker.is_alive():  # killed from outside, between two questions
             self.close()
         if self._worker is None:
             self._worker = _Worker(self._compare, self._timeout)
         try:
-            return self._worker.ask(answer, reference)
+            return self._worker.ask(*question)
         except TimeoutError:
             self.timeouts += 1
         except (EOFError, OSError):
@@ -183,6 +192,7 @@ class Grader:
             self.close()
             raise
         self.close()
+        self._failed.append(tuple(text[:60] for text in question[:2]))
         return False
 
 
@@ -199,10 +209,25 @@ def judge(grader: Grader, *, exact: bool) -> Judge:
     def verdict(answer: str | None, problem: Problem) -> tuple[bool, bool]:
         if exact:
             return (answer == problem.answer,) * 2
-        graded = grader.grade(answer, problem.answer)
+        graded = grader.grade(answer, problem.answer, problem.tolerance)
         return graded.strict, graded.symbolic
 
     return verdict
+
+
+def text_only(references: Iterable[str]) -> set[str]:
+    """Return the references that nobody here can read as mathematics: answers are compared with them as text only."""
+    doubtful = [reference for reference in dict.fromkeys(references) if not _are_numbers(reference)]
+    with Grader(compare=f"{is_mathematics.__module__}:{is_mathematics.__name__}") as grader:
+        return {reference for reference in doubtful if not grader.ask(reference, "")}
+
+
+def _are_numbers(*texts: str) -> bool:
+    """Tell whether texts are short and numbers, in whatever way they are read: these can be compared at once."""
+    if any(len(text) > QUICK for text in texts):
+        return False
+    values = [value for text in texts for value in read(text)]
+    return all(isinstance(value, Leaf) and value.formula and value.formula.exact is not None for value in values)
 
 
 class _Worker:
@@ -231,8 +256,8 @@ class _Worker:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, answer: str, reference: str) -> bool:
-        self._pipe.send((answer, reference))
+    def ask(self, *question: str) -> bool:
+        self._pipe.send(question)
         return self._receive(self._timeout)
 
     def kill(self) -> None:
@@ -246,7 +271,7 @@ class _Worker:
         return bool(self._pipe.recv())
 
 
-def _serve(pipe: Connection, compare: Callable[[str, str], bool], timeout: float) -> None:
+def _serve(pipe: Connection, compare: Callable[..., bool], timeout: float) -> None:
     import math_verify  # noqa: F401 - before the first question, whose time is limited
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody limits its time; we do

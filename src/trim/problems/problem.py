@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from trim.errors import InputError
+from trim.problems.records import read_json_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class Problem:
     fingerprint
         Hex digest of what makes two problems the same one. Splits are
         disjoint in it. For arithmetic it ignores wording and labels.
+    tolerance
+        How far from the reference an answer may be, where the dataset says so: a number, or one a value, as in
+        "1e-1,1e-3".
     """
 
     id: str
@@ -36,6 +40,7 @@ class Problem:
     text: str
     answer: str
     fingerprint: str
+    tolerance: str = ""
 
 
 def fingerprint(content: str) -> str:
@@ -59,29 +64,6 @@ def read_problems(path: Path) -> list[Problem]:
         Names file and line of what is not a problem.
     """
     return [_to_problem(record, path, number) for number, record in read_json_lines(path)]
-
-
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) of a JSON-lines file; blank lines are passed over.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, or a line is not a JSON object.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path in the config")
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}:{number}: not valid JSON ({error.msg}); mend or remove the line") from error
-            if not isinstance(record, dict):
-                raise InputError(f"{path}:{number}: expected a JSON object, found {type(record).__name__}")
-            yield number, record
 
 
 def _to_problem(record: dict[str, Any], path: Path, number: int) -> Problem:

@@ -15,7 +15,7 @@ import numpy as np
 from trim.errors import BackendError, StoreError
 from trim.models.protocols import ModelPair, Prefix, Score, Step, StepScorer
 from trim.models.store import MissingEntries
-from trim.problems.grading import solution_answer
+from trim.problems.answers.boxes import solution_answer
 from trim.problems.problem import Problem
 from trim.rollout.costs import Costs, Path, costs_of
 from trim.rollout.history import Booleans, Drafts, Histories, Integers, Outcome, Reads, Router

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from trim.errors import StoreError
 from trim.models.protocols import ModelPair, Prefix, Step
 from trim.models.store import MissingEntries
-from trim.problems.grading import Judge, solution_answer
+from trim.problems.answers.boxes import solution_answer
+from trim.problems.grading import Judge
 from trim.problems.problem import Problem
 from trim.rollout.history import Drafts, Outcome
 

@@ -1,0 +1,1 @@
+"""What an answer says: found in a text, read as mathematics, compared with a reference."""
