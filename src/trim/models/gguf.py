@@ -136,9 +136,8 @@ def _tie(tensors: dict[str, gguf.ReaderTensor]) -> bool:
 
     Converters untie what the originals tie, to quantise the head more finely.
     """
-    embedding, head = tensors[EMBEDDING], tensors.get(HEAD)
-    if head is None:
-        return True
+    embedding = tensors[EMBEDDING]
+    head = tensors.setdefault(HEAD, embedding)
     stride = -(-len(embedding.data) // COMPARED_ROWS)
     one, other = (gguf.dequantize(t.data[::stride], t.tensor_type) for t in (embedding, head))
     if abs(one - other).mean() > SAME_MATRIX * abs(one).mean():
