@@ -240,22 +240,28 @@ class RaggedReader:
         return read_chains(prefixes, self._memory, self._extend, self._is_whole)
 
     def _is_whole(self, node: Prefix, state: PrefixState) -> bool:
-        foreseen = self.outputs != "likelihood" or node.parent is None or state.logprobs.numel() > 0
-        return foreseen and state.hidden.numel() > 0
+        return state.hidden.numel() > 0 and not self._foresees(node, state)
+
+    def _foresees(self, node: Prefix, state: PrefixState | None) -> bool:
+        """Tell whether the log-probabilities of a prefix's last block are still asked for."""
+        known = state is not None and state.logprobs.numel() > 0
+        return self.outputs == "likelihood" and node.parent is not None and not known
 
     def _extend(self, nodes: list[Prefix], states: dict[bytes, PrefixState]) -> None:
         """Read what is not known of each node, whose parent was read."""
         rows = []
         for node in nodes:
             own, parent = states.get(node.digest), states.get(node.parent.digest) if node.parent else None
-            rows.append(_Row(node, self._sequence(node, own or parent, 0, foresee=self.outputs == "likelihood")))
+            # A block is foreseen from the token before it on.
+            unread = len(self.prompts.block_ids(node)) + 1 if self._foresees(node, own) else 1
+            rows.append(_Row(node, self._sequence(node, own or parent, unread=unread)))
         for part in _parts(rows):
             sizes = [len(row.sequence.pending) for row in part]
             final, kept = self._forward([row.sequence for row in part])
             for row, hidden, own_kept in zip(part, final.split(sizes), kept.split(sizes), strict=True):
                 before = states.get(row.prefix.digest)
                 logprobs = before.logprobs if before else None
-                if self.outputs == "likelihood" and row.prefix.parent and (logprobs is None or not len(logprobs)):
+                if self._foresees(row.prefix, before):
                     block = self.prompts.block_ids(row.prefix)
                     logprobs = self._foreseen(hidden[-len(block) - 1 : -1], block)
                 state = self._state(row.sequence, row.sequence.length, own_kept[-1].clone(), logprobs)
@@ -270,16 +276,10 @@ class RaggedReader:
 
     # --- both ---------------------------------------------------------------------------
 
-    def _sequence(self, prefix: Prefix, known: PrefixState | None, room: int, *, foresee: bool = False) -> _Sequence:
-        """Lay out memory for a prefix and so many tokens behind it, with what is known of it.
-
-        At least the last token is left to be read; to foresee the last block, also the one before it.
-        """
+    def _sequence(self, prefix: Prefix, known: PrefixState | None, room: int = 0, unread: int = 1) -> _Sequence:
+        """Lay out memory for a prefix and so many tokens behind it, what is known of it filled in, save its end."""
         ids = [token for block in self.prompts.blocks(prefix) for token in block]
-        kept = len(ids) - 1
-        if foresee and prefix.parent and not (known and known.logprobs.numel()):
-            kept = len(ids) - len(self.prompts.block_ids(prefix)) - 1
-        length = min(known.length, kept) if known else 0
+        length = min(known.length, len(ids) - unread) if known else 0
         layers, _, heads, _, size = self._like.shape
         cache = self._like.new_empty(layers, 2, heads, len(ids) + room, size)
         if known:
