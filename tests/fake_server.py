@@ -20,7 +20,8 @@ from typing import Any
 import torch
 
 from trim.models.prm import load_classifier
-from trim.models.transformers_backend import load_model, sample
+from trim.models.sampling import sample
+from trim.models.transformers_backend import load_model
 
 VLLM_STEP_TAG = 151651  # of Qwen2.5-Math-PRM, used whatever the model
 VERSION = "0.32.0"
@@ -37,7 +38,7 @@ class Model:
         self._lock = threading.Lock()
         pooling = "Process" in json.loads((folder / "config.json").read_text())["architectures"][0]
         self._judge = load_classifier(folder, batch_size=1) if pooling else None
-        self._model, self._tokenizer = (self._judge.model, None) if self._judge else load_model(folder)
+        self._model, self._tokenizer = (self._judge.reader.model, None) if self._judge else load_model(folder)
 
     def completions(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt, tokenizer = body["prompt"], self._tokenizer
@@ -61,7 +62,7 @@ class Model:
         assert self._judge is not None
         with self._lock, torch.inference_mode():
             hidden = self._model(torch.tensor([ids])).last_hidden_state[0]
-            rows = torch.softmax(self._judge._head(hidden), -1).tolist()
+            rows = torch.softmax(self._judge.head(hidden), -1).tolist()
         return pooled([row for row, i in zip(rows, ids, strict=True) if i == self._step_tag_id], ids)
 
 

@@ -1,19 +1,19 @@
 """Concurrent requests reach an in-process model in full batches, and each gets its own answer."""
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from trim.errors import BackendError
-from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
+from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop, WholeBatches
 from trim.models.protocols import Prefix
 
 
 @dataclass
-class Squares:
+class Squares(WholeBatches):
     """Squares numbers; the bucket is the last digit, some numbers are poison."""
 
     batch_size: int = 8
@@ -164,3 +164,72 @@ def test_models_and_scorers_ask_for_what_their_backend_understands() -> None:
     (prefix, replicate), judged = asyncio.run(main())
     assert (prefix, replicate) == (root, 3)
     assert judged.digest == Prefix.of("problem", "a\n\n").digest
+
+
+@dataclass
+class Countdowns:
+    """Writes row by row, as a continuous generator does: a request n is answered after n passes by n."""
+
+    batch_size: int = 4
+    rows: dict[int, list[int]] = field(default_factory=dict)  # ticket -> passes left and in all
+    passes: list[int] = field(default_factory=list)
+
+    @property
+    def free(self) -> int:
+        return self.batch_size - len(self.rows)
+
+    def bucket(self, request: int) -> Hashable:
+        return None
+
+    def advance(self, requests: Mapping[int, int]) -> dict[int, int]:
+        self.rows |= {ticket: [request, request] for ticket, request in requests.items()}
+        assert 0 < len(self.rows) <= self.batch_size
+        done: dict[int, int] = {}
+        while not done:
+            self.passes.append(len(self.rows))
+            for row in self.rows.values():
+                row[0] -= 1
+            done = {ticket: all_ for ticket, (left, all_) in self.rows.items() if not left}
+        self.rows = {ticket: row for ticket, row in self.rows.items() if ticket not in done}
+        return done
+
+
+def test_a_finished_row_is_replaced_at_once() -> None:
+    loop, backend = BatchLoop(), Countdowns()
+    requests = [1 + i * 7 % 23 for i in range(60)]
+
+    async def main() -> list[int]:
+        return await asyncio.gather(*(loop.submit(backend, request) for request in requests))
+
+    assert asyncio.run(main()) == requests
+    assert sum(backend.passes) == sum(requests)
+    assert set(backend.passes[: -max(requests)]) == {4}  # rows are empty only when nothing waits
+
+
+def test_two_models_that_write_row_by_row_both_get_on() -> None:
+    loop, backends = BatchLoop(), (Countdowns(), Countdowns(batch_size=2))
+
+    async def episode(start: int) -> list[int]:
+        return [await loop.submit(backends[(start + i) % 2], 1 + (start * i) % 5) for i in range(6)]
+
+    async def main() -> list[list[int]]:
+        return await asyncio.wait_for(asyncio.gather(*(episode(start) for start in range(20))), 10)
+
+    assert asyncio.run(main()) == [[1 + (start * i) % 5 for i in range(6)] for start in range(20)]
+
+
+def test_an_error_reaches_all_that_is_under_way() -> None:
+    class Broken(Countdowns):
+        def advance(self, requests: Mapping[int, int]) -> dict[int, int]:
+            if 13 in requests.values():
+                raise BackendError("poison")
+            return super().advance(requests)
+
+    async def main() -> list[Any]:
+        loop, backend = BatchLoop(), Broken(batch_size=3)
+        wishes = [loop.submit(backend, i) for i in (13, 50, 50, 2)]  # the newest are taken first
+        return await asyncio.wait_for(asyncio.gather(*wishes, return_exceptions=True), 10)
+
+    *failed, fine = asyncio.run(main())
+    assert fine == 2
+    assert [str(error) for error in failed] == ["poison"] * 3

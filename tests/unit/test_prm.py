@@ -140,13 +140,14 @@ def test_scores_agree_with_a_plain_forward_pass(folders: dict[str, Path], kind: 
 
 def test_the_head_is_trained_on_what_it_is_asked_with(folders: dict[str, Path]) -> None:
     from trim.models.prm_training import _encode, _features
-    from trim.models.transformers_backend import PrefixReader, load_model
+    from trim.models.prompts import PrefixTokenizer
+    from trim.models.transformers_backend import FixedShapeReader, load_model
 
     model, tokenizer = load_model(folders["likelihood"])
     some = TRACES[:4]
     with torch.no_grad():
         hidden, minimum, mean, labels = _features(model, [_encode(tokenizer, trace, None) for trace in some])
-    states = PrefixReader(model, tokenizer, outputs="likelihood").read(prefixes(some))
+    states = FixedShapeReader(model, PrefixTokenizer(tokenizer), outputs="likelihood").read(prefixes(some))
     torch.testing.assert_close(hidden, torch.stack([s.hidden for s in states]), atol=1e-4, rtol=1e-4)
     expected = torch.stack([s.likelihood for s in states])
     torch.testing.assert_close(torch.stack([minimum, mean], 1), expected, atol=1e-3, rtol=1e-4)
@@ -158,13 +159,13 @@ def test_the_step_tag_stands_once_behind_each_step(folders: dict[str, Path], tok
     classifier, likelihood = (load_prm(folders[kind], batch_size=4) for kind in ("classifier", "likelihood"))
     for prefix in prefixes(TRACES[:5]):
         plain = tokenizer.encode(prefix.text)
-        assert classifier.block_ids(prefix) == [*plain, tag]
-        assert likelihood.block_ids(prefix) == plain
+        assert classifier.reader.prompts.block_ids(prefix) == [*plain, tag]
+        assert likelihood.reader.prompts.block_ids(prefix) == plain
         read = classifier.run([prefix])[0].prompt_tokens
         assert read == likelihood.run([prefix])[0].prompt_tokens + prefix.depth
     root = Prefix.of(TRACES[0].problem)
-    assert tag not in classifier.block_ids(root)
-    assert classifier.block_ids(root.extend("")) == [tokenizer.eos_token_id, tag]
+    assert tag not in classifier.reader.prompts.block_ids(root)
+    assert classifier.reader.prompts.block_ids(root.extend("")) == [tokenizer.eos_token_id, tag]
 
 
 def test_a_scorer_gives_one_score_a_step(folders: dict[str, Path]) -> None:

@@ -248,17 +248,10 @@ def test_accuracy_alone_is_the_share_of_right_final_answers(monkeypatch: pytest.
     class Perfect:
         """Writes right solutions; some with another answer, some without end."""
 
-        batch_size = 7
-
         def __init__(self, *_: Any) -> None:
             pass
 
-        def bucket(self, request: tuple[Prefix, int]) -> int:
-            return request[0].depth
-
         def run(self, requests: Sequence[tuple[Prefix, int]]) -> list[Step]:
-            assert len(requests) <= self.batch_size
-            assert len({self.bucket(request) for request in requests}) == 1
             return [self.step(prefix) for prefix, _ in requests]
 
         def step(self, prefix: Prefix) -> Step:

@@ -16,18 +16,14 @@ from hypothesis import strategies as st
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling
 from trim.errors import BackendError
+from trim.models.generator import StepGenerator
 from trim.models.opening import open_pair
+from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import SEPARATOR, FinishReason, ModelPair, Prefix, Step
+from trim.models.reading import PrefixState
+from trim.models.sampling import sample, uniforms
 from trim.models.store import StepStore
-from trim.models.transformers_backend import (
-    PrefixReader,
-    PrefixState,
-    StepGenerator,
-    block_width,
-    load_model,
-    sample,
-    uniforms,
-)
+from trim.models.transformers_backend import FixedShapeReader, block_width, load_model
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
 from trim.rollout.engine import Episode, Run, solve_all
@@ -51,22 +47,18 @@ def loaded(model_folders: dict[str, Path]) -> tuple[Any, Any]:
     return load_model(model_folders["strong"])
 
 
+def fixed_shapes(loaded: tuple[Any, Any], **options: Any) -> FixedShapeReader:
+    model, tokenizer = loaded
+    return FixedShapeReader(model, PrefixTokenizer(tokenizer), **{"batch_size": 8, **options})
+
+
 def generator(loaded: tuple[Any, Any], sampling: Sampling = HOT, identity: str = "m", **reader: Any) -> StepGenerator:
-    return StepGenerator(*loaded, identity, sampling, **{"batch_size": 8, **reader})
+    return StepGenerator(fixed_shapes(loaded, **reader), identity, sampling)
 
 
 def answer(backend: StepGenerator, requests: Sequence[Request]) -> dict[tuple[bytes, int], Step]:
-    """Run requests in batches, as the batch loop would."""
-    buckets: dict[Any, list[Request]] = {}
-    for request in requests:
-        buckets.setdefault(backend.bucket(request), []).append(request)
-    steps = {}
-    for bucket in buckets.values():
-        for start in range(0, len(bucket), backend.batch_size):
-            batch = bucket[start : start + backend.batch_size]
-            for (prefix, replicate), step in zip(batch, backend.run(batch), strict=True):
-                steps[prefix.digest, replicate] = step
-    return steps
+    steps = backend.run(requests)
+    return {(prefix.digest, replicate): step for (prefix, replicate), step in zip(requests, steps, strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +109,9 @@ def test_the_state_of_a_prefix_does_not_depend_on_its_batch_or_the_cache(
 ) -> None:
     prefixes = [prefix for prefix, _ in asked[::2]]
     outputs: Any = "likelihood"
-    states = PrefixReader(*loaded, batch_size=8, outputs=outputs).read(prefixes)
-    alone = PrefixReader(*loaded, batch_size=8, outputs=outputs, cache_bytes=0)
-    backwards = PrefixReader(*loaded, batch_size=8, outputs=outputs).read(prefixes[::-1])[::-1]
+    states = fixed_shapes(loaded, outputs=outputs).read(prefixes)
+    alone = fixed_shapes(loaded, outputs=outputs, cache_bytes=0)
+    backwards = fixed_shapes(loaded, outputs=outputs).read(prefixes[::-1])[::-1]
     assert len({state.length for state in states}) > 10
     for prefix, state, other in list(zip(prefixes, states, backwards, strict=True))[::3]:
         assert same(state, other)
@@ -147,14 +139,14 @@ def test_every_pass_has_a_fixed_number_of_rows(loaded: tuple[Any, Any], asked: l
 
 def test_states_agree_with_a_plain_forward_pass(loaded: tuple[Any, Any], asked: list[Request]) -> None:
     model, _ = loaded
-    reader = PrefixReader(*loaded, batch_size=8, outputs="likelihood")
+    reader = fixed_shapes(loaded, outputs="likelihood")
     for prefix in [prefix for prefix, _ in asked[::5]]:
         state = reader.read([prefix])[0]
-        blocks = [reader.block_ids(node) for node in prefix.lineage()]
+        blocks = [reader.prompts.block_ids(node) for node in prefix.lineage()]
         ids = sum(blocks, [])
         with torch.inference_mode():
             output = model(torch.tensor([ids]), output_hidden_states=True)
-        assert state.length == len(ids) == reader.length(prefix)
+        assert state.length == len(ids) == reader.prompts.length(prefix)
         torch.testing.assert_close(state.hidden, output.hidden_states[-1][0, -1], atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(state.logits, output.logits[0, -1], atol=1e-4, rtol=1e-4)
         if prefix.depth:
@@ -162,6 +154,7 @@ def test_states_agree_with_a_plain_forward_pass(loaded: tuple[Any, Any], asked: 
             own = logprobs[-len(blocks[-1]) :]
             expected = torch.stack([own.min(), own.mean()])
             torch.testing.assert_close(state.likelihood, expected, atol=1e-3, rtol=1e-4)
+            torch.testing.assert_close(state.logprobs, own, atol=1e-3, rtol=1e-4)
 
 
 def test_another_replicate_or_identity_draws_anew(
@@ -192,7 +185,7 @@ def test_greedy_steps_are_what_generate_writes(loaded: tuple[Any, Any]) -> None:
     for problem in problems(6):
         prefix = Prefix.of(problem.text)
         for _ in range(3):
-            ids = sum((backend.block_ids(node) for node in prefix.lineage()), [])
+            ids = sum((backend.reader.prompts.block_ids(node) for node in prefix.lineage()), [])
             with torch.inference_mode():
                 written = model.generate(
                     torch.tensor([ids]),
@@ -236,7 +229,7 @@ def test_what_a_step_says_of_itself(
 
 def test_a_prefix_that_fills_the_context_is_an_error(loaded: tuple[Any, Any]) -> None:
     backend = generator(loaded)
-    backend.max_length = 64
+    backend.reader.max_length = 64
     prefix = Prefix.of("1 " + "a+1 " * 3 + "?")
     backend.run([(prefix, 0)])
     with pytest.raises(BackendError, match=r"within the model's 64 tokens; lower max_steps or max_step_tokens"):

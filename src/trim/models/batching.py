@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trim.errors import BackendError
@@ -12,30 +14,86 @@ from trim.models.protocols import Prefix, Score, Step
 
 
 class BatchBackend(Protocol):
-    """A model that answers many requests at once, all of one bucket (one tensor shape)."""
+    """A model that works on many requests at once."""
 
     batch_size: int
 
-    def bucket(self, request: Any) -> Hashable:
-        """Name the shape class of a request; a pure function of the request."""
+    @property
+    def free(self) -> int:
+        """How many more requests it takes now, of its `batch_size`; the others are under way."""
         ...
 
-    def run(self, requests: Sequence[Any]) -> list[Any]:
-        """Answer at most `batch_size` requests of one bucket, in order."""
+    def bucket(self, request: Any) -> Hashable:
+        """Name the class of a request; requests of one class can be taken together."""
         ...
+
+    def advance(self, requests: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Take requests of one bucket, by ticket; work until some are answered, and return those answers by ticket."""
+        ...
+
+
+class WholeBatches:
+    """The `BatchBackend` of a model that answers all it takes at once, by its method `run`."""
+
+    batch_size: int
+
+    @property
+    def free(self) -> int:
+        """How many requests it takes."""
+        return self.batch_size
+
+    def advance(self, requests: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Answer the requests."""
+        answers = self.run(list(requests.values()))
+        if len(answers) != len(requests):
+            raise BackendError(f"{len(requests)} requests got {len(answers)} answers")
+        return dict(zip(requests, answers, strict=True))
+
+    def run(self, requests: Sequence[Any]) -> Sequence[Any]:
+        """Answer at most `batch_size` requests of one bucket, in order."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What waits for one backend, by bucket, and what it has under way, by ticket."""
+
+    backend: BatchBackend
+    queues: dict[Hashable, deque[tuple[Any, asyncio.Future[Any]]]] = field(default_factory=dict)
+    taken: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
+
+    @property
+    def load(self) -> int:
+        """How many requests the backend would work on now."""
+        waiting = max(map(len, self.queues.values()), default=0)
+        return self.backend.batch_size - self.backend.free + min(waiting, self.backend.free)
+
+    def take(self, tickets: Iterator[int]) -> dict[int, Any]:
+        """Take from the longest queue what the backend has room for, the newest: their prefixes are still in memory."""
+        requests = {}
+        if self.queues and self.backend.free:
+            bucket, queue = max(self.queues.items(), key=lambda item: len(item[1]))
+            for request, future in [queue.pop() for _ in range(min(len(queue), self.backend.free))][::-1]:
+                if not future.cancelled():
+                    ticket = next(tickets)
+                    requests[ticket], self.taken[ticket] = request, future
+            if not queue:
+                del self.queues[bucket]
+        return requests
 
 
 class BatchLoop:
-    """Runs the fullest queue whenever no episode can move without an answer.
+    """Runs the fullest backend whenever no episode can move without an answer.
 
-    A batch is run only when the event loop is idle, that is when every episode waits,
-    so batches are as full as the number of live episodes allows.
+    A backend is run only when the event loop is idle, that is when every episode waits, so
+    batches are as full as the number of live episodes allows. A backend that writes row by row
+    returns as soon as one is finished, so that its place can be taken by the next request.
     """
 
     def __init__(self) -> None:
-        self._queues: dict[tuple[int, Hashable], deque[tuple[Any, asyncio.Future[Any]]]] = {}
-        self._backends: dict[int, BatchBackend] = {}
-        self._waiting = 0
+        self._desks: dict[int, _Desk] = {}
+        self._tickets = itertools.count()
+        self._asked = 0
         self._seen = 0
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -45,12 +103,12 @@ class BatchLoop:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # an earlier one may have ended by an error, with requests still waiting
             self._loop = loop
-            self._queues.clear()
-            self._waiting, self._scheduled = 0, False
+            self._desks.clear()
+            self._scheduled = False
         future: asyncio.Future[Any] = loop.create_future()
-        self._backends[id(backend)] = backend
-        self._queues.setdefault((id(backend), backend.bucket(request)), deque()).append((request, future))
-        self._waiting += 1
+        desk = self._desks.setdefault(id(backend), _Desk(backend))
+        desk.queues.setdefault(backend.bucket(request), deque()).append((request, future))
+        self._asked += 1
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._tick)
@@ -58,36 +116,33 @@ class BatchLoop:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._waiting != self._seen:  # episodes are still moving: let them reach their next request
-            self._seen = self._waiting
+        if self._asked != self._seen:  # episodes are still moving: let them reach their next request
+            self._seen = self._asked
             loop.call_soon(self._tick)
             return
         self._run_fullest()
         self._seen = -1
-        self._scheduled = self._waiting > 0
+        self._scheduled = any(desk.queues or desk.taken for desk in self._desks.values())
         if self._scheduled:
             loop.call_soon(self._tick)
 
     def _run_fullest(self) -> None:
-        key, queue = max(
-            self._queues.items(), key=lambda item: min(len(item[1]), self._backends[item[0][0]].batch_size)
-        )
-        backend = self._backends[key[0]]
-        batch = [queue.popleft() for _ in range(min(len(queue), backend.batch_size))]
-        if not queue:
-            del self._queues[key]
-        self._waiting -= len(batch)
-        waiting = [(request, future) for request, future in batch if not future.cancelled()]
+        desk = max(self._desks.values(), key=lambda desk: desk.load)
+        requests = desk.take(self._tickets)
         try:
-            answers = backend.run([request for request, _ in waiting])
-            if len(answers) != len(waiting):
-                raise BackendError(f"{len(waiting)} requests got {len(answers)} answers")
+            answers = desk.backend.advance(requests)
         except Exception as error:
-            for _, future in waiting:
-                future.set_exception(error)
+            for future in desk.taken.values():
+                if not future.done():
+                    future.set_exception(error)
+            desk.taken.clear()
             return
-        for (_, future), answer in zip(waiting, answers, strict=True):
-            future.set_result(answer)
+        for ticket, answer in answers.items():
+            if ticket not in desk.taken:
+                continue  # asked for in an event loop that has ended
+            future = desk.taken.pop(ticket)
+            if not future.done():
+                future.set_result(answer)
 
 
 class BatchedStepModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import torch
 
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import Sampling, TrainedModel
+from trim.models.generator import StepGenerator
+from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.tiny import build_config, build_tokenizer
-from trim.models.training import Optimiser, SolutionStream, batched, seed_torch, solution_loss, stream_batches
-from trim.models.transformers_backend import StepGenerator
+from trim.models.training import Optimiser, SolutionStream, seed_torch, solution_loss, stream_batches
+from trim.models.transformers_backend import FixedShapeReader
 from trim.problems.answers.boxes import extract_answer
 from trim.problems.problem import Problem
 
@@ -119,20 +121,14 @@ def accuracy_alone(
     """Share of problems that a model solves without help."""
     training, attention = model.training, model.config._attn_implementation
     model.set_attn_implementation("eager")
-    generator = StepGenerator(model, tokenizer, "snapshot", sampling)
+    generator = StepGenerator(FixedShapeReader(model, PrefixTokenizer(tokenizer)), "snapshot", sampling)
     live = [(problem, Prefix.of(problem.text)) for problem in problems]
     right = 0
-    while live:
-        buckets: dict[Hashable, list[tuple[Problem, Prefix]]] = {}
-        for problem, prefix in live:
-            buckets.setdefault(generator.bucket((prefix, 0)), []).append((problem, prefix))
-        live = []
-        for group in buckets.values():
-            for part in batched(group, generator.batch_size):
-                for (problem, prefix), step in zip(part, generator.run([(p, 0) for _, p in part]), strict=True):
-                    right += step.is_final and extract_answer(step.text) == problem.answer
-                    if not step.is_final and prefix.depth + 1 < max_steps:
-                        live.append((problem, prefix.extend(step.text)))
+    for _ in range(max_steps):
+        steps = generator.run([(prefix, 0) for _, prefix in live])
+        taken = list(zip(live, steps, strict=True))
+        right += sum(step.is_final and extract_answer(step.text) == problem.answer for (problem, _), step in taken)
+        live = [(problem, prefix.extend(step.text)) for (problem, prefix), step in taken if not step.is_final]
     model.train(training)
     model.set_attn_implementation(attention)
     return right / len(problems)

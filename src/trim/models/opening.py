@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,13 +34,18 @@ class LazyBackend:
             self._backend = self._build()
         return self._backend
 
+    @property
+    def free(self) -> int:
+        """How many more requests it takes now."""
+        return self._backend.free if self._backend else self.batch_size
+
     def bucket(self, request: Any) -> Hashable:
-        """Name the shape class of a request."""
+        """Name the class of a request."""
         return self._built().bucket(request)
 
-    def run(self, requests: Sequence[Any]) -> list[Any]:
-        """Answer requests of one bucket."""
-        return self._built().run(requests)
+    def advance(self, requests: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Take requests, and return the answers that are ready."""
+        return self._built().advance(requests)
 
 
 def open_pair(
@@ -74,10 +79,13 @@ def open_pair(
         identity = identify(name, revision, batch_size, device, sampling=sampling.model_dump(mode="json"))
 
         def build() -> BatchBackend:
-            from trim.models.transformers_backend import StepGenerator, load_model
+            from trim.models.generator import StepGenerator
+            from trim.models.prompts import PrefixTokenizer
+            from trim.models.transformers_backend import FixedShapeReader, load_model
 
-            loaded = load_model(name, revision=revision, device=device, offline=Path(name).is_dir())
-            return StepGenerator(*loaded, identity, sampling, batch_size=batch_size)
+            model, tokenizer = load_model(name, revision=revision, device=device, offline=Path(name).is_dir())
+            reader = FixedShapeReader(model, PrefixTokenizer(tokenizer), batch_size=batch_size)
+            return StepGenerator(reader, identity, sampling)
 
         return StoredStepModel(BatchedStepModel(LazyBackend(build, batch_size), identity, loop), store)
 

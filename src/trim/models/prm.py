@@ -11,17 +11,27 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
+from trim.models.batching import WholeBatches
+from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
-from trim.models.transformers_backend import PrefixReader, block_width, load_model, round_up
+from trim.models.transformers_backend import FixedShapeReader, block_width, load_model, round_up
 
 HEAD_FILE = "prm_head.safetensors"
 SHARD_INDEX = "model.safetensors.index.json"
+
+
+class Head(Protocol):
+    """Turns what a model knows at the end of steps into probabilities that they are right."""
+
+    def judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, shape (rows,), of hidden states (rows, hidden) and minimum and mean log-probability."""
+        ...
 
 
 class LikelihoodHead(nn.Module):
@@ -38,6 +48,11 @@ class LikelihoodHead(nn.Module):
         logits: torch.Tensor = self.layers(torch.cat([hidden, features], -1))
         return logits[:, 0]
 
+    def judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, shape (rows,)."""
+        minimum, mean = likelihood.unbind(1)
+        return torch.sigmoid(self(hidden, minimum, mean).double())
+
 
 class ClassifierHead(nn.Module):
     """Two-class logits at a step tag, under the names that Qwen2ForProcessRewardModel gives its weights."""
@@ -51,63 +66,46 @@ class ClassifierHead(nn.Module):
         logits: torch.Tensor = self.score(hidden)
         return logits
 
+    def judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, shape (rows,)."""
+        return torch.softmax(self(hidden).double(), -1)[:, 1]
 
-class StepJudge(PrefixReader):
+
+class StepJudge(WholeBatches):
     """Scores steps; a `BatchBackend` whose requests are prefixes that end with the step to judge."""
+
+    def __init__(self, reader: FixedShapeReader, head: Head) -> None:
+        self.reader = reader
+        self.head = head
+        self.batch_size = reader.batch_size
 
     def bucket(self, request: Prefix) -> Hashable:
         """Group requests whose last block has the same shape."""
-        length = len(self.block_ids(request))
-        return round_up(self.length(request) - length), block_width(length)
+        length = len(self.reader.prompts.block_ids(request))
+        return round_up(self.reader.prompts.length(request) - length), block_width(length)
 
     @torch.inference_mode()
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
         """Judge the last step of each prefix."""
-        states = self.read(requests)
+        states = self.reader.read(requests)
         idle = self.batch_size - len(states)  # a fixed number of rows: scores must not depend on the batch
         hidden, likelihood = (
             torch.nn.functional.pad(torch.stack(parts).float(), (0, 0, 0, idle))
             for parts in ([state.hidden for state in states], [state.likelihood for state in states])
         )
-        probabilities = self._judge(hidden, likelihood)[: len(states)].tolist()
+        probabilities = self.head.judge(hidden, likelihood)[: len(states)].tolist()
         return [Score(p, state.length) for p, state in zip(probabilities, states, strict=True)]
 
-    def _judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
-        """Return probabilities, shape (rows,)."""
-        raise NotImplementedError
 
-
-class LikelihoodJudge(StepJudge):
-    """A PRM of kind `likelihood`."""
-
-    def __init__(self, model: Any, tokenizer: Any, head: LikelihoodHead, **reader: Any) -> None:
-        super().__init__(model, tokenizer, outputs="likelihood", **reader)
-        self._head = head.eval()
-
-    def _judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
-        minimum, mean = likelihood.unbind(1)
-        return torch.sigmoid(self._head(hidden, minimum, mean).double())
-
-
-class ClassifierJudge(StepJudge):
-    """A PRM of kind `classifier`."""
-
-    def __init__(self, model: Any, tokenizer: Any, head: ClassifierHead, step_tag_id: int, **reader: Any) -> None:
-        super().__init__(model, tokenizer, step_tag_id=step_tag_id, outputs="hidden", **reader)
-        self._head = head.eval()
-
-    def _judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(self._head(hidden).double(), -1)[:, 1]
-
-
-def load_likelihood(folder: Path, device: str = "cpu", **reader: Any) -> LikelihoodJudge:
-    """Load a PRM of kind `likelihood`."""
+def load_likelihood(folder: Path, device: str = "cpu", **reader: Any) -> StepJudge:
+    """Load a PRM of kind `likelihood`; `reader` are options of `FixedShapeReader`."""
     from safetensors.torch import load_file
 
     model, tokenizer = load_model(folder, device=device)
     head = LikelihoodHead(model.config.hidden_size)
     head.load_state_dict(load_file(folder / HEAD_FILE))
-    return LikelihoodJudge(model, tokenizer, head.to(device), **reader)
+    prompts = PrefixTokenizer(tokenizer)
+    return StepJudge(FixedShapeReader(model, prompts, outputs="likelihood", **reader), head.to(device).eval())
 
 
 def load_classifier(
@@ -115,15 +113,18 @@ def load_classifier(
     *,
     revision: str | None = None,
     step_tag: str = STEP_TAG,
+    system: str | None = None,
+    keeps_separator: bool = True,
     device: str = "cpu",
     **reader: Any,
-) -> ClassifierJudge:
+) -> StepJudge:
     """Load a PRM in the layout of Qwen2ForProcessRewardModel, from a folder or the hub."""
     model, tokenizer = load_model(name, revision=revision, device=device, offline=Path(name).is_dir(), head=False)
     head = ClassifierHead(model.config.hidden_size)
     head.load_state_dict(_head_weights(str(name), revision))
     tag = tokenizer.convert_tokens_to_ids(step_tag)
-    return ClassifierJudge(model, tokenizer, head.to(device), step_tag_id=tag, **reader)
+    prompts = PrefixTokenizer(tokenizer, step_tag_id=tag, system=system, keeps_separator=keeps_separator)
+    return StepJudge(FixedShapeReader(model, prompts, outputs="hidden", **reader), head.to(device).eval())
 
 
 def _head_weights(name: str, revision: str | None) -> dict[str, torch.Tensor]:

@@ -1,0 +1,124 @@
+"""How many tokens a CPU second a real model reads and writes on this machine, by the number of live episodes.
+
+    python benchmarks/cpu_generation.py FOLDER [--live 1 8 32 48 64] [--threads 1 2] [--solutions 0]
+
+FOLDER holds a model that transformers loads (`trim.models.gguf` makes one of a GGUF file). Reading is that of the
+episodes' prompts at once; writing is decoding and sampling with that many rows, beginning behind the prompts. CPU time
+is that of the process, so other load on the machine matters little. With --solutions, so many whole solutions are
+written by the engine as well, prompts and thinning batches included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else threads that wait spend CPU time
+
+import torch
+
+from trim.config.models import Sampling
+from trim.models.batching import BatchedStepModel, BatchLoop
+from trim.models.generator import StepGenerator
+from trim.models.prompts import PrefixTokenizer
+from trim.models.protocols import ModelPair, Prefix
+from trim.models.ragged import RaggedReader
+from trim.models.sampling import sample
+from trim.models.transformers_backend import load_model
+from trim.problems.problem import Problem
+from trim.rollout.engine import Run, solve_all
+from trim.routers.controls import WeakOnly
+
+SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+SAMPLING = Sampling(temperature=0.7, top_p=0.8, top_k=20, max_step_tokens=128)
+MAX_STEPS = 16
+PASSES = 32
+
+
+def draw_prompts(count: int, seed: int) -> list[str]:
+    """Return word problems of about 60 tokens, no two alike."""
+    numbers = random.Random(seed)
+    return [
+        f"A bakery sells {numbers.randrange(20, 400)} rolls on Monday and {numbers.randrange(2, 9)} times as many on "
+        f"Friday. It throws away {numbers.randrange(3, 20)} of them a day. If a roll costs ${numbers.randrange(1, 5)}, "
+        f"how many dollars does the bakery take on both days together? (Batch {seed}-{i})"
+        for i in range(count)
+    ]
+
+
+class Clock:
+    """Tokens a CPU second and a second of the wall clock."""
+
+    def __init__(self) -> None:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def rates(self, tokens: int) -> tuple[float, float]:
+        """Return both rates since the clock was made."""
+        return tokens / (time.process_time() - self._cpu), tokens / (time.perf_counter() - self._wall)
+
+
+def measure(reader: RaggedReader, live: int, seed: int) -> list[float]:
+    """Return the rates of reading (a CPU second, a second) and of writing, with so many live episodes."""
+    prefixes = [Prefix.of(text) for text in draw_prompts(live, seed)]
+    reader.batch_size = live
+    clock = Clock()
+    reader.read(prefixes)
+    reading = clock.rates(sum(map(reader.prompts.length, prefixes)))
+    rows = [reader.open(prefix, PASSES + 2) for prefix in prefixes]
+    draws = torch.rand(PASSES + 1, live, dtype=torch.float64)
+    for position in range(PASSES + 1):
+        if position == 1:  # the first pass reads what stands last in the prompts
+            clock = Clock()
+        tokens = sample(reader.logits(rows), draws[position], SAMPLING)
+        for row, token in zip(rows, tokens.tolist(), strict=True):
+            reader.feed(row, token)
+    writing = clock.rates(PASSES * live)
+    for row, prefix in zip(rows, prefixes, strict=True):
+        reader.close(row, prefix.extend(""), [0], [])
+    return [*reading, *writing]
+
+
+def solve(reader: RaggedReader, live: int, count: int) -> list[float]:
+    """Return the rates of whole solutions, so many episodes being live as long as enough are left."""
+    reader.batch_size = live
+    model = BatchedStepModel(StepGenerator(reader, "benchmark", SAMPLING), "benchmark", BatchLoop())
+    texts = draw_prompts(count, -1)
+    runs = [Run(Problem(str(i), "benchmark", text, "0", str(i)), WeakOnly(), 0) for i, text in enumerate(texts)]
+    clock = Clock()
+    episodes = solve_all(runs, ModelPair(model, model, None), MAX_STEPS)
+    return list(clock.rates(sum(episode.costs.weak_tokens for episode in episodes)))
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder of a model")
+    parser.add_argument("--live", type=int, nargs="+", default=[1, 8, 32, 48, 64], help="numbers of live episodes")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
+    parser.add_argument("--solutions", type=int, default=0, help="how many whole solutions to write for each")
+    options = parser.parse_args()
+    model, tokenizer = load_model(options.folder, dtype="bfloat16")
+    reader = RaggedReader(model, PrefixTokenizer(tokenizer, system=SYSTEM))
+    print(
+        f"{'threads':>7} {'live':>4} | {'read/CPU s':>10} {'read/s':>7} | {'written/CPU s':>13} {'written/s':>9}",
+        end="",
+    )
+    print(f" | {'solving/CPU s':>13} {'solving/s':>9}" if options.solutions else "")
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        measure(reader, 2, -2)  # the first passes load what is loaded late
+        for live in options.live:
+            rates = measure(reader, live, 100 * threads + live)
+            rates += solve(reader, live, options.solutions) if options.solutions else []
+            widths = (10, 7, 13, 9, 13, 9)
+            cells = [f"{rate:{width}.1f}" for rate, width in zip(rates, widths, strict=False)]
+            print(f"{threads:7} {live:4} | " + " | ".join(map(" ".join, zip(cells[::2], cells[1::2], strict=True))))
+    print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory")
+
+
+if __name__ == "__main__":
+    main()

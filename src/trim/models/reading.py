@@ -1,0 +1,161 @@
+"""What a model knows after reading a prefix, how long that is remembered, and in which order prefixes are read."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+
+from trim.models.prompts import PrefixTokenizer
+from trim.models.protocols import Prefix
+
+Outputs = Literal["hidden", "logits", "likelihood"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixState:
+    """What a model knows after reading a prefix, or (in a ragged reader) the first tokens of one.
+
+    Attributes
+    ----------
+    cache
+        Keys and values, shape (layers, 2, kv heads, length, head size).
+    hidden
+        Hidden state at the last token, shape (hidden size,); empty where that was not read yet.
+    logits
+        Next-token logits, shape (vocabulary,); empty where nobody reads them.
+    likelihood
+        Minimum and mean of `logprobs`, shape (2,); empty where nobody reads it.
+    logprobs
+        Log-probability that the model gave to each token of the last block (the last step);
+        empty where nobody reads them, and at the root, which nobody foresees.
+    """
+
+    cache: torch.Tensor
+    hidden: torch.Tensor
+    logits: torch.Tensor
+    likelihood: torch.Tensor
+    logprobs: torch.Tensor
+
+    @property
+    def length(self) -> int:
+        """Number of tokens whose keys and values are here."""
+        return self.cache.shape[3]
+
+
+class StateMemory:
+    """The states of live prefixes within a budget of bytes; the least recently used go first."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._bytes = 0
+        self._states: OrderedDict[bytes, PrefixState] = OrderedDict()
+
+    def get(self, digest: bytes) -> PrefixState | None:
+        """Return the state of a prefix, if it is still here."""
+        if digest in self._states:
+            self._states.move_to_end(digest)
+        return self._states.get(digest)
+
+    def put(self, digest: bytes, state: PrefixState) -> None:
+        """Keep a state, in place of an older one of the same prefix."""
+        self._remove(digest)
+        self._states[digest] = state
+        self._bytes += state.cache.nbytes
+        while self._bytes > self._budget:
+            self._remove(next(iter(self._states)))
+
+    def _remove(self, digest: bytes) -> None:
+        if digest in self._states:
+            self._bytes -= self._states.pop(digest).cache.nbytes
+
+
+Extend = Callable[[list[Prefix], dict[bytes, PrefixState]], None]
+"""Reads the last block of prefixes whose parents were read, and adds their states to those given."""
+
+
+def read_chains(
+    prefixes: Sequence[Prefix], memory: StateMemory, extend: Extend, is_whole: Callable[[Prefix, PrefixState], bool]
+) -> list[PrefixState]:
+    """Return the states of prefixes; what is not remembered is read level by level, each prefix once.
+
+    Parameters
+    ----------
+    is_whole
+        Whether a state tells all that is asked of a prefix; any state will do to grow from.
+    """
+    states: dict[bytes, PrefixState] = {}
+    todo: dict[bytes, list[Prefix]] = {}
+
+    def known(node: Prefix) -> bool:
+        state = states.get(node.digest) or memory.get(node.digest)
+        if state is not None:
+            states[node.digest] = state
+        return state is not None
+
+    def is_done(node: Prefix) -> bool:
+        return node.digest in states and is_whole(node, states[node.digest])
+
+    for prefix in prefixes:
+        node: Prefix | None = prefix
+        chain = []
+        while node is not None and not known(node):
+            chain.append(node)
+            node = node.parent
+        if node is prefix and not is_done(prefix):
+            chain.append(prefix)
+        todo[prefix.digest] = chain[::-1]
+    while any(todo.values()):
+        extend(list({chain[0].digest: chain[0] for chain in todo.values() if chain}.values()), states)
+        todo = {key: [node for node in chain if not is_done(node)] for key, chain in todo.items()}
+    return [states[prefix.digest] for prefix in prefixes]
+
+
+class Reader(Protocol):
+    """Runs a language model: reads prefixes into states, and writes behind them row by row.
+
+    Two ways to do it share all else: `FixedShapeReader`, whose bits depend on nothing but the
+    request, and `RaggedReader`, which wastes nothing.
+    """
+
+    model: Any
+    prompts: PrefixTokenizer
+    outputs: Outputs
+    batch_size: int
+    max_length: int
+
+    @property
+    def free(self) -> int:
+        """How many more rows can be opened now."""
+        ...
+
+    def bucket(self, prefix: Prefix) -> Hashable:
+        """Name the shape class of a prefix: rows of one class can be open together."""
+        ...
+
+    def room(self, prefix: Prefix) -> int:
+        """How many tokens the model's context leaves for a step behind a prefix."""
+        ...
+
+    def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
+        """Return the states of prefixes, computing and keeping what is not there."""
+        ...
+
+    def open(self, prefix: Prefix, tokens: int) -> int:
+        """Begin a row behind a prefix, which at most so many tokens will be written to; return its number."""
+        ...
+
+    def logits(self, rows: Sequence[int]) -> torch.Tensor:
+        """Return the next-token logits of all open rows, shape (rows, vocabulary)."""
+        ...
+
+    def feed(self, row: int, token: int) -> None:
+        """Write a token to a row, which the next call of `logits` reads."""
+        ...
+
+    def close(self, row: int, child: Prefix, written: Sequence[int], logprobs: Sequence[float]) -> None:
+        """End a row, whose tokens (and their log-probabilities, where `outputs` asks for them) made the child."""
+        ...

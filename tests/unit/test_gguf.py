@@ -1,0 +1,161 @@
+"""Conversion of GGUF files: a small one is made here from random weights, read back and compared."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from transformers import Qwen2ForCausalLM
+
+from trim.config.models import Architecture
+from trim.errors import InputError
+from trim.models.gguf import MANIFEST_FILE, convert_gguf
+from trim.models.tiny import build_config
+from trim.models.transformers_backend import load_model
+
+Q8, Q5, F32 = (gguf.GGMLQuantizationType[name] for name in ("Q8_0", "Q5_0", "F32"))
+LAYERS = 2
+
+
+@pytest.fixture(scope="module")
+def original(tokenizer: Any) -> Qwen2ForCausalLM:
+    torch.manual_seed(3)
+    return Qwen2ForCausalLM(build_config(Architecture(hidden_size=64, layers=LAYERS, intermediate_size=96), tokenizer))
+
+
+def write_gguf(
+    path: Path, model: Any, tokenizer: Any, head: torch.Tensor | None, architecture: str = "qwen2", leave_out: str = ""
+) -> str:
+    """Write the model as llama.cpp's converter would, and return the file's sha256."""
+    config, writer = model.config, gguf.GGUFWriter(path, architecture)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    pieces = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    special = set(tokenizer.all_special_tokens)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(pieces)
+    writer.add_token_types([3 if piece in special else 1 for piece in pieces])
+    writer.add_token_merges([" ".join(merge) for merge in tokenizer._merges])
+    writer.add_eos_token_id(tokenizer.eos_token_id)
+    writer.add_pad_token_id(tokenizer.pad_token_id)
+    writer.add_chat_template(tokenizer.chat_template)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, config.num_hidden_layers)
+    tensors = {
+        names.get_name(n, (".weight", ".bias")): t for n, t in model.state_dict().items() if n != "lm_head.weight"
+    }
+    if head is not None:
+        tensors["output.weight"] = head
+    for name, tensor in tensors.items():
+        kind = F32 if tensor.ndim == 1 else Q5 if name == "token_embd.weight" and head is not None else Q8
+        if name != leave_out:
+            writer.add_tensor(name, gguf.quantize(tensor.numpy(), kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def eight_bits(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(gguf.dequantize(gguf.quantize(tensor.numpy(), Q8), Q8)).bfloat16()
+
+
+@pytest.mark.parametrize("untied", [False, True])
+def test_a_converted_folder_holds_the_models_weights_and_tokenizer(
+    original: Any, tokenizer: Any, tmp_path: Path, untied: bool
+) -> None:
+    embedding = original.get_input_embeddings().weight.data
+    sha256 = write_gguf(tmp_path / "m.gguf", original, tokenizer, embedding if untied else None)
+    convert_gguf(tmp_path / "m.gguf", sha256, tmp_path / "model")
+    model, converted = load_model(tmp_path / "model")
+    assert model.config.architectures == ["Qwen2ForCausalLM"]
+    assert model.config.tie_word_embeddings
+    for name, tensor in original.state_dict().items():
+        # Of head and embedding, the finer (8 bits) stands for both.
+        expected = tensor.bfloat16() if tensor.ndim == 1 else eight_bits(tensor)
+        torch.testing.assert_close(model.state_dict()[name], expected.float(), atol=0, rtol=0)
+    ids = torch.tensor([tokenizer.encode("From 7 take 3 and add 2: 7-3+2=6\n\n")])
+    with torch.inference_mode():
+        torch.testing.assert_close(model(ids).logits, original(ids).logits, atol=0.05, rtol=0)
+    chat = [{"role": "user", "content": "work 12+3\n\nout"}]
+    assert converted.apply_chat_template(chat, tokenize=False) == tokenizer.apply_chat_template(chat, tokenize=False)
+    for text in ("work 12+3=15\n\n", "the next one:\n\n\\boxed{4}", "<|user|>a<|end|>"):
+        assert converted.encode(text) == tokenizer.encode(text)
+        assert converted.decode(converted.encode(text)) == text
+    assert (converted.eos_token_id, converted.pad_token_id) == (tokenizer.eos_token_id, tokenizer.pad_token_id)
+    assert model.generation_config.eos_token_id == sorted([tokenizer.eos_token_id, tokenizer.pad_token_id])
+
+
+def test_a_head_that_is_another_matrix_stays_untied(original: Any, tokenizer: Any, tmp_path: Path) -> None:
+    head = torch.randn(original.get_input_embeddings().weight.shape) * 0.02
+    sha256 = write_gguf(tmp_path / "m.gguf", original, tokenizer, head)
+    convert_gguf(tmp_path / "m.gguf", sha256, tmp_path / "model")
+    model, _ = load_model(tmp_path / "model")
+    assert not model.config.tie_word_embeddings
+    torch.testing.assert_close(model.lm_head.weight.data, eight_bits(head).float(), atol=0, rtol=0)
+
+
+def test_a_file_is_converted_once_and_again_when_it_changes(original: Any, tokenizer: Any, tmp_path: Path) -> None:
+    file, folder = tmp_path / "m.gguf", tmp_path / "model"
+    sha256 = write_gguf(file, original, tokenizer, None)
+    convert_gguf(file, sha256, folder)
+    weights = folder / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    file.rename(tmp_path / "away")
+    convert_gguf(file, sha256, folder)  # nothing is read
+    assert weights.stat().st_mtime_ns == before
+    other = write_gguf(file, original, tokenizer, torch.zeros_like(original.get_input_embeddings().weight))
+    convert_gguf(file, other, folder)
+    assert weights.stat().st_mtime_ns != before
+    (folder / MANIFEST_FILE).write_text('{"sha256": "of an older converter"}')
+    before = weights.stat().st_mtime_ns
+    convert_gguf(file, other, folder)
+    assert weights.stat().st_mtime_ns != before
+
+
+def test_a_wrong_file_is_one_clear_sentence(original: Any, tokenizer: Any, tmp_path: Path) -> None:
+    file, folder = tmp_path / "m.gguf", tmp_path / "model"
+    with pytest.raises(InputError, match=r"m\.gguf: no such file; fetch the GGUF file"):
+        convert_gguf(file, "0" * 64, folder)
+    write_gguf(file, original, tokenizer, None)
+    with pytest.raises(InputError, match=f"has the sha256 [0-9a-f]{{64}}, not {'0' * 64} as the config says"):
+        convert_gguf(file, "0" * 64, folder)
+    cases = {
+        "not a GGUF file": lambda: file.write_bytes(b"no magic" * 99) and hashlib.sha256(b"no magic" * 99).hexdigest(),
+        "of architecture llama; only qwen2 and qwen3": lambda: write_gguf(file, original, tokenizer, None, "llama"),
+        r"lacks the tensor blk\.1\.attn_k\.bias": lambda: write_gguf(
+            file, original, tokenizer, None, leave_out="blk.1.attn_k.bias"
+        ),
+    }
+    for message, write in cases.items():
+        sha256 = write()
+        with pytest.raises(InputError, match=message):
+            convert_gguf(file, sha256, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.gguf"]  # nothing half written stays
+
+
+def test_a_truncated_file_is_refused(original: Any, tokenizer: Any, tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    write_gguf(file, original, tokenizer, None)
+    whole = file.read_bytes()
+    for length in (100, len(whole) // 2, len(whole) - 5000):
+        file.write_bytes(whole[:length])
+        with pytest.raises(InputError, match="not a GGUF file that can be read"):
+            convert_gguf(file, hashlib.sha256(whole[:length]).hexdigest(), tmp_path / "model")
+
+
+def test_dequantised_values_are_those_of_the_format() -> None:
+    block = np.zeros(34, dtype=np.uint8)  # Q8_0: a scale in fp16, then 32 signed bytes
+    block[:2] = np.frombuffer(np.float16(0.5).tobytes(), dtype=np.uint8)
+    block[2:] = np.arange(-16, 16).astype(np.int8).view(np.uint8)
+    assert gguf.dequantize(block[None], Q8)[0].tolist() == [0.5 * i for i in range(-16, 16)]
