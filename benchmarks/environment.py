@@ -2,7 +2,7 @@
 
     python benchmarks/environment.py [--n_envs 4096]
 
-The forest is made up (the shape of the embedded experiment's trees), all of it known; no policy takes part in the
+The trees is made up (the shape of the embedded experiment's trees), all of it known; no policy takes part in the
 first figure. One thread.
 """
 
@@ -13,6 +13,8 @@ import os
 import time
 from collections.abc import Callable
 
+from trim.rollout.trees import RolloutTrees
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -21,9 +23,8 @@ from trim.config.experiment import Experiment
 from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
 from trim.rollout.history import Observed
-from trim.rollout.trees import Forest
 from trim.routers.learned.disk import build_agg, build_seq
-from trim.routers.learned.environment import ForestWorld, Routing, TrimVecEnv
+from trim.routers.learned.environment import Routing, TreesWorld, TrimVecEnv
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.learned.networks import AggLearner, Learner, SeqLearner
 
@@ -50,19 +51,19 @@ class Scripted:
         return Score(prefix.extend(step).digest[2] / 256, 10)
 
 
-def made_up_forest() -> Forest:
+def made_up_trees() -> RolloutTrees:
     """Grow all trees."""
     problems = [Problem(f"p{i}", "made-up", f"problem {i}", "1", f"{i:08x}") for i in range(TREES)]
     pair = ModelPair(Scripted("weak"), Scripted("strong"), Scripted("prm"))
-    forest = Forest(problems, 1, MAX_STEPS, lambda answer, problem: (False, False), pair)
-    forest.grow_fully(10_000)
-    return forest
+    trees = RolloutTrees(problems, 1, MAX_STEPS, lambda answer, problem: (False, False), pair)
+    trees.grow_fully(10_000)
+    return trees
 
 
-def steps_per_second(forest: Forest, n_envs: int, encoder: AggregateEncoder | SequenceEncoder) -> float:
+def steps_per_second(trees: RolloutTrees, n_envs: int, encoder: AggregateEncoder | SequenceEncoder) -> float:
     """Step with random actions for about two CPU seconds."""
     rng = np.random.default_rng(0)
-    world = ForestWorld(forest, n_envs, rng)
+    world = TreesWorld(trees, n_envs, rng)
     env = TrimVecEnv(Routing(world, encoder, lambda count: np.ones(count), PRICE))
     env.reset()
     actions = rng.integers(2, size=(64, n_envs))
@@ -103,13 +104,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n_envs", type=int, default=1024, help="episodes side by side")
     options = parser.parse_args()
-    forest = made_up_forest()
-    print(f"{len(forest):,} nodes in {TREES:,} trees; every transition is known")
+    trees = made_up_trees()
+    print(f"{len(trees):,} nodes in {TREES:,} trees; every transition is known")
     aggregates = AggregateEncoder(PLAIN, True)
     sequences = SequenceEncoder(PLAIN, True, MAX_STEPS, ROUTERS.seq.features)
     print(f"{'observation':12} {'n_envs':>6} {'steps per CPU s':>16}")
     for name, encoder in (("aggregates", aggregates), ("sequences", sequences)):
-        print(f"{name:12} {options.n_envs:6,} {steps_per_second(forest, options.n_envs, encoder):16,.0f}")
+        print(f"{name:12} {options.n_envs:6,} {steps_per_second(trees, options.n_envs, encoder):16,.0f}")
 
     import torch
 

@@ -14,6 +14,8 @@ import os
 import time
 from pathlib import Path
 
+from trim.rollout.trees import RolloutTrees
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pandas as pd
@@ -24,7 +26,6 @@ from trim.evaluation.study import studies
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
 from trim.rollout.tables import roll_out_points
-from trim.rollout.trees import Forest
 from trim.routers.controls import ALONE
 from trim.routers.learned.fit import fit
 from trim.routers.registry import TrainingData
@@ -40,12 +41,12 @@ SHAPES = {
 }
 
 
-def read_forest(results: Path, dataset: str, split: str, grader: Grader) -> Forest:
+def read_trees(results: Path, dataset: str, split: str, grader: Grader) -> RolloutTrees:
     """Read the explored trees of a split, which must be whole: there are no models here."""
     problems = read_problems(results / "problems" / dataset / f"{split}.jsonl")
-    table = pd.read_parquet(results / "forests" / f"{dataset}.{split}.parquet")
+    table = pd.read_parquet(results / "trees" / f"{dataset}.{split}.parquet")
     experiment, replicates = Experiment(), int(table["replicate"].max()) + 1
-    return Forest(problems, replicates, experiment.max_steps, judge(grader, exact=True)).load(table)
+    return RolloutTrees(problems, replicates, experiment.max_steps, judge(grader, exact=True)).load(table)
 
 
 def main() -> None:
@@ -61,7 +62,7 @@ def main() -> None:
     torch.set_num_threads(1)
     experiment = Experiment()
     with Grader() as grader:
-        forest, dev = (read_forest(options.results, options.dataset, s, grader) for s in ("router_train", "dev"))
+        trees, dev = (read_trees(options.results, options.dataset, s, grader) for s in ("router_train", "dev"))
     ppo = experiment.routers.seq.ppo.model_copy(update={"total_timesteps": options.total_timesteps})
     print(f"{'shape':22} {'seed':>4} {'delta IBC on dev':>20} {'minus the first':>22} {'CPU s':>6}")
     for seed in options.seeds:
@@ -70,7 +71,7 @@ def main() -> None:
             started = time.process_time()
             seq = experiment.routers.seq.model_copy(update={"ppo": ppo, **shape})
             routers = experiment.routers.model_copy(update={"seq": seq})
-            fitted = fit("trim-seq", "conditioned", TrainingData(forest, dev, routers, labelled=True), seed)
+            fitted = fit("trim-seq", "conditioned", TrainingData(trees, dev, routers, labelled=True), seed)
             episodes.append(roll_out_points(fitted.points(), dev).assign(variant=name))
             table = pd.concat(episodes).assign(trained_on=options.dataset)
             study = studies(table, experiment.bootstrap, experiment.seed)[options.dataset]

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one sentence that says what, where and how."""
+"""Errors that a user can fix: one sentence that says what, where and how."""
 
 
 class TrimError(Exception):

@@ -29,7 +29,7 @@ from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem, read_problems
-from trim.rollout.trees import Forest
+from trim.rollout.trees import RolloutTrees
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,30 +153,30 @@ class Job:
             yield with_noise(scorer, pair)
 
     @contextmanager
-    def trees(self, dataset: str, *splits: str, labelled: bool) -> Iterator[list[Forest]]:
+    def trees(self, dataset: str, *splits: str, labelled: bool) -> Iterator[list[RolloutTrees]]:
         """Open the rollout trees of splits of a dataset, explored or not; where a router leaves them, models go on.
 
         The problems of a split are the input `{split}_problems`, or `problems` where there is one split alone; its
-        explored trees, if any, `{split}_forest`.
+        explored trees, if any, `{split}_trees`.
         """
         import pandas as pd
 
         with self.grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
-            verdict, forests = judge(grader, exact=labelled), []
+            verdict, grown = judge(grader, exact=labelled), []
             for split in splits:
                 pair = stack.enter_context(self._pair_on(servers, f"{dataset}.{split}"))
                 replicates = self.params.replicates["test" if split == "test" else "train"]
-                forest = Forest(
+                trees = RolloutTrees(
                     self.problems(f"{split}_problems" if f"{split}_problems" in self.input.keys() else "problems"),
                     replicates,
                     self.params.pair["max_steps"],
                     verdict,
                     pair,
                 )
-                if explored := self.input.get(f"{split}_forest"):
-                    forest.load(pd.read_parquet(explored))
-                forests.append(forest)
-            yield forests
+                if explored := self.input.get(f"{split}_trees"):
+                    trees.load(pd.read_parquet(explored))
+                grown.append(trees)
+            yield grown
 
     @contextmanager
     def _pair_on(self, servers: Servers, part: str) -> Iterator[ModelPair]:
@@ -216,7 +216,7 @@ class Job:
 
 @contextmanager
 def open_job(snakemake: Any) -> Iterator[Job]:
-    """Run the body of a script: what it logs goes to the rule's log, an error that a user can mend is one sentence."""
+    """Run the body of a script: what it logs goes to the rule's log, an error that a user can fix is one sentence."""
     job = Job(snakemake)
     job.log_file.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(

@@ -20,7 +20,7 @@ from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS, Costs
 from trim.rollout.engine import Episode, Run, solve_all
 from trim.rollout.history import Booleans, Observed, Reads, Router
-from trim.rollout.trees import ENDS, KEEP, REGENERATE, Forest
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, RolloutTrees
 from trim.rollout.vectorised import Rollout, roll_out_all
 from trim.routers.controls import StrongOnly, WeakOnly
 
@@ -149,35 +149,35 @@ def of_engine(episode: Episode) -> Solved:
     )
 
 
-def of_rollout(forest: Forest, rollout: Rollout, tree: int, reads: Reads) -> Solved:
+def of_rollout(trees: RolloutTrees, rollout: Rollout, tree: int, reads: Reads) -> Solved:
     """Read an episode off its tree, along what the rollout says of who wrote the steps."""
-    node, texts, scores = int(forest.roots()[tree]), [], []
+    node, texts, scores = int(trees.roots()[tree]), [], []
     strong = rollout.strong[tree, : rollout.steps[tree]].tolist()
     for action in map(int, strong):
-        last, score = (node, action), float(forest.nodes["score"][node, action])
+        last, score = (node, action), float(trees.nodes["score"][node, action])
         unread = reads is Reads.NOTHING or (action == REGENERATE and (reads is Reads.DRAFT or np.isnan(score)))
         scores.append(None if unread else score)
-        texts.append(forest.text(node, action))
-        node = int(forest.nodes["child"][node, action])
+        texts.append(trees.text(node, action))
+        node = int(trees.nodes["child"][node, action])
     assert (node, last) == (ENDS, (rollout.last[tree], rollout.action[tree]))
     return Solved(
         texts,
         "".join("ws"[by_strong] for by_strong in strong),
-        forest.answer(*last),
-        (forest.nodes["correct_strict"][last], forest.nodes["correct"][last]),
+        trees.answer(*last),
+        (trees.nodes["correct_strict"][last], trees.nodes["correct"][last]),
         scores,
         {name: int(getattr(rollout, name)[tree]) for name in COSTS},
     )
 
 
-def check_traces(forest: Forest, routers: Sequence[Router], solved: Sequence[Sequence[Solved]]) -> None:
-    """Compare traces with the episodes of each router, in a forest that is known wherever one of them goes.
+def check_traces(trees: RolloutTrees, routers: Sequence[Router], solved: Sequence[Sequence[Solved]]) -> None:
+    """Compare traces with the episodes of each router, in rollout trees that are known wherever one of them goes.
 
     The explorer follows routers that want every draft, and both models alone: the first two of the routers here.
     """
     always = [i for i, router in enumerate(routers) if router.wants_drafts(np.array([False, True])).all()]
-    forest.pair = None
-    traces = trace(forest, np.arange(len(forest.roots())), [routers[i] for i in always])
+    trees.pair = None
+    traces = trace(trees, np.arange(len(trees.roots())), [routers[i] for i in always])
     for column, router in enumerate([*always, 0, 1]):
         alone = column >= len(always)
         for tree, episode in enumerate(solved[router]):
@@ -185,7 +185,7 @@ def check_traces(forest: Forest, routers: Sequence[Router], solved: Sequence[Seq
             while state >= 0:
                 assert alone or traces.drafted[state]
                 action = (KEEP, REGENERATE)[router] if alone else int(traces.decisions[state, column])
-                texts.append(forest.text(int(traces.node[state]), action))
+                texts.append(trees.text(int(traces.node[state]), action))
                 authors += "ws"[action]
                 state = int(traces.child[state, action])
             assert (state, texts, authors) == (ENDS, episode.texts, episode.authors)
@@ -215,17 +215,17 @@ def test_engine_rollouts_and_traces_agree_on_every_episode(
     pair = scripted_pair()
     pair = ModelPair(pair.weak, Agreeing(pair.strong, pair.weak), pair.prm)
     problems = make_problems(first_problem + 6)[first_problem:]
-    forest = Forest(problems, replicates, max_steps, judge, pair)
+    trees = RolloutTrees(problems, replicates, max_steps, judge, pair)
     routers, solved = [WeakOnly(), StrongOnly(), *drawn], []
     with patch("trim.rollout.vectorised.EPISODES_AT_A_TIME", episodes_at_a_time):
-        rollouts = roll_out_all(forest, routers)
+        rollouts = roll_out_all(trees, routers)
     for router, rollout in zip(routers, rollouts, strict=True):
         models = replace(pair, prm=None) if router.reads is Reads.NOTHING else pair  # nobody reads: none is needed
         runs = [Run(problem, router, replicate) for problem in problems for replicate in range(replicates)]
         episodes = solve_all(runs, models, max_steps)
         solved.append([of_engine(episode) for episode in episodes])
-        assert [of_rollout(forest, rollout, tree, router.reads) for tree in range(len(runs))] == solved[-1]
+        assert [of_rollout(trees, rollout, tree, router.reads) for tree in range(len(runs))] == solved[-1]
         assert [counted(episode) for episode in episodes] == [episode.costs for episode in episodes]
         for episode in episodes if router in drawn else ():
             check_decisions(episode, router, max_steps)
-    check_traces(forest, routers, solved)
+    check_traces(trees, routers, solved)

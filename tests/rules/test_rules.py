@@ -240,11 +240,11 @@ def test_fit_thresholds(smoke_copy: Path, smoke_run: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["router_train", "dev"])
-def test_grow_forest(split: str, smoke_copy: Path, smoke_run: Path) -> None:
+def test_grow_trees(split: str, smoke_copy: Path, smoke_run: Path) -> None:
     """With nothing in the store, the trees are the same, and whole."""
     shutil.rmtree(smoke_copy / "step_store")
-    target = RESULTS / f"forests/arith.{split}.parquet"
-    run_rule("grow_forest", smoke_copy, target)
+    target = RESULTS / f"trees/arith.{split}.parquet"
+    run_rule("grow_trees", smoke_copy, target)
     assert_same(smoke_copy, smoke_run, target)
     nodes = pd.read_parquet(smoke_copy / target)
     roots = nodes[nodes["parent"] < 0]
@@ -264,7 +264,7 @@ def test_train_router(rule: str, router: str, smoke_copy: Path, smoke_run: Path)
     dev = folder.with_name("conditioned.0.dev.parquet")
     run_rule(rule, smoke_copy, folder, dev)
     assert_same(smoke_copy, smoke_run, dev, *(folder / name for name in ("policy.safetensors", "learning.csv")))
-    assert read_json(smoke_copy / folder / "metrics.json")["known_transitions"] == 1
+    assert read_json(smoke_copy / folder / "metrics.json")["known_timesteps"] == 1
     assert list((smoke_copy / folder / "tensorboard").iterdir())
     log = smoke_copy / RESULTS / f"logs/train_router/{router}/arith/conditioned.0.log"
     assert "'misses': 0" in log.read_text(encoding="utf-8")
@@ -298,10 +298,10 @@ def test_evaluate_routers(smoke_copy: Path, smoke_run: Path) -> None:
     apart = (*ORACLES, *routers_of("query"))
     walking = {name: source for name, source in ROUTERS.items() if name not in apart}
     targets = [RESULTS / f"episodes/{name}/{source}/arith.parquet" for name, source in walking.items()]
-    forest = RESULTS / "forests/arith.test.parquet"
-    run_rule("evaluate_routers", smoke_copy, *targets, forest)
-    assert_same(smoke_copy, smoke_run, *targets, forest)
-    assert pd.read_parquet(smoke_copy / forest)["problem_id"].nunique() == SIZES["test"]
+    trees = RESULTS / "trees/arith.test.parquet"
+    run_rule("evaluate_routers", smoke_copy, *targets, trees)
+    assert_same(smoke_copy, smoke_run, *targets, trees)
+    assert pd.read_parquet(smoke_copy / trees)["problem_id"].nunique() == SIZES["test"]
 
 
 def test_evaluate_oracles(smoke_copy: Path, smoke_run: Path) -> None:
@@ -534,7 +534,7 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
 
 
 def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
-    for room in ("models", "rollouts", "scores", "forests", "routers"):
+    for room in ("models", "rollouts", "scores", "trees", "routers"):
         shutil.rmtree(smoke_copy / RESULTS / room)
     targets = [RESULTS / "tables" / name for name in ("claims.csv", "claims.tex", "metric_check.csv")]
     run_rule("check_claims", smoke_copy, *targets)
@@ -575,7 +575,7 @@ def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
     ],
 )
 def test_plot_figure(figure: str, needed: set[str], smoke_copy: Path, smoke_run: Path) -> None:
-    rooms = {"models", "rollouts", "scores", "forests", "routers", "episodes", "problems", "tables"}
+    rooms = {"models", "rollouts", "scores", "trees", "routers", "episodes", "problems", "tables"}
     for room in rooms - needed:
         shutil.rmtree(smoke_copy / RESULTS / room)
     targets = [RESULTS / f"figures/{figure}.{kind}" for kind in ("pdf", "png")]
@@ -639,7 +639,7 @@ def test_write_numbers(smoke_copy: Path, smoke_run: Path) -> None:
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="latexmk is not installed")
 def test_build_paper(smoke_copy: Path) -> None:
     target = smoke_copy / RESULTS / "paper/main.pdf"
-    for room in ("models", "rollouts", "scores", "forests", "routers", "episodes"):
+    for room in ("models", "rollouts", "scores", "trees", "routers", "episodes"):
         shutil.rmtree(smoke_copy / RESULTS / room)
     built = []
     for _ in range(2):

@@ -67,7 +67,7 @@ def test_latex_says_what_the_tables_say() -> None:
     at_budgets = latex_budgeted(budgeted(data, 0.95), "arith", "arith")
     assert r"Router & 10\% & 15\% & 20\% & 25\% & 30\%" in at_budgets
     assert r"trim-thr & $45.0$ {\scriptsize [" in at_budgets
-    assert at_budgets.count(r"\\") == 1 + 2  # of the home dataset
+    assert at_budgets.count(r"\\") == 1 + 2  # of the main dataset
     rescues = latex_interventions(interventions(both, data, 0.95), "arith", "arith")
     assert r"trim-thr & $10$ & $8$ & $62.5$ {\scriptsize [" in rescues
     assert rescues.count(r"\\") == 1 + 1

@@ -11,12 +11,12 @@ import pytest
 from pomdp_models import random_model
 
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
-from trim.explorer.page import SHARES, explore_dataset, known_forest, render, script_safe
+from trim.explorer.page import SHARES, explore_dataset, known_trees, render, script_safe
 from trim.explorer.traces import trace
 from trim.problems.problem import Problem
 from trim.rollout.history import Reads
 from trim.rollout.tables import OperatingPoint, roll_out_points
-from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import roll_out
 from trim.routers.pomdp.disk import SolvedPomdp, load_solved
 from trim.routers.pomdp.fit import FittedPomdp
@@ -56,11 +56,11 @@ def points(fitted: dict[str, list[Path]]) -> list[OperatingPoint]:
 
 
 @pytest.fixture
-def forest(make_problems, scripted_pair, points) -> Forest:
+def trees(make_problems, scripted_pair, points) -> RolloutTrees:
     """What the operating points and both models alone explored of problems, and no models any more."""
-    grown = Forest(make_problems(24), 2, MAX_STEPS, judge, scripted_pair())
+    grown = RolloutTrees(make_problems(24), 2, MAX_STEPS, judge, scripted_pair())
     roll_out_points([*points, *ends()], grown)
-    return known_forest(make_problems(30), grown.table())
+    return known_trees(make_problems(30), grown.table())
 
 
 def ends() -> list[OperatingPoint]:
@@ -81,8 +81,8 @@ def curve_table() -> pd.DataFrame:
     return table.assign(variant="default", seed=0, accuracy=0.5)
 
 
-def explored(forest: Forest, fitted: dict[str, list[Path]], count: int = 24) -> dict:
-    return explore_dataset(forest, curve_table(), fitted, "home", count, labelled=False)
+def explored(trees: RolloutTrees, fitted: dict[str, list[Path]], count: int = 24) -> dict:
+    return explore_dataset(trees, curve_table(), fitted, "home", count, labelled=False)
 
 
 def follow(problem: dict, column: int | None) -> dict:
@@ -108,13 +108,13 @@ def column_of(point: OperatingPoint) -> int:
     return len(SHARES) + KAPPAS[::-1].index(point.setting)
 
 
-def test_paths_are_those_of_rollouts(forest, fitted, points) -> None:
-    data = explored(forest, fitted)
+def test_paths_are_those_of_rollouts(trees, fitted, points) -> None:
+    data = explored(trees, fitted)
     assert [router["id"] for router in data["routers"]] == ["trim-thr", "trim-pomdp"]
     assert [point["setting"] for point in data["routers"][0]["points"]] == THRESHOLDS
     assert [point["share"] for point in data["routers"][1]["points"]] == [0.08, 0.22, 0.5]
     assert len(data["problems"]) == 24
-    table = roll_out_points(points, forest)
+    table = roll_out_points(points, trees)
     table = table[table["replicate"] == 0].set_index(["router", "operating_point", "problem_id"])
     for point in points:
         for problem in data["problems"]:
@@ -148,45 +148,45 @@ class Follows:
 
 
 def test_every_router_is_asked_at_every_point_of_every_path(
-    forest, fitted, points, make_problems, scripted_pair
+    trees, fitted, points, make_problems, scripted_pair
 ) -> None:
-    problems = {problem["id"]: problem for problem in explored(forest, fitted)["problems"]}
+    problems = {problem["id"]: problem for problem in explored(trees, fitted)["problems"]}
     in_order = [point.policy for point in sorted(points, key=column_of)]
     for leader in (points[2], points[3]):
         for problem in make_problems(24):
             follower = Follows(leader.policy, in_order, in_order[-1])
-            roll_out(Forest([problem], 1, MAX_STEPS, judge, scripted_pair()), follower)
+            roll_out(RolloutTrees([problem], 1, MAX_STEPS, judge, scripted_pair()), follower)
             states = follow(problems[problem.id], column_of(leader))["states"]
             assert [state["decisions"] for state in states] == [decisions for decisions, _ in follower.seen]
             beliefs = [belief for _, belief in follower.seen]
             np.testing.assert_allclose([state["belief"] for state in states], beliefs, atol=6e-5)
 
 
-def test_a_path_stops_where_nothing_is_known(forest, points) -> None:
+def test_a_path_stops_where_nothing_is_known(trees, points) -> None:
     policies = [point.policy for point in points]
-    steps = roll_out(forest, points[2].policy).steps
+    steps = roll_out(trees, points[2].policy).steps
     tree = int(np.flatnonzero(steps > 1)[0] // 2 * 2)
-    whole = trace(forest, np.array([tree]), policies)
+    whole = trace(trees, np.array([tree]), policies)
     assert not np.isnan(whole.correct).any()
-    forest.nodes["child"][forest.roots()[tree]] = UNKNOWN
-    cut = trace(forest, np.array([tree]), policies)
+    trees.nodes["child"][trees.roots()[tree]] = UNKNOWN
+    cut = trace(trees, np.array([tree]), policies)
     assert len(cut.node) == 1
     assert cut.child.tolist() == [[UNKNOWN, UNKNOWN]]
     assert np.isnan(cut.correct).all()
     assert outcome_kinds(cut.correct[:, :-2], *cut.correct[:, -2:].T) == ["all-fail"]
 
 
-def test_the_strong_model_alone_needs_no_drafts(forest, fitted, points) -> None:
+def test_the_strong_model_alone_needs_no_drafts(trees, fitted, points) -> None:
     policies = [point.policy for point in points]
     tree = np.array([0])
-    spent = roll_out(forest, Threshold(1.1)).strong_tokens[0]
-    whole = trace(forest, tree, policies)
-    forest.nodes["tokens"][whole.node[1:], KEEP] = UNKNOWN  # as if nobody had asked for any behind the first
-    bare = trace(forest, tree, policies)
+    spent = roll_out(trees, Threshold(1.1)).strong_tokens[0]
+    whole = trace(trees, tree, policies)
+    trees.nodes["tokens"][whole.node[1:], KEEP] = UNKNOWN  # as if nobody had asked for any behind the first
+    bare = trace(trees, tree, policies)
     assert bare.drafted.tolist() == [True] + [False] * (len(bare.node) - 1)
     assert np.isnan(bare.correct[0, :-1]).all() and bare.correct[0, -1] == whole.correct[0, -1]
-    problems = explored(forest, fitted)["problems"]
-    first, *others = next(p for p in problems if p["id"] == forest.problem(0).id)["states"]
+    problems = explored(trees, fitted)["problems"]
+    first, *others = next(p for p in problems if p["id"] == trees.problem(0).id)["states"]
     assert first["decisions"] and {(s["decisions"], s["belief"], s["steps"][KEEP]) for s in others} == {(None,) * 3}
     path = follow({"states": [first, *others]}, None)
     assert (path["end"], path["strong"]) == (ENDS, spent)
@@ -213,12 +213,12 @@ def test_routers_disagree_only_at_one_budget() -> None:
     assert disagreements(decisions, np.array([0, 1, 1]), 3).tolist() == [0, 2, 0]
 
 
-def test_the_page_holds_the_data_and_asks_for_nothing(forest, fitted) -> None:
-    forest.problems = [
+def test_the_page_holds_the_data_and_asks_for_nothing(trees, fitted) -> None:
+    trees.problems = [
         replace(p, text="</script><script>alert(1)</script><!-- & \u2028 é" if i == 0 else p.text)
-        for i, p in enumerate(forest.problems)
+        for i, p in enumerate(trees.problems)
     ]
-    data = explored(forest, fitted)
+    data = explored(trees, fitted)
     page = render([data], "a <b>")
     held = json.loads(DATA.search(page)[1])
     assert held["experiment"] == "a <b>"
@@ -229,10 +229,10 @@ def test_the_page_holds_the_data_and_asks_for_nothing(forest, fitted) -> None:
     assert not re.search(r"https?:|src=|@import|url\(|innerHTML|eval\(", page.replace(script_safe(held), ""))
 
 
-def test_the_same_forest_gives_the_same_page(make_problems, forest, fitted) -> None:
-    again = known_forest(make_problems(30), forest.table())
-    assert render([explored(forest, fitted, 9)], "x") == render([explored(again, fitted, 9)], "x")
-    assert len(explored(forest, fitted, 9)["problems"]) == 9
+def test_the_same_forest_gives_the_same_page(make_problems, trees, fitted) -> None:
+    again = known_trees(make_problems(30), trees.table())
+    assert render([explored(trees, fitted, 9)], "x") == render([explored(again, fitted, 9)], "x")
+    assert len(explored(trees, fitted, 9)["problems"]) == 9
 
 
 def test_steps_of_arithmetic_are_checked(fitted) -> None:
@@ -259,7 +259,7 @@ def test_steps_of_arithmetic_are_checked(fitted) -> None:
         }
     )
     thresholds = {"trim-thr": fitted["trim-thr"]}
-    data = explore_dataset(known_forest([problem], table), curve_table(), thresholds, "home", 1, labelled=True)
+    data = explore_dataset(known_trees([problem], table), curve_table(), thresholds, "home", 1, labelled=True)
     first, last = data["problems"][0]["states"]
     assert [step["valid"] for step in first["steps"]] == [False, True]
     assert last["steps"][REGENERATE] == {

@@ -161,7 +161,7 @@ def learning_table() -> pd.DataFrame:
     runs += [("trim-agg", "default", 0, kappa, (-0.5, 0.4, 0.5)) for kappa in (0.1, 0.2)]
     return pd.DataFrame(
         [
-            {"router": router, "variant": variant, "run": run, "kappa": kappa, "transitions": 1000 * i, "dev_return": y}
+            {"router": router, "variant": variant, "run": run, "kappa": kappa, "timesteps": 1000 * i, "dev_return": y}
             for router, variant, run, kappa, returns in runs
             for i, y in enumerate(returns)
         ]
@@ -509,7 +509,7 @@ def test_learning_of_a_run_is_read_with_its_name(tmp_path: Path) -> None:
     folder = tmp_path / "trim-seq" / "arith" / "conditioned.2"
     folder.mkdir(parents=True)
     (folder / "policy.json").write_text('{"router": "trim-seq"}')
-    (folder / "learning.csv").write_text("kappa,transitions,dev_return\n,0,-0.5\n,100,0.25\n")
+    (folder / "learning.csv").write_text("kappa,timesteps,dev_return\n,0,-0.5\n,100,0.25\n")
     run = learning_curves.read_run(folder)
     assert run[["router", "variant", "run"]].drop_duplicates().to_numpy().tolist() == [["trim-seq", "conditioned", 2]]
     assert run["kappa"].isna().all()

@@ -14,7 +14,7 @@ from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.errors import InputError
 from trim.problems.problem import Problem
 from trim.rollout.history import Observed
-from trim.rollout.trees import Forest
+from trim.rollout.trees import RolloutTrees
 from trim.rollout.vectorised import roll_out
 from trim.routers.learned.disk import load_policies, save_policies
 from trim.routers.learned.environment import spaces
@@ -141,10 +141,10 @@ def judge(answer: str | None, problem: Problem) -> tuple[bool, bool]:
 
 
 @pytest.fixture
-def forests(make_problems, scripted_pair) -> tuple[Forest, Forest]:
+def trees(make_problems, scripted_pair) -> tuple[RolloutTrees, RolloutTrees]:
     made = []
     for count in (8, 5):
-        made.append(Forest(make_problems(count), 1, MAX_STEPS, judge, scripted_pair()))
+        made.append(RolloutTrees(make_problems(count), 1, MAX_STEPS, judge, scripted_pair()))
         made[-1].grow_fully(10_000)
     return made[0], made[1]
 
@@ -158,11 +158,11 @@ TRAINED = {
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, forests, tmp_path) -> None:
+def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, trees, tmp_path) -> None:
     settings, variant = TRAINED[name]
-    learner, first = train_router(settings, variant, *forests, KAPPAS, 3, tmp_path / "a")
-    _, second = train_router(settings, variant, *forests, KAPPAS, 3, tmp_path / "b")
-    assert first.checks == second.checks
+    learner, first = train_router(settings, variant, *trees, KAPPAS, 3, tmp_path / "a")
+    _, second = train_router(settings, variant, *trees, KAPPAS, 3, tmp_path / "b")
+    assert first.evaluations == second.evaluations
     for one, other in zip(first.networks, second.networks, strict=True):
         assert one.keys() == other.keys()
         assert all((one[key] == other[key]).all() for key in one)
@@ -171,21 +171,21 @@ def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, forest
     assert kappas == (KAPPAS.candidates() if variant == "conditioned" else sorted(settings.kappas))
     assert list((tmp_path / "a").rglob("events.out.tfevents*"))
     if variant == "default":  # the policy that is kept has the best return that was seen on dev
-        forest, dev = forests
+        trees, dev = trees
         for kappa, network in first.served:
-            seen = [check.dev_return for at, check in first.checks if at == kappa]
+            seen = [check.dev_return for at, check in first.evaluations if at == kappa]
             from trim.rollout.vectorised import outcomes
             from trim.routers.kappas import tokens_per_solution
 
             correct, tokens = outcomes(dev, roll_out(dev, learner.build(first.networks[network], kappa)))
-            kept = correct.mean() - kappa / tokens_per_solution(forest) * tokens.mean()
+            kept = correct.mean() - kappa / tokens_per_solution(trees) * tokens.mean()
             assert kept == pytest.approx(max(seen))
 
 
-def test_patience_ends_a_training(forests, tmp_path) -> None:
+def test_patience_ends_a_training(trees, tmp_path) -> None:
     settings = AggRouter(hidden=(8,), ppo=PPO.model_copy(update={"total_timesteps": 64_000, "patience": 2}))
-    _, trained = train_router(settings, "conditioned", *forests, KAPPAS, 0, tmp_path)
-    returns = [check.dev_return for _, check in trained.checks]
+    _, trained = train_router(settings, "conditioned", *trees, KAPPAS, 0, tmp_path)
+    returns = [check.dev_return for _, check in trained.evaluations]
     assert len(returns) < 200
     assert max(returns) > max(returns[-2:])
 

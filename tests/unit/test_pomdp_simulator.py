@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pomdp_models import random_model
+from trim.evaluations.memoryless import MemorylessPolicies
+from trim.evaluations.simulator import Simulator, play
 
-from trim.checks.memoryless import MemorylessPolicies
-from trim.checks.simulator import Simulator, play
 from trim.errors import InputError
 from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
@@ -41,13 +41,13 @@ def test_episodes_start_apart_and_draw_what_the_model_says() -> None:
     assert not first.position.any()
 
     outcome = world.act(np.ones(100_000, dtype=bool))
-    mended = transition.strong_if_right * accuracy + transition.strong_if_wrong * (1 - accuracy)
-    strong = mended * observation.strong[:, 0] + (1 - mended) * observation.strong[:, 2]
+    fixed = transition.strong_if_right * accuracy + transition.strong_if_wrong * (1 - accuracy)
+    strong = fixed * observation.strong[:, 0] + (1 - fixed) * observation.strong[:, 2]
     counted = np.bincount(observation.index(outcome.kept_score), minlength=5) / 100_000
     assert counted == pytest.approx(strong, abs=0.006)
     assert np.array_equal(outcome.strong_tokens, first.tokens)
     assert np.array_equal(outcome.ended, first.final)
-    assert outcome.correct[outcome.ended].mean() == pytest.approx(mended, abs=0.01)
+    assert outcome.correct[outcome.ended].mean() == pytest.approx(fixed, abs=0.01)
     assert not outcome.correct[~outcome.ended].any()
 
     ended = np.flatnonzero(outcome.ended)

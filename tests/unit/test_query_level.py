@@ -23,7 +23,7 @@ from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.query_level.automix import AutoMix, fit_automix
 from trim.routers.query_level.best_route import label_best
 from trim.routers.query_level.disk import Policy, Space, load_policies, save_policies
-from trim.routers.query_level.evidence import Evidence, choose, every_replicate, lay_doubt_thresholds, summarise
+from trim.routers.query_level.evidence import Evidence, choose, choose_thresholds, every_replicate, summarise
 from trim.routers.query_level.fit import fit_policies
 from trim.routers.query_level.frugal import fit_frugal
 from trim.routers.query_level.hybrid_llm import label_matches
@@ -233,10 +233,10 @@ def test_the_cheapest_trusted_option_is_taken() -> None:
     assert choose(doubts, 0.5)[:, 0].tolist() == [0, 1, 3, 2]  # a doubt at the threshold is no trust
     shares = [
         (choose(every_replicate(TEST.embeddings[:, 0], 1), t) == 1).mean()
-        for t in lay_doubt_thresholds(every_replicate(TEST.embeddings[:, 0], 1), 4)
+        for t in choose_thresholds(every_replicate(TEST.embeddings[:, 0], 1), 4)
     ]
     assert shares == pytest.approx([0.8, 0.6, 0.4, 0.2], abs=0.01)
-    assert lay_doubt_thresholds(np.full((30, 1, 1), 0.5), 6) == [0.5]
+    assert choose_thresholds(np.full((30, 1, 1), 0.5), 6) == [0.5]
 
 
 # --- nothing to learn -------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_without_contrast_there_is_no_doubt_but_no_failure(weak: bool, strong: b
         doubts = router.doubts(empty)
         assert doubts.shape == (problems, 1, 1)
         assert np.isfinite(doubts).all()
-        assert len(lay_doubt_thresholds(doubts, 8)) == 1
+        assert len(choose_thresholds(doubts, 8)) == 1
 
 
 # --- what is paid -----------------------------------------------------------------------

@@ -17,7 +17,7 @@ from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.engine import OnePlace, Run, solve_all
 from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points
-from trim.rollout.trees import Forest
+from trim.rollout.trees import RolloutTrees
 from trim.rollout.vectorised import roll_out
 from trim.routers.controls import RandomStep, StrongOnly, WeakOnly
 from trim.routers.registry import TrainingData, control_points, step_router
@@ -111,7 +111,7 @@ def test_thresholds_are_chosen_over_the_weak_models_own_drafts(
     scripted_pair: Callable[[], ModelPair], make_problems: Callable[[int], list[Problem]]
 ) -> None:
     problems = make_problems(60)
-    trees = Forest(problems, 1, 30, judge, scripted_pair())
+    trees = RolloutTrees(problems, 1, 30, judge, scripted_pair())
     roll_out(trees, Threshold(0.5))  # drafts behind strong steps are known, too
     data = TrainingData(trees, trees, Routers(operating_points=9), labelled=False)
     default, per_token = choose_thresholds(data), choose_per_token(data)
@@ -148,7 +148,9 @@ def test_the_hull_of_a_sweep_is_fitted_to_its_means() -> None:
 def test_the_hull_is_chosen_on_dev_among_the_thresholds_of_the_training_split(
     scripted_pair: Callable[[], ModelPair], make_problems: Callable[[int], list[Problem]]
 ) -> None:
-    trees, dev = (Forest(make_problems(60)[part], 1, 30, judge, scripted_pair()) for part in (slice(40), slice(40, 60)))
+    trees, dev = (
+        RolloutTrees(make_problems(60)[part], 1, 30, judge, scripted_pair()) for part in (slice(40), slice(40, 60))
+    )
     data = TrainingData(trees, dev, Routers(operating_points=9), labelled=False)
     default, hull = (fit("trim-thr", variant, data, 0).points() for variant in ("default", "hull"))
     sweep = [OperatingPoint("trim-thr", "default", 0.0, Threshold(0.0)), *default]
@@ -192,7 +194,7 @@ def test_random_steps_on_a_forest_are_those_of_the_engine(
 ) -> None:
     problems, points = make_problems(10), control_points("random-step", Routers(random_shares=(0.2, 0.6)))
     assert [(point.setting, point.policy) for point in points] == [(p, RandomStep(p)) for p in (0.2, 0.6)]
-    table = roll_out_points(points, Forest(problems, 2, 30, judge, scripted_pair()))
+    table = roll_out_points(points, RolloutTrees(problems, 2, 30, judge, scripted_pair()))
     with Grader() as grader:
         solved = episode_table(run_points(points, problems, scripted_pair(), 2, 30), grader, exact=True)
     keys = ["operating_point", "problem_id", "replicate"]

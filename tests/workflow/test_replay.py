@@ -28,7 +28,7 @@ def store_counts(tree: Path) -> list[tuple[int, ...]]:
 
 @pytest.mark.slow
 def test_with_the_store_no_model_is_called_however_the_work_is_split(smoke_run: Path, smoke_copy: Path) -> None:
-    for room in ("rollouts", "scores", "forests", "routers", "episodes", "tables", "logs"):
+    for room in ("rollouts", "scores", "trees", "routers", "episodes", "tables", "logs"):
         shutil.rmtree(smoke_copy / RESULTS / room)
     snakemake(smoke_copy, "--set-scatter", "shard=3", targets=("tables",), changes={"offline": True}, cores=1)
     assert tables(smoke_copy) == tables(smoke_run)

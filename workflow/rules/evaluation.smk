@@ -8,7 +8,7 @@ rule evaluate_routers:
     output:
         # One job for all of them: they share most steps, and servers start once.
         **episodes_of(STEPWISE + ORACLE_QUERY),
-        forest=f"{RESULTS}/forests/{{dataset}}.test.parquet",
+        trees=f"{RESULTS}/trees/{{dataset}}.test.parquet",
     log:
         f"{RESULTS}/logs/evaluate_routers/{{dataset}}.log",
     benchmark:
@@ -40,7 +40,7 @@ rule evaluate_oracles:
         **pair_inputs(),
         test_problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
         # Saves work and decides nothing, however much of it is explored.
-        test_forest=ancient(f"{RESULTS}/forests/{{dataset}}.test.parquet"),
+        test_trees=ancient(f"{RESULTS}/trees/{{dataset}}.test.parquet"),
     output:
         **episodes_of(ORACLES),
     log:
@@ -68,11 +68,11 @@ rule evaluate_oracles:
 
 rule route_by_prm:
     input:
-        **forest_inputs("router_train", MAIN),
-        **forest_inputs("dev", MAIN),
+        **tree_inputs("router_train", MAIN),
+        **tree_inputs("dev", MAIN),
         test_problems=f"{RESULTS}/problems/{MAIN}/test.jsonl",
         # As for the oracles.
-        test_forest=ancient(f"{RESULTS}/forests/{MAIN}.test.parquet"),
+        test_trees=ancient(f"{RESULTS}/trees/{MAIN}.test.parquet"),
         weak=model_folder("weak"),
         strong=model_folder("strong"),
         prm=lambda wildcards: prm_folder(wildcards.prm),

@@ -11,7 +11,7 @@ STAGE = {
     "prm": 1,
     "rollouts": 1,
     "scores": 1,
-    "forests": 1,
+    "trees": 1,
     "solutions": 1,
     "query_routers": 1,
     "episodes": 3,
@@ -72,8 +72,8 @@ def is_labelled(wildcards):
     return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or MAIN)
 
 
-def forest_params():
-    """What decides how a forest grows where it is not known."""
+def tree_params():
+    """What decides how rollout trees grows where it is not known."""
     return {
         "pair": pair_params(),
         "labelled": is_labelled,

@@ -74,11 +74,11 @@ def pair_inputs():
     }
 
 
-def forest_inputs(split, dataset="{trained_on}"):
+def tree_inputs(split, dataset="{trained_on}"):
     """Explored trees of a split, and the problems they are of."""
     return {
         f"{split}_problems": f"{RESULTS}/problems/{dataset}/{split}.jsonl",
-        f"{split}_forest": f"{RESULTS}/forests/{dataset}.{split}.parquet",
+        f"{split}_trees": f"{RESULTS}/trees/{dataset}.{split}.parquet",
     }
 
 

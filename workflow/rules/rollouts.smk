@@ -96,18 +96,18 @@ rule gather_scores:
         "../scripts/gather_tables.py"
 
 
-rule grow_forest:
+rule grow_trees:
     input:
         **pair_inputs(),
         # Rollouts fill the step store with what most of a tree shares.
         rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
         problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
     output:
-        forest=f"{RESULTS}/forests/{{dataset}}.{{split}}.parquet",
+        trees=f"{RESULTS}/trees/{{dataset}}.{{split}}.parquet",
     log:
-        f"{RESULTS}/logs/grow_forest/{{dataset}}.{{split}}.log",
+        f"{RESULTS}/logs/grow_trees/{{dataset}}.{{split}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/grow_forest/{{dataset}}.{{split}}.tsv"
+        f"{RESULTS}/benchmarks/grow_trees/{{dataset}}.{{split}}.tsv"
     wildcard_constraints:
         split="router_train|dev",
     conda:
@@ -122,11 +122,11 @@ rule grow_forest:
         replicates=settings_of(EXPERIMENT.replicates),
         labelled=is_labelled,
         largest_tree=EXPERIMENT.routers.largest_tree,
-        version=STAGE["forests"],
+        version=STAGE["trees"],
     message:
         "Exploring the trees of {wildcards.dataset} ({wildcards.split})"
     script:
-        "../scripts/grow_forest.py"
+        "../scripts/grow_trees.py"
 
 
 rule collect_solutions:

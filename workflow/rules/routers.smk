@@ -1,8 +1,8 @@
 rule fit_router:
     input:
         **pair_inputs(),
-        **forest_inputs("router_train"),
-        **forest_inputs("dev"),
+        **tree_inputs("router_train"),
+        **tree_inputs("dev"),
         solutions=get_labelled_solutions,
         donor=get_donor,
     output:
@@ -22,7 +22,7 @@ rule fit_router:
         mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=240,
     params:
-        **forest_params(),
+        **tree_params(),
         settings=lambda wildcards: FITTED[wildcards.router].decisive(
             ROUTER_SETTINGS, wildcards.variant
         ),

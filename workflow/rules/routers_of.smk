@@ -80,11 +80,11 @@ def dev_episodes():
 
 
 def explorer_inputs():
-    """Problems and forest of each dataset, by "dataset/kind", and what was fitted, by "trained_on/router"."""
+    """Problems and trees of each dataset, by "dataset/kind", and what was fitted, by "trained_on/router"."""
     inputs = {}
     for dataset in EXPLORED:
         inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
-        inputs[f"{dataset}/forest"] = f"{RESULTS}/forests/{dataset}.test.parquet"
+        inputs[f"{dataset}/trees"] = f"{RESULTS}/trees/{dataset}.test.parquet"
     for trained_on in sorted(set(EXPLORED.values())):
         for router in routers_of("trim"):
             inputs[f"{trained_on}/{router}"] = fitted_of(router, trained_on)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.explorer.page import PROBLEMS, explore_dataset, known_forest, render
+from trim.explorer.page import PROBLEMS, explore_dataset, known_trees, render
 from trim.jobs import open_job, use_threads
 from trim.names import routers_of
 from trim.problems.problem import read_problems
@@ -16,10 +16,10 @@ with open_job(snakemake) as job:
     datasets = []
     for dataset, trained_on in params.trained_on.items():
         problems = read_problems(Path(files[f"{dataset}/problems"]))
-        forest = known_forest(problems, pd.read_parquet(files[f"{dataset}/forest"]))
+        trees = known_trees(problems, pd.read_parquet(files[f"{dataset}/trees"]))
         fitted = {router: [Path(path) for path in files[f"{trained_on}/{router}"]] for router in routers_of("trim")}
         rows = curves[curves["dataset"] == dataset]
         count, labelled = PROBLEMS // len(params.trained_on), params.labelled[dataset]
-        datasets.append(explore_dataset(forest, rows, fitted, trained_on, count, labelled=labelled))
+        datasets.append(explore_dataset(trees, rows, fitted, trained_on, count, labelled=labelled))
         job.log.info("%s: %d of %d problems", dataset, len(datasets[-1]["problems"]), len(problems))
     job.write_text(render(datasets, params.experiment), job.output.page)

@@ -13,9 +13,9 @@ from trim.routers.registry import control_points, step_router
 
 with open_job(snakemake) as job:
     params, outputs = job.params, dict(job.output.items())
-    forest_file, oracle_file = outputs.pop("forest"), outputs.pop("oracle-query/untrained")
+    trees_file, oracle_file = outputs.pop("trees"), outputs.pop("oracle-query/untrained")
     settings = Routers.model_validate(params.settings)
-    with job.trees(job.wildcards.dataset, "test", labelled=params.labelled) as (forest,):
+    with job.trees(job.wildcards.dataset, "test", labelled=params.labelled) as (trees,):
         sweeps = {}
         for name in outputs:
             router, fitted = name.split("/")[0], job.input.get(name)
@@ -26,12 +26,12 @@ with open_job(snakemake) as job:
                 sweeps[name] = control_points(router, settings)
         points = [point for sweep in sweeps.values() for point in sweep]
         job.log.info("%d operating points of %d routers", len(points), len(sweeps))
-        tables = iter(roll_out_tables(points, forest))
-        job.log.info("%d nodes are known", len(forest))
-        explored = forest.table()
+        tables = iter(roll_out_tables(points, trees))
+        job.log.info("%d nodes are known", len(trees))
+        explored = trees.table()
     episodes = {name: pd.concat([next(tables) for _ in sweep], ignore_index=True) for name, sweep in sweeps.items()}
     for name, table in episodes.items():
         job.write_parquet(table.assign(trained_on=name.split("/")[1]), outputs[name])
     alone = pd.concat([episodes[f"{model}/untrained"] for model in END_POINTS])
     job.write_parquet(oracle_table(alone).assign(trained_on="untrained"), oracle_file)
-    job.write_parquet(explored, forest_file)
+    job.write_parquet(explored, trees_file)

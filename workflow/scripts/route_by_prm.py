@@ -11,8 +11,8 @@ with open_job(snakemake) as job:
     params, prm = job.params, job.wildcards.prm
     splits = ("router_train", "dev", "test")
     with job.trees(params.home, *splits, labelled=params.labelled) as (trees, dev, test):
-        for forest in (trees, dev, test):
-            forest.rescore()
+        for part in (trees, dev, test):
+            part.rescore()
         job.log.info("every step is scored by %s", prm)
         settings = Routers.model_validate(params.settings)
         data = TrainingData(trees, dev, settings, params.labelled, progress=lambda what: job.progress(f"{prm}, {what}"))

@@ -34,8 +34,8 @@ GRID = 1000
 BATCHES = 50
 """Batches of episodes by which the standard error is told."""
 
-LOOKS, MEASURED = 10_000, 20_000
-"""What is added to a seed for the episodes of looks in training, and of the last measurement."""
+EVALUATED, MEASURED = 10_000, 20_000
+"""What is added to a seed for the episodes of evaluations in training, and of the last measurement."""
 
 Decide = Callable[[Observed], Booleans]
 
@@ -144,7 +144,7 @@ def compare(
     costs
         Of a token, in units of the model's reward.
     episodes
-        To measure a trained TRIM-Seq on, none of them seen before; a look in training takes a tenth.
+        To measure a trained TRIM-Seq on, none of them seen before; an evaluation in training takes a tenth.
     """
     learner, state = _learner(router, model, hidden, width), None
     weak_only = MemorylessPolicies(model)
@@ -162,7 +162,7 @@ def compare(
             Routing(world, learner.encoder, lambda count, price=price: np.full(count, price), 1.0),  # type: ignore[misc]
             settings,
             learner.policy_kwargs(),
-            lambda policy: worth(policy, episodes // 10, seed + LOOKS)[0],
+            lambda policy: worth(policy, episodes // 10, seed + EVALUATED)[0],
             seed,
             start=state,
         )

@@ -235,7 +235,7 @@ HINTS = {
     ("string_type", float): " (put it in quotes: YAML takes it for a number)",
     ("string_type", bool): " (put it in quotes: YAML takes no, off and yes for truth values)",
 }
-"""How to mend a value of the wrong type, by pydantic's error and the type that was read."""
+"""How to fix a value of the wrong type, by pydantic's error and the type that was read."""
 
 
 def config_hash(section: BaseModel | Mapping[str, Any]) -> str:

@@ -178,7 +178,7 @@ def ablations(
     main
         Studies of the experiment, by dataset.
     by_prm
-        Studies of the home dataset with other PRMs, by PRM, of the same problems on the same resamples.
+        Studies of the main dataset with other PRMs, by PRM, of the same problems on the same resamples.
     home
         Dataset of `by_prm`.
     prm
@@ -207,7 +207,7 @@ def prm_routing(
     ----------
     main, by_prm, home, prm
         As of `ablations`. Of the routers in `main` those count that `by_prm` has; without `by_prm`, all of TRIM.
-        Where the home dataset is not evaluated, the PRM of `main` has no rows.
+        Where the main dataset is not evaluated, the PRM of `main` has no rows.
     quality
         Columns prm, dataset, measure and value; a PRM that is not in it has an empty AUC.
     """

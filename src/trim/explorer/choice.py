@@ -34,7 +34,7 @@ def outcome_kinds(correct: Floats, weak: Floats, strong: Floats) -> list[str]:
     Parameters
     ----------
     correct
-        Shape (problems, policies); whether routed paths end right, NaN where they leave the forest.
+        Shape (problems, policies); whether routed paths end right, NaN where they leave the trees.
     weak, strong
         Shape (problems,); the same of both models alone.
     """

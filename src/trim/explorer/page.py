@@ -19,7 +19,7 @@ from trim.names import leading_variants, look_of
 from trim.problems.arithmetic import step_is_valid
 from trim.problems.problem import Problem
 from trim.rollout.tables import OperatingPoint
-from trim.rollout.trees import ENDS, KEEP, REGENERATE, Forest
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, RolloutTrees
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.registry import step_router
 
@@ -36,8 +36,8 @@ DATA = "/*DATA*/null"
 """Where the template takes the data."""
 
 
-def known_forest(problems: Sequence[Problem], table: pd.DataFrame) -> Forest:
-    """Return a forest that is only walked where it is known: of those problems that were explored."""
+def known_trees(problems: Sequence[Problem], table: pd.DataFrame) -> RolloutTrees:
+    """Return rollout trees that grow no more: of those problems that were explored."""
     explored = set(table["problem_id"])
 
     def judge(answer: str | None, problem: Problem) -> tuple[bool, bool]:
@@ -45,7 +45,7 @@ def known_forest(problems: Sequence[Problem], table: pd.DataFrame) -> Forest:
 
     shown = [problem for problem in problems if problem.id in explored]
     steps = int(table["position"].max()) + 1
-    return Forest(shown, int(table["replicate"].max()) + 1, steps, judge).load(table)
+    return RolloutTrees(shown, int(table["replicate"].max()) + 1, steps, judge).load(table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def shown_routers(curves: pd.DataFrame, fitted: Mapping[str, Sequence[Path]]) ->
 
 
 def explore_dataset(
-    forest: Forest,
+    trees: RolloutTrees,
     curves: pd.DataFrame,
     fitted: Mapping[str, Sequence[Path]],
     trained_on: str,
@@ -121,15 +121,15 @@ def explore_dataset(
     policies: list[Any] = [point.policy for router in routers for point in router.points]
     filters = [policy for policy in policies if isinstance(policy, PomdpPolicy)]
     believe = filters[0].believe if filters else None  # the belief is the same at all operating points
-    first = np.arange(0, len(forest.roots()), forest.replicates)
-    traces = trace(forest, first, policies)
+    first = np.arange(0, len(trees.roots()), trees.replicates)
+    traces = trace(trees, first, policies)
     kinds = outcome_kinds(traces.correct[:, :-2], *traces.correct[:, -2:].T)
     decisions = traces.decisions.reshape(len(traces.node), -1, len(SHARES))[traces.drafted]
     chosen = choose(kinds, disagreements(decisions, traces.owner[traces.drafted], len(first)), count)
-    traces = trace(forest, first[chosen], policies, believe)
+    traces = trace(trees, first[chosen], policies, believe)
     alone = curves[curves["router"].isin(["weak-only", "strong-only"])].set_index("router")["accuracy"]
     return {
-        "name": forest.problems[0].dataset,
+        "name": trees.problems[0].dataset,
         "trained_on": trained_on,
         "labelled": labelled,
         "available": len(first),
@@ -137,7 +137,7 @@ def explore_dataset(
         "weak_accuracy": _rounded(alone["weak-only"]),
         "strong_accuracy": _rounded(alone["strong-only"]),
         "routers": [router.describe() for router in routers],
-        "problems": [_problem(forest, traces, i, kinds[index], labelled=labelled) for i, index in enumerate(chosen)],
+        "problems": [_problem(trees, traces, i, kinds[index], labelled=labelled) for i, index in enumerate(chosen)],
     }
 
 
@@ -161,8 +161,8 @@ def script_safe(data: Any) -> str:
     return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
 
 
-def _problem(forest: Forest, traces: Traces, index: int, kind: str, *, labelled: bool) -> dict[str, Any]:
-    problem = forest.problem(int(traces.trees[index]))
+def _problem(trees: RolloutTrees, traces: Traces, index: int, kind: str, *, labelled: bool) -> dict[str, Any]:
+    problem = trees.problem(int(traces.tree[index]))
     states = np.flatnonzero(traces.owner == index)
     number = {int(state): i for i, state in enumerate(states)}
     return {
@@ -172,7 +172,7 @@ def _problem(forest: Forest, traces: Traces, index: int, kind: str, *, labelled:
         "kind": kind,
         "states": [
             {
-                "steps": _steps(forest, problem, int(traces.node[state]), labelled=labelled),
+                "steps": _steps(trees, problem, int(traces.node[state]), labelled=labelled),
                 "belief": None if np.isnan(traces.belief[state]).any() else [_rounded(p) for p in traces.belief[state]],
                 "decisions": "".join("01"[int(d)] for d in traces.decisions[state]) if traces.drafted[state] else None,
                 "next": [number.get(child, child) for child in traces.child[state].tolist()],
@@ -182,22 +182,22 @@ def _problem(forest: Forest, traces: Traces, index: int, kind: str, *, labelled:
     }
 
 
-def _steps(forest: Forest, problem: Problem, node: int, *, labelled: bool) -> list[dict[str, Any] | None]:
+def _steps(trees: RolloutTrees, problem: Problem, node: int, *, labelled: bool) -> list[dict[str, Any] | None]:
     """Return the draft and the strong model's step at a node; None for one that nobody asked for."""
-    record = forest.nodes[node]
+    record = trees.nodes[node]
     steps: list[dict[str, Any] | None] = []
     for action in (KEEP, REGENERATE):
         if record["tokens"][action] < 0:
             steps.append(None)
             continue
-        text, score = forest.text(node, action), float(record["score"][action])
+        text, score = trees.text(node, action), float(record["score"][action])
         step: dict[str, Any] = {"text": text, "tokens": int(record["tokens"][action])}
         if not np.isnan(score):
             step["score"] = _rounded(score)
         if labelled:
-            step["valid"] = step_is_valid(problem.text, forest.prefix(node).steps, text)
+            step["valid"] = step_is_valid(problem.text, trees.prefix(node).steps, text)
         if record["child"][action] == ENDS:
-            step |= {"answer": forest.answer(node, action), "correct": bool(record["correct"][action])}
+            step |= {"answer": trees.answer(node, action), "correct": bool(record["correct"][action])}
         steps.append(step)
     return steps
 

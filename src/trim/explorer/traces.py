@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from trim.rollout.history import Booleans, Floats, Histories, Integers, Observed, Router
-from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, Forest
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import Nodes
 
 Believe = Callable[[Observed], tuple[Floats, Floats, Floats]]
@@ -17,14 +17,14 @@ Believe = Callable[[Observed], tuple[Floats, Floats, Floats]]
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """States of episodes: a state is a node of the forest and the decisions that led to it.
+    """States of episodes: a state is a node of the trees and the decisions that led to it.
 
     Attributes
     ----------
-    trees
+    tree
         Shape (trees,); which trees were followed.
     node, owner
-        Shape (states,); node of the forest, and index into `trees`. The first states are the roots, in order.
+        Shape (states,); node of the trees, and index into `tree`. The first states are the roots, in order.
     drafted
         Shape (states,); whether all drafts are known, up to the one under decision. The strong model alone asks for
         none, and where it is alone no router can decide.
@@ -35,13 +35,13 @@ class Traces:
         Shape (states, 3); NaN where nobody holds one.
     child
         Shape (states, 2); the state that KEEP and REGENERATE lead to, ENDS, or UNKNOWN: no policy goes there, or
-        the forest does not.
+        the trees does not.
     correct
-        Shape (trees, policies + 2); 1 and 0 for right and wrong answers, NaN where a path leaves the forest. The last
+        Shape (trees, policies + 2); 1 and 0 for right and wrong answers, NaN where a path leaves the trees. The last
         columns are those of the weak and of the strong model alone.
     """
 
-    trees: Integers
+    tree: Integers
     node: Integers
     owner: Integers
     drafted: Booleans
@@ -74,33 +74,31 @@ class _Found:
     child: Integers
 
 
-def trace(forest: Forest, trees: Integers, policies: Sequence[Router], believe: Believe | None = None) -> Traces:
-    """Follow every policy, and both models alone, through trees of a forest where it is known.
+def trace(trees: RolloutTrees, tree: Integers, policies: Sequence[Router], believe: Believe | None = None) -> Traces:
+    """Follow every policy, and both models alone, through trees of rollout trees where it is known.
 
     Each state is looked at once, whoever comes by: all policies decide there, those that agree go on together.
     """
-    n, columns = len(trees), len(policies) + 2
+    n, columns = len(tree), len(policies) + 2
     followers = np.ones((n, columns), dtype=bool)
-    level = _Level(
-        forest.roots()[trees], np.arange(n), np.ones(n, dtype=bool), followers, Histories(n, forest.max_steps)
-    )
+    level = _Level(trees.roots()[tree], np.arange(n), np.ones(n, dtype=bool), followers, Histories(n, trees.max_steps))
     correct = np.full((n, columns), np.nan)
     found: list[_Found] = []
     count = n  # states that have a number: all of this level
     while level.node.size:
-        level, states, count = _go_on(forest, level, policies, believe, correct, count)
+        level, states, count = _go_on(trees, level, policies, believe, correct, count)
         found.append(states)
     whole = {name.name: np.concatenate([getattr(part, name.name) for part in found]) for name in fields(_Found)}
-    return Traces(trees, **whole, correct=correct)
+    return Traces(tree, **whole, correct=correct)
 
 
 def _go_on(
-    forest: Forest, level: _Level, policies: Sequence[Router], believe: Believe | None, correct: Floats, count: int
+    trees: RolloutTrees, level: _Level, policies: Sequence[Router], believe: Believe | None, correct: Floats, count: int
 ) -> tuple[_Level, _Found, int]:
     """Decide at the states of a level; return the next level, what is known of this one, and how many have numbers."""
-    drafted = level.drafted & (forest.nodes["tokens"][level.node, KEEP] >= 0)
-    level.histories.draft(forest.drafts(level.node, drafted))
-    observed = level.histories.observed(places=Nodes(forest, level.node))
+    drafted = level.drafted & (trees.nodes["tokens"][level.node, KEEP] >= 0)
+    level.histories.draft(trees.drafts(level.node, drafted))
+    observed = level.histories.observed(places=Nodes(trees, level.node))
     decisions = np.stack([policy.decide(observed) for policy in policies], axis=1)
     belief = np.full((len(level.node), 3), np.nan)
     if believe is not None:
@@ -108,9 +106,9 @@ def _go_on(
     children, rows, actions, followers = np.full((len(level.node), 2), UNKNOWN), [], [], []
     for action in (KEEP, REGENERATE):
         led = _led(level, decisions, drafted, action)
-        to = forest.nodes["child"][level.node, action]
+        to = trees.nodes["child"][level.node, action]
         here, column = np.nonzero(led & (to == ENDS)[:, None])
-        correct[level.owner[here], column] = forest.nodes["correct"][level.node[here], action]
+        correct[level.owner[here], column] = trees.nodes["correct"][level.node[here], action]
         going = np.flatnonzero(led.any(axis=1) & (to >= 0))
         children[to == ENDS, action] = ENDS
         children[going, action] = count + np.arange(going.size)
@@ -120,8 +118,8 @@ def _go_on(
         followers.append(led[going])
     kept, action_of = np.concatenate(rows), np.concatenate(actions)
     histories, nodes = level.histories.copied(kept), level.node[kept]
-    to = forest.nodes["child"][nodes, action_of].astype(np.int64)
-    histories.keep(action_of == REGENERATE, forest.outcome(nodes, action_of == REGENERATE, to))
+    to = trees.nodes["child"][nodes, action_of].astype(np.int64)
+    histories.keep(action_of == REGENERATE, trees.outcome(nodes, action_of == REGENERATE, to))
     after = _Level(to, level.owner[kept], drafted[kept], np.concatenate(followers), histories)
     return after, _Found(level.node, level.owner, drafted, decisions, belief, children), count
 

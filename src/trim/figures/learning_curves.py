@@ -57,7 +57,7 @@ def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
         _draw_runs(axes, rows, palette[look.colour])
         axes.set(title=look.label.replace(", ", ",\n"), xlabel="decisions (thousands)")
     figure.suptitle(f"Training on {trained_on}: a dot is the snapshot kept", fontsize=8)
-    trained = learning[learning["transitions"] > 0]["dev_return"]
+    trained = learning[learning["timesteps"] > 0]["dev_return"]
     margin = 0.1 * (trained.max() - trained.min()) + 0.001
     # An untrained policy is worth far less: its point lies below.
     grid[0, 0].set_ylim(trained.min() - margin, trained.max() + margin)
@@ -68,7 +68,7 @@ def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
 def _draw_runs(axes: Axes, rows: pd.DataFrame, colour: tuple[float, float, float]) -> None:
     """Draw a line a policy: a style a run, and its kappa beside it where it has one."""
     for (run, kappa), looks in rows.groupby(["run", "kappa"], dropna=False):
-        x, y = looks["transitions"] / 1000, looks["dev_return"]
+        x, y = looks["timesteps"] / 1000, looks["dev_return"]
         axes.plot(x, y, STYLES[int(run) % len(STYLES)], color=colour, linewidth=0.9)
         best = y.idxmax()
         axes.plot(x[best], y[best], marker="o", color="0.15", markersize=3.5, linestyle="none")

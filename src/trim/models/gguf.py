@@ -71,12 +71,12 @@ def _versions() -> dict[str, str | int]:
 def check_sha256(file: Path, sha256: str) -> None:
     """Raise an InputError unless the file is there and is the one that the config names."""
     if not file.is_file():
-        raise InputError(f"{file}: no such file; fetch the GGUF file that the config names, or mend its path")
+        raise InputError(f"{file}: no such file; fetch the GGUF file that the config names, or fix its path")
     with file.open("rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != sha256:
         raise InputError(
-            f"{file} has the sha256 {found}, not {sha256} as the config says: fetch it again, or mend the config"
+            f"{file} has the sha256 {found}, not {sha256} as the config says: fetch it again, or fix the config"
         )
 
 

@@ -164,7 +164,7 @@ def _aime_part(spec: FileDataset, record: Record, place: str) -> str | None:
         return None
     match = _AIME_ID.fullmatch(_field(record, "ID"))
     if match is None or (int(match[1]) >= 2000) != (match[2] is not None):
-        raise InputError(f"{place}: 'ID' is {record.get('ID')!r}, expected one like 1983-1 or 2000-II-1; mend it")
+        raise InputError(f"{place}: 'ID' is {record.get('ID')!r}, expected one like 1983-1 or 2000-II-1; fix it")
     if match[2] is None:
         return "train" if (int(match[1]) - 1983) % 2 else "test"
     return "train" if match[2] == "I" else "test"
@@ -173,21 +173,21 @@ def _aime_part(spec: FileDataset, record: Record, place: str) -> str | None:
 def _to_problem(id: str, dataset: str, record: Record, layout_name: str, place: str) -> Problem:
     layout = LAYOUTS[layout_name]
     text, answer = _field(record, *layout.text), layout.answer(record) if layout.answer else ""
-    mend = (
-        f"mend or remove it, leave it out (datasets.{dataset}.leave_out: [{_own_id(record, place)!r}]), "
+    fix = (
+        f"fix or remove it, leave it out (datasets.{dataset}.leave_out: [{_own_id(record, place)!r}]), "
         f"or check that {layout_name!r} is the layout of this dataset"
     )
     if not text:
-        raise InputError(f"{place}: no problem in {' or '.join(map(repr, layout.text))}; {mend}")
+        raise InputError(f"{place}: no problem in {' or '.join(map(repr, layout.text))}; {fix}")
     if not answer and layout.answer:
-        raise InputError(f"{place}: no reference answer; expected it {layout.expected}; {mend}")
+        raise InputError(f"{place}: no reference answer; expected it {layout.expected}; {fix}")
     if sign := control_sign(text + answer):
-        raise InputError(f"{place}: holds the control sign {sign}, perhaps what is left of a backslash; {mend}")
+        raise InputError(f"{place}: holds the control sign {sign}, perhaps what is left of a backslash; {fix}")
     text = "\n\n".join(filter(None, (_field(record, layout.context), text)))
     tolerance = _field(record, layout.tolerance)
     if tolerance and read_tolerance(tolerance) is None:
         raise InputError(
-            f"{place}: '{layout.tolerance}' is {tolerance!r}, expected a positive number, or one for each value; {mend}"
+            f"{place}: '{layout.tolerance}' is {tolerance!r}, expected a positive number, or one for each value; {fix}"
         )
     return Problem(id, dataset, text, answer, fingerprint(text), tolerance)
 

@@ -52,7 +52,7 @@ def _decoded(line: bytes, place: str, *, first: bool) -> str:
     except UnicodeDecodeError as error:
         raise InputError(
             f"{place}: not UTF-8 (byte {line[error.start]:#04x} at column {error.start + 1}); "
-            "convert the file to UTF-8, or mend or remove the line"
+            "convert the file to UTF-8, or fix or remove the line"
         ) from None
 
 
@@ -70,14 +70,14 @@ def parse_object(text: str, place: str) -> dict[str, Any]:
         if _SURROGATE.search(text):
             json.dumps(record, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise InputError(f"{place}: not valid JSON ({error.msg}); mend or remove the line") from None
+        raise InputError(f"{place}: not valid JSON ({error.msg}); fix or remove the line") from None
     except UnicodeEncodeError as error:
         half = error.object[error.start]
-        raise InputError(f"{place}: holds half a character ({half!r}); mend or remove the line") from None
+        raise InputError(f"{place}: holds half a character ({half!r}); fix or remove the line") from None
     except RecursionError:
-        raise InputError(f"{place}: JSON nested too deeply; mend or remove the line") from None
+        raise InputError(f"{place}: JSON nested too deeply; fix or remove the line") from None
     except ValueError as error:  # what `int` says of thousands of digits, or `_without_repetition`
-        raise InputError(f"{place}: {_one_line(error)}; mend or remove the line") from None
+        raise InputError(f"{place}: {_one_line(error)}; fix or remove the line") from None
     if not isinstance(record, dict):
         lines = f"; {_ARRAY}" if isinstance(record, list) else ""
         raise InputError(f"{place}: expected a JSON object, found {type(record).__name__}{lines}")

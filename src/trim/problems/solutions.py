@@ -51,14 +51,14 @@ def _to_solution(record: Record, place: str) -> Solution:
     steps, label, correct = (record.get(name) for name in ("steps", "label", "final_answer_correct"))
     texts: list[Any] = steps if isinstance(steps, list) else []
     if not texts or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"{place}: no solution; expected a list of strings in 'steps'; mend or remove it")
+        raise InputError(f"{place}: no solution; expected a list of strings in 'steps'; fix or remove it")
     if type(label) is not int or not -1 <= label < len(texts):
         raise InputError(
             f"{place}: 'label' is {label!r}, expected the index of the first wrong one of {len(texts)} steps, or -1 "
-            "where all are right; mend or remove it"
+            "where all are right; fix or remove it"
         )
     if not isinstance(correct, bool):
-        raise InputError(f"{place}: 'final_answer_correct' is {correct!r}, expected true or false; mend or remove it")
+        raise InputError(f"{place}: 'final_answer_correct' is {correct!r}, expected true or false; fix or remove it")
     return Solution(
         fingerprint(str(record.get("problem", "")).strip()),
         str(record.get("generator") or "unknown"),

@@ -17,7 +17,7 @@ from trim.problems.solutions import Solution
 from trim.rollout.costs import COSTS
 from trim.rollout.engine import Episode, Run, solve_all
 from trim.rollout.history import Router
-from trim.rollout.trees import Forest
+from trim.rollout.trees import RolloutTrees
 from trim.rollout.vectorised import Rollout, roll_out_all
 
 if TYPE_CHECKING:
@@ -96,30 +96,30 @@ def episode_table(results: Sequence[tuple[OperatingPoint, Episode]], grader: Gra
     )
 
 
-def roll_out_points(points: Sequence[OperatingPoint], forest: Forest) -> pd.DataFrame:
+def roll_out_points(points: Sequence[OperatingPoint], trees: RolloutTrees) -> pd.DataFrame:
     """Solve the problems of rollout trees at every operating point; lay the episodes out as `episode_table` does."""
     import pandas as pd
 
-    return pd.concat(roll_out_tables(points, forest), ignore_index=True)
+    return pd.concat(roll_out_tables(points, trees), ignore_index=True)
 
 
-def roll_out_tables(points: Sequence[OperatingPoint], forest: Forest) -> list[pd.DataFrame]:
+def roll_out_tables(points: Sequence[OperatingPoint], trees: RolloutTrees) -> list[pd.DataFrame]:
     """Do as `roll_out_points`, with a table for each operating point."""
-    rollouts = roll_out_all(forest, [point.policy for point in points])
-    return [rollout_table(forest, rollout, point) for point, rollout in zip(points, rollouts, strict=True)]
+    rollouts = roll_out_all(trees, [point.policy for point in points])
+    return [rollout_table(trees, rollout, point) for point, rollout in zip(points, rollouts, strict=True)]
 
 
-def rollout_table(forest: Forest, rollout: Rollout, point: OperatingPoint) -> pd.DataFrame:
+def rollout_table(trees: RolloutTrees, rollout: Rollout, point: OperatingPoint) -> pd.DataFrame:
     """Lay the episodes of one operating point out as `episode_table` does."""
-    trees, steps = range(len(rollout.last)), rollout.steps.tolist()
+    indices, steps = range(len(rollout.last)), rollout.steps.tolist()
     letters = np.where(rollout.strong, "s", "w")
     ends = zip(rollout.last.tolist(), rollout.action.tolist(), strict=True)
     return _layout(
-        [point] * len(trees),
-        [(forest.problem(tree), forest.replicate(tree)) for tree in trees],
-        correct=forest.nodes["correct"][rollout.last, rollout.action],
-        correct_strict=forest.nodes["correct_strict"][rollout.last, rollout.action],
-        answer=[forest.answer(node, action) for node, action in ends],
+        [point] * len(indices),
+        [(trees.problem(tree), trees.replicate(tree)) for tree in indices],
+        correct=trees.nodes["correct"][rollout.last, rollout.action],
+        correct_strict=trees.nodes["correct_strict"][rollout.last, rollout.action],
+        answer=[trees.answer(node, action) for node, action in ends],
         steps=rollout.steps,
         authors=["".join(row[:count]) for row, count in zip(letters, steps, strict=True)],
         **{name: getattr(rollout, name) for name in COSTS},

@@ -51,7 +51,7 @@ NODE = np.dtype(
 )
 
 
-class Forest:
+class RolloutTrees:
     """Trees of solutions, grown where routers go.
 
     Parameters
@@ -63,7 +63,7 @@ class Forest:
     judge
         Verdict on the answer of a finished solution.
     pair
-        The models behind the step store; None for a forest that is only walked where it is known.
+        The models behind the step store; None for trees that grow no more.
     """
 
     def __init__(
@@ -193,17 +193,17 @@ class Forest:
 
         A few trees at a time, so that the models still hold the states of the prefixes that they go on from.
         """
-        trees = len(self.roots())
-        for start in range(0, trees, TREES_AT_A_TIME):
+        count = len(self.roots())
+        for start in range(0, count, TREES_AT_A_TIME):
             frontier = self.roots()[start : start + TREES_AT_A_TIME]
             while frontier.size:
-                sizes = np.bincount(self.nodes["root"], minlength=trees)
+                sizes = np.bincount(self.nodes["root"], minlength=count)
                 frontier = frontier[sizes[self.nodes["root"][frontier]] <= most_nodes]
                 children = [self.follow(frontier, np.full(frontier.shape, action)) for action in (KEEP, REGENERATE)]
                 frontier = np.unique(np.concatenate(children))
                 frontier = frontier[frontier >= 0]
             if on_progress is not None:
-                on_progress(min(start + TREES_AT_A_TIME, trees), trees)
+                on_progress(min(start + TREES_AT_A_TIME, count), count)
 
     def rescore(self) -> None:
         """Have the PRM score all steps again, as after a change of the PRM; a few trees at a time."""
@@ -302,7 +302,7 @@ class Forest:
 
     def _models(self) -> ModelPair:
         if self.pair is None:
-            raise StoreError("a router left the explored part of the forest, and no models were given to go on")
+            raise StoreError("a router left the explored part of the trees, and no models were given to go on")
         return self.pair
 
     def _make_room(self, count: int) -> None:
@@ -318,10 +318,10 @@ class Forest:
         """Lay the nodes out as a table; names that end in _draft and _strong come in pairs."""
         import pandas as pd
 
-        nodes, trees = self.nodes, self.nodes["root"].tolist()
+        nodes, roots = self.nodes, self.nodes["root"].tolist()
         columns: dict[str, Any] = {
-            "problem_id": [self.problem(tree).id for tree in trees],
-            "replicate": [self.replicate(tree) for tree in trees],
+            "problem_id": [self.problem(tree).id for tree in roots],
+            "replicate": [self.replicate(tree) for tree in roots],
         }
         columns |= {name: nodes[name] for name in ("parent", "position", "prm_tokens")}
         for action, who in enumerate(("draft", "strong")):
@@ -330,9 +330,9 @@ class Forest:
             columns[f"answer_{who}"] = [answers[action] for answers in self._answers]
         return pd.DataFrame(columns)
 
-    def load(self, table: pd.DataFrame) -> Forest:
-        """Take over the nodes that `table` laid out, and return the forest; it must be empty."""
-        assert not self._count, "only an empty forest takes over a table"
+    def load(self, table: pd.DataFrame) -> RolloutTrees:
+        """Take over the nodes that `table` laid out, and return the trees; it must be empty."""
+        assert not self._count, "only an empty trees takes over a table"
         index = {problem.id: i for i, problem in enumerate(self.problems)}
         self._make_room(len(table))
         nodes = self.nodes

@@ -14,7 +14,7 @@ import numpy as np
 from trim.models.protocols import Prefix
 from trim.rollout.costs import Path, costs_of
 from trim.rollout.history import Booleans, Floats, Histories, Integers, Observed, Reads, Router, WantsEveryDraft
-from trim.rollout.trees import KEEP, REGENERATE, Forest
+from trim.rollout.trees import KEEP, REGENERATE, RolloutTrees
 
 EPISODES_AT_A_TIME = 1 << 16
 
@@ -23,20 +23,20 @@ EPISODES_AT_A_TIME = 1 << 16
 class Nodes:
     """Where n episodes stand: nodes of their trees, shape (n,)."""
 
-    forest: Forest
+    trees: RolloutTrees
     nodes: Integers
 
     def prefixes(self) -> Sequence[tuple[Prefix, int]]:
         """Return the prefix and the replicate of each."""
-        trees = self.forest.nodes["root"][self.nodes].tolist()
+        roots = self.trees.nodes["root"][self.nodes].tolist()
         return [
-            (self.forest.prefix(node), self.forest.replicate(tree))
-            for node, tree in zip(self.nodes.tolist(), trees, strict=True)
+            (self.trees.prefix(node), self.trees.replicate(root))
+            for node, root in zip(self.nodes.tolist(), roots, strict=True)
         ]
 
     def of(self, rows: Integers) -> Nodes:
         """Return where some of them stand."""
-        return Nodes(self.forest, self.nodes[rows])
+        return Nodes(self.trees, self.nodes[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +71,20 @@ class Rollout:
     prm_calls: Integers
 
 
-def roll_out(forest: Forest, router: Router) -> Rollout:
-    """Solve every problem of a forest under one router."""
-    return roll_out_all(forest, [router])[0]
+def roll_out(trees: RolloutTrees, router: Router) -> Rollout:
+    """Solve every problem of rollout trees under one router."""
+    return roll_out_all(trees, [router])[0]
 
 
-def roll_out_all(forest: Forest, routers: Sequence[Router]) -> list[Rollout]:
-    """Solve every problem of a forest under many routers side by side, and return the episodes of each.
+def roll_out_all(trees: RolloutTrees, routers: Sequence[Router]) -> list[Rollout]:
+    """Solve every problem of rollout trees under many routers side by side, and return the episodes of each.
 
     What one of them finds unknown is written in one batch with what the others do; a few trees at a
     time, so that the models still hold the states of the prefixes that they go on from.
     """
-    roots = forest.roots()
-    trees = max(1, EPISODES_AT_A_TIME // max(len(routers), 1))
-    parts = [_roll_out(forest, routers, roots[start : start + trees]) for start in range(0, len(roots), trees)]
+    roots = trees.roots()
+    at_a_time = max(1, EPISODES_AT_A_TIME // max(len(routers), 1))
+    parts = [_roll_out(trees, routers, roots[start : start + at_a_time]) for start in range(0, len(roots), at_a_time)]
     return [_joined(rollouts) for rollouts in zip(*parts, strict=True)]
 
 
@@ -92,9 +92,9 @@ def _joined(parts: Sequence[Rollout]) -> Rollout:
     return Rollout(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rollout)))
 
 
-def _roll_out(forest: Forest, routers: Sequence[Router], roots: Integers) -> list[Rollout]:
+def _roll_out(trees: RolloutTrees, routers: Sequence[Router], roots: Integers) -> list[Rollout]:
     """Solve the problems of some trees: the episodes of the first router, then those of the second, and so on."""
-    shape = n, width = len(roots) * len(routers), forest.max_steps
+    shape = n, width = len(roots) * len(routers), trees.max_steps
     owner = np.repeat(np.arange(len(routers)), len(roots))  # the router of each episode
     histories = Histories(n, width)
     # What each episode did at each step: where, whether there was a draft, and whether the strong model wrote.
@@ -106,14 +106,14 @@ def _roll_out(forest: Forest, routers: Sequence[Router], roots: Integers) -> lis
         bounds = np.searchsorted(owner[episodes], np.arange(len(routers) + 1))
         blocks = [np.arange(low, high) for low, high in pairwise(bounds.tolist())]
         wanted = np.concatenate([r.wants_drafts(after_strong[rows]) for r, rows in zip(routers, blocks, strict=True)])
-        forest.draft(nodes[wanted])
-        histories.draft(forest.drafts(nodes, wanted), episodes)
-        places, regenerate = Nodes(forest, nodes), ~wanted
+        trees.draft(nodes[wanted])
+        histories.draft(trees.drafts(nodes, wanted), episodes)
+        places, regenerate = Nodes(trees, nodes), ~wanted
         for router, rows in zip(routers, blocks, strict=True):
             if (asked := rows[wanted[rows]]).size:
                 regenerate[asked] = router.decide(histories.observed(episodes[asked], places.of(asked)))
-        children = forest.follow(nodes, regenerate.astype(np.int64), drafted=False)
-        histories.keep(regenerate, forest.outcome(nodes, regenerate, children), episodes)
+        children = trees.follow(nodes, regenerate.astype(np.int64), drafted=False)
+        histories.keep(regenerate, trees.outcome(nodes, regenerate, children), episodes)
         at[episodes, position], steps[episodes] = nodes, position + 1
         drafted[episodes, position], regenerated[episodes, position] = wanted, regenerate
         episodes, nodes = episodes[children >= 0], children[children >= 0]
@@ -122,16 +122,16 @@ def _roll_out(forest: Forest, routers: Sequence[Router], roots: Integers) -> lis
     read = np.array([router.reads is not Reads.NOTHING for router in routers])[owner]
     ends = np.arange(n), steps - 1
     columns = {"last": at[ends], "action": regenerated[ends].astype(np.int64), "steps": steps, "strong": regenerated}
-    columns |= costs_of(_path(forest, at, steps, drafted, drafted & read[:, None], regenerated))
+    columns |= costs_of(_path(trees, at, steps, drafted, drafted & read[:, None], regenerated))
     cut = [slice(i * len(roots), (i + 1) * len(roots)) for i in range(len(routers))]
     return [Rollout(**{name: values[block] for name, values in columns.items()}) for block in cut]
 
 
 def _path(
-    forest: Forest, at: Integers, steps: Integers, drafted: Booleans, scored: Booleans, regenerated: Booleans
+    trees: RolloutTrees, at: Integers, steps: Integers, drafted: Booleans, scored: Booleans, regenerated: Booleans
 ) -> Path:
     """Look up what the steps at nodes, shape (n, T), cost."""
-    nodes = forest.nodes
+    nodes = trees.nodes
     tokens, prompts, prm_tokens = nodes["tokens"], nodes["prompt_tokens"], nodes["prm_tokens"]
     return Path(
         steps,
@@ -158,14 +158,14 @@ class _AtRandom(WantsEveryDraft):
         return self.rng.random(len(observed.position)) < self.share
 
 
-def explore(forest: Forest) -> None:
+def explore(trees: RolloutTrees) -> None:
     """Solve with random decisions: never, always and sometimes the strong model."""
     rng = np.random.default_rng(0)
-    roll_out_all(forest, [_AtRandom(share, rng) for share in EXPLORED_SHARES])
+    roll_out_all(trees, [_AtRandom(share, rng) for share in EXPLORED_SHARES])
 
 
-def outcomes(forest: Forest, rollout: Rollout) -> tuple[Floats, Floats]:
+def outcomes(trees: RolloutTrees, rollout: Rollout) -> tuple[Floats, Floats]:
     """Return, by problem and averaged over replicates, correctness and strong tokens: both of shape (problems,)."""
-    correct = forest.nodes["correct"][rollout.last, rollout.action]
-    shape = len(forest.problems), forest.replicates
+    correct = trees.nodes["correct"][rollout.last, rollout.action]
+    shape = len(trees.problems), trees.replicates
     return correct.reshape(shape).mean(axis=1), rollout.strong_tokens.reshape(shape).mean(axis=1)

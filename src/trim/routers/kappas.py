@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.rollout.history import Router
-from trim.rollout.trees import Forest
+from trim.rollout.trees import RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
 from trim.routers.controls import StrongOnly
 
@@ -22,12 +22,14 @@ HIGHEST_SHARE = 0.65
 """Strong share up to which a sweep reaches: beyond it, no router has much to gain."""
 
 
-def tokens_per_solution(forest: Forest) -> float:
+def tokens_per_solution(trees: RolloutTrees) -> float:
     """Mean tokens of a solution that the strong model writes alone: what turns kappa into the price of a token."""
-    return float(outcomes(forest, roll_out(forest, StrongOnly()))[1].mean())
+    return float(outcomes(trees, roll_out(trees, StrongOnly()))[1].mean())
 
 
-def lay_kappas(build: Callable[[float], Router], candidates: Sequence[float], dev: Forest, count: int) -> list[float]:
+def choose_kappas(
+    build: Callable[[float], Router], candidates: Sequence[float], dev: RolloutTrees, count: int
+) -> list[float]:
     """Pick the kappas of a sweep: those whose strong shares on dev lie nearest to `count` targets.
 
     Targets stand closer at the low end, where one more strong token changes the curve most.

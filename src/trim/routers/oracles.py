@@ -17,7 +17,7 @@ import numpy as np
 from trim.problems.arithmetic import step_is_valid
 from trim.rollout.history import Booleans, Integers, Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points
-from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
+from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import Nodes, outcomes, roll_out
 from trim.routers.controls import StrongOnly
 
@@ -28,57 +28,57 @@ KAPPAS = tuple(float(kappa) for kappa in np.geomspace(0.5, 16, 18))
 """Operating points: a right answer is bought wherever it costs less than 1 / kappa of a strong solution."""
 
 
-def grow_where_right(forest: Forest) -> Booleans:
+def grow_where_right(trees: RolloutTrees) -> Booleans:
     """Explore both actions wherever all steps before are right, and what follows of the drafts elsewhere.
 
     Returns
     -------
     Of every node, whether all steps before are right; False where it did not come by.
     """
-    frontier, right = forest.roots(), np.ones(len(forest.roots()), dtype=bool)
+    frontier, right = trees.roots(), np.ones(len(trees.roots()), dtype=bool)
     nodes = []
     while frontier.size:
         nodes.append(frontier[right])
-        kept = forest.follow(frontier, np.full(frontier.shape, KEEP))
-        written = forest.follow(frontier[right], np.full(right.sum(), REGENERATE))
+        kept = trees.follow(frontier, np.full(frontier.shape, KEEP))
+        written = trees.follow(frontier[right], np.full(right.sum(), REGENERATE))
         children = np.concatenate([kept, written])
         still_right = np.concatenate(
-            [right & _valid(forest, frontier, KEEP), _valid(forest, frontier[right], REGENERATE)]
+            [right & _valid(trees, frontier, KEEP), _valid(trees, frontier[right], REGENERATE)]
         )
         grown = children >= 0
         frontier, first = np.unique(children[grown], return_index=True)
         right = still_right[grown][first]
-    return np.isin(np.arange(len(forest)), np.concatenate(nodes))
+    return np.isin(np.arange(len(trees)), np.concatenate(nodes))
 
 
-def first_error_table(forest: Forest) -> pd.DataFrame:
+def first_error_table(trees: RolloutTrees) -> pd.DataFrame:
     """Lay out the episodes of the oracle that regenerates the first wrong draft of a solution that is right so far.
 
     Once a wrong step was kept (the strong model can err too) nothing helps, and every draft is kept.
     """
-    return roll_out_points([OperatingPoint("first-error-oracle", "default", 1.0, _FirstError(forest))], forest)
+    return roll_out_points([OperatingPoint("first-error-oracle", "default", 1.0, _FirstError(trees))], trees)
 
 
 class _FirstError(WantsEveryDraft):
     reads = Reads.NOTHING
 
-    def __init__(self, forest: Forest) -> None:
-        self._forest = forest
+    def __init__(self, trees: RolloutTrees) -> None:
+        self._trees = trees
         self._right: dict[int, bool] = {UNKNOWN: True}  # of every step before a node, where an episode came by
 
     def decide(self, observed: Observed) -> Booleans:
         nodes = _nodes_of(observed)
         right = np.array([self._right_so_far(node) for node in nodes.tolist()])
         wrong = np.zeros(len(nodes), dtype=bool)
-        wrong[right] = ~_valid(self._forest, nodes[right], KEEP)
+        wrong[right] = ~_valid(self._trees, nodes[right], KEEP)
         return wrong
 
     def _right_so_far(self, node: int) -> bool:
         if node not in self._right:
-            parent = int(self._forest.nodes["parent"][node])
-            led = KEEP if parent == UNKNOWN or self._forest.nodes["child"][parent, KEEP] == node else REGENERATE
+            parent = int(self._trees.nodes["parent"][node])
+            led = KEEP if parent == UNKNOWN or self._trees.nodes["child"][parent, KEEP] == node else REGENERATE
             self._right[node] = self._right[parent] and (
-                parent == UNKNOWN or bool(_valid(self._forest, np.array([parent]), led)[0])
+                parent == UNKNOWN or bool(_valid(self._trees, np.array([parent]), led)[0])
             )
         return self._right[node]
 
@@ -100,17 +100,17 @@ def _nodes_of(observed: Observed) -> Integers:
     return observed.places.nodes
 
 
-def _valid(forest: Forest, nodes: Integers, action: int) -> Booleans:
+def _valid(trees: RolloutTrees, nodes: Integers, action: int) -> Booleans:
     return np.array(
         [
-            step_is_valid(forest.problem(int(root)).text, forest.prefix(node).steps, forest.text(node, action))
-            for node, root in zip(nodes.tolist(), forest.nodes["root"][nodes], strict=True)
+            step_is_valid(trees.problem(int(root)).text, trees.prefix(node).steps, trees.text(node, action))
+            for node, root in zip(nodes.tolist(), trees.nodes["root"][nodes], strict=True)
         ],
         dtype=bool,
     )
 
 
-def best_actions(forest: Forest, price: float, allowed: Booleans) -> Booleans:
+def best_actions(trees: RolloutTrees, price: float, allowed: Booleans) -> Booleans:
     """Return of every node whether regenerating has the higher value; on a tie the draft is kept.
 
     Parameters
@@ -120,7 +120,7 @@ def best_actions(forest: Forest, price: float, allowed: Booleans) -> Booleans:
     allowed
         Shape (nodes,); where the strong model may be asked. What may be done must be explored.
     """
-    nodes = forest.nodes
+    nodes = trees.nodes
     values, regenerate = np.zeros(len(nodes)), np.zeros(len(nodes), dtype=bool)
     for position in range(int(nodes["position"].max(initial=0)), -1, -1):
         at = np.flatnonzero(nodes["position"] == position)
@@ -133,10 +133,10 @@ def best_actions(forest: Forest, price: float, allowed: Booleans) -> Booleans:
     return regenerate
 
 
-def optimum_table(forest: Forest, kappas: Sequence[float] = KAPPAS) -> pd.DataFrame:
-    """Explore a forest, and lay out the episodes of the optimum as `episode_table` does."""
-    price = outcomes(forest, roll_out(forest, StrongOnly()))[1].mean()
-    right = grow_where_right(forest)
-    optima = {kappa: _LookUp(best_actions(forest, kappa / price, right)) for kappa in kappas}
+def optimum_table(trees: RolloutTrees, kappas: Sequence[float] = KAPPAS) -> pd.DataFrame:
+    """Explore rollout trees, and lay out the episodes of the optimum as `episode_table` does."""
+    price = outcomes(trees, roll_out(trees, StrongOnly()))[1].mean()
+    right = grow_where_right(trees)
+    optima = {kappa: _LookUp(best_actions(trees, kappa / price, right)) for kappa in kappas}
     points = [OperatingPoint("perfect-information", "default", kappa, best) for kappa, best in optima.items()]
-    return roll_out_points(points, forest)
+    return roll_out_points(points, trees)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trim.rollout.tables import OperatingPoint
-    from trim.rollout.trees import Forest
+    from trim.rollout.trees import RolloutTrees
 
 Progress = Callable[[int, int], None]
 
@@ -54,8 +54,8 @@ class TrainingData:
         Returns what reports the progress of one training, given its name.
     """
 
-    trees: Forest
-    dev: Forest
+    trees: RolloutTrees
+    dev: RolloutTrees
     settings: Routers
     labelled: bool
     solutions: pd.DataFrame | None = None

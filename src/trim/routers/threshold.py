@@ -14,7 +14,7 @@ from trim.errors import InputError
 from trim.files import read_json, write_json
 from trim.rollout.history import Booleans, Integers, Observed, Reads, Router, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points
-from trim.rollout.trees import KEEP, Forest
+from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import roll_out
 from trim.routers.registry import TrainingData
 
@@ -158,7 +158,7 @@ def _choose_hull(data: TrainingData) -> list[float]:
     return fit_hull(roll_out_points(sweep.points(), data.dev))
 
 
-def weak_only_nodes(trees: Forest) -> Integers:
+def weak_only_nodes(trees: RolloutTrees) -> Integers:
     """Return the nodes that the weak model alone comes by."""
     roll_out(trees, Threshold(0.0))
     nodes, at = [], trees.roots()

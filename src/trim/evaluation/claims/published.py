@@ -112,7 +112,7 @@ def metric_check(folder: Path) -> pd.DataFrame:
 class Paper:
     """What the paper prints, in the quantities of our statements; NaN where it prints nothing.
 
-    Beside the home dataset stands MATH-500, beside other datasets the least value of the other benchmarks.
+    Beside the main dataset stands MATH-500, beside other datasets the least value of the other benchmarks.
     """
 
     folder: Path

@@ -25,7 +25,7 @@ class World:
     evidence
         By dataset, read from test episodes.
     by_prm
-        The same on the home dataset, with routers fitted to other PRMs than the experiment's own.
+        The same on the main dataset, with routers fitted to other PRMs than the experiment's own.
     home
         The dataset that stands for the paper's MATH-500; the first of those evaluated where it is none of them.
     trained_on

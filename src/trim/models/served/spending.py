@@ -105,5 +105,5 @@ def _entry(path: Path, line: bytes) -> tuple[int, int]:
     except ValidationError:
         raise InputError(
             f"{path}: {shown(line)} is no entry of the spending ledger, which reads [prompt tokens, decoded tokens]; "
-            "without it the limit cannot be kept: mend the line"
+            "without it the limit cannot be kept; fix the line"
         ) from None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from trim.rollout.history import Drafts, Histories, Observed, Outcome
-from trim.rollout.trees import Forest
+from trim.rollout.trees import RolloutTrees
 
 Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -58,32 +58,32 @@ class Encoder(Protocol):
         ...
 
 
-class ForestWorld:
-    """Solutions that are paths in a forest; episodes start at trees drawn at random."""
+class TreesWorld:
+    """Solutions that are paths in rollout trees; episodes start at trees drawn at random."""
 
-    def __init__(self, forest: Forest, n_envs: int, rng: np.random.Generator) -> None:
+    def __init__(self, trees: RolloutTrees, n_envs: int, rng: np.random.Generator) -> None:
         self.n_envs = n_envs
-        self.max_steps = forest.max_steps
-        self._forest = forest
+        self.max_steps = trees.max_steps
+        self._trees = trees
         self._rng = rng
         self._node = np.zeros(n_envs, dtype=np.int64)
-        self.transitions = self.known_transitions = 0
+        self.timesteps = self.known_timesteps = 0
 
     def start(self, which: NDArray[np.int64]) -> None:
         """Begin new episodes in some environments."""
-        self._node[which] = self._rng.choice(self._forest.roots(), size=len(which))
+        self._node[which] = self._rng.choice(self._trees.roots(), size=len(which))
 
     def drafts(self) -> Drafts:
         """Return the drafts at the nodes where the environments are."""
-        return self._forest.drafts(self._node)
+        return self._trees.drafts(self._node)
 
     def act(self, regenerate: Booleans) -> Outcome:
         """Go where the actions lead; environments whose episode ended wait for `start`."""
         actions = regenerate.astype(np.int64)
-        self.transitions += self.n_envs
-        self.known_transitions += int(self._forest.knows(self._node, actions).sum())
-        children = self._forest.follow(self._node, actions)
-        outcome = self._forest.outcome(self._node, regenerate, children)
+        self.timesteps += self.n_envs
+        self.known_timesteps += int(self._trees.knows(self._node, actions).sum())
+        children = self._trees.follow(self._node, actions)
+        outcome = self._trees.outcome(self._node, regenerate, children)
         self._node = np.where(outcome.ended, self._node, children)
         return outcome
 

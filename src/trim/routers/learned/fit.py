@@ -1,4 +1,4 @@
-"""From a forest to the policies of a router: one for each kappa, or one that takes kappa as an input."""
+"""From rollout trees to the policies of a router: one for each kappa, or one that takes kappa as an input."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.files import write_csv, write_json
 from trim.rollout.tables import OperatingPoint
-from trim.rollout.trees import KEEP, Forest
+from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out
-from trim.routers.kappas import lay_kappas, tokens_per_solution
+from trim.routers.kappas import choose_kappas, tokens_per_solution
 from trim.routers.learned.disk import load_policies, save_policies
-from trim.routers.learned.environment import ForestWorld, Routing
+from trim.routers.learned.environment import Routing, TreesWorld
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.learned.networks import AggLearner, Learner, ReleasedAggLearner, SeqLearner, Tensors
-from trim.routers.learned.ppo import Check, train
+from trim.routers.learned.ppo import Evaluation, train
 from trim.routers.registry import TrainingData
 
 Floats = NDArray[np.float64]
@@ -32,17 +32,17 @@ Progress = Callable[[int, int], None]
 
 logger = logging.getLogger(__name__)
 
-LOOKED_AT = 12
-"""Kappas at which a policy that serves all of them is looked at on dev."""
+EVALUATED_AT = 12
+"""Kappas at which a policy that serves all of them is evaluated on dev."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training run leaves: networks, the kappas that each serves, and all looks at dev."""
+    """What a training run leaves: networks, the kappas that each serves, and all evaluations on dev."""
 
     networks: Sequence[Tensors]
     served: Sequence[tuple[float, int]]
-    checks: Sequence[tuple[float, Check]]
+    evaluations: Sequence[tuple[float, Evaluation]]
     known_share: float
 
 
@@ -83,10 +83,10 @@ class FittedPolicies:
         """Write the policies, and how they were trained."""
         encoder, shape, networks = self.learner.encoder, self.learner.shape, self.trained.networks
         save_policies(folder, self.router, encoder, shape, networks, self.served, origin)
-        known = {"known_transitions": self.trained.known_share, "provenance": dict(origin)}
+        known = {"known_timesteps": self.trained.known_share, "provenance": dict(origin)}
         write_json(known, folder / "metrics.json")
-        looks = pd.DataFrame(checks_table(self.trained.checks))
-        write_csv(looks, folder / "learning.csv", exact=["kappa", "dev_return"])
+        evaluations = pd.DataFrame(evaluations_table(self.trained.evaluations))
+        write_csv(evaluations, folder / "learning.csv", exact=["kappa", "dev_return"])
 
 
 def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPolicies:
@@ -100,8 +100,8 @@ def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPolic
     if variant == "conditioned":
         build = partial(learner.build, trained.networks[0])
         candidates = data.settings.kappa.candidates()
-        served = [(kappa, 0) for kappa in lay_kappas(build, candidates, data.dev, data.settings.operating_points)]
-    logger.info("known transitions: %.2f %%; %d operating points", 100 * trained.known_share, len(served))
+        served = [(kappa, 0) for kappa in choose_kappas(build, candidates, data.dev, data.settings.operating_points)]
+    logger.info("known decisions: %.2f %%; %d operating points", 100 * trained.known_share, len(served))
     return FittedPolicies(router, variant, learner, trained, served)
 
 
@@ -114,33 +114,33 @@ def load(router: str, folder: Path) -> list[OperatingPoint]:
 def train_router(
     settings: AggRouter | SeqRouter,
     variant: str,
-    forest: Forest,
-    dev: Forest,
+    trees: RolloutTrees,
+    dev: RolloutTrees,
     kappas: KappaRange,
     seed: int,
     log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> tuple[Learner, Trained]:
-    """Train one variant of TRIM-Agg or TRIM-Seq on a forest, with early stopping on another."""
+    """Train one variant of TRIM-Agg or TRIM-Seq on rollout trees, with early stopping on another."""
     conditioned = variant == "conditioned"
     ppo = settings.ppo.model_copy(update=RELEASED_PPO) if variant == "released" else settings.ppo
-    scale = measure_scale(forest, kappas)
+    scale = measure_scale(trees, kappas)
     learner: Learner
     if isinstance(settings, SeqRouter):
-        encoder = SequenceEncoder(scale, conditioned, forest.max_steps, settings.features)
+        encoder = SequenceEncoder(scale, conditioned, trees.max_steps, settings.features)
         learner = SeqLearner(encoder, settings.width, settings.layers, settings.heads)
     elif variant == "released":
         learner = ReleasedAggLearner(AggregateEncoder(RELEASED_SCALE, False, RELEASED_FEATURES))
     else:
         learner = AggLearner(AggregateEncoder(scale, conditioned), settings.hidden)
     if conditioned:
-        return learner, train_conditioned(learner, forest, dev, kappas, ppo, seed, log_folder, on_progress)
-    return learner, train_each(learner, forest, dev, settings.kappas, ppo, seed, log_folder, on_progress)
+        return learner, train_conditioned(learner, trees, dev, kappas, ppo, seed, log_folder, on_progress)
+    return learner, train_each(learner, trees, dev, settings.kappas, ppo, seed, log_folder, on_progress)
 
 
-def measure_scale(forest: Forest, kappas: KappaRange) -> Scale:
-    """Mean and deviation of what policies see, over the drafts of a forest."""
-    nodes = forest.nodes
+def measure_scale(trees: RolloutTrees, kappas: KappaRange) -> Scale:
+    """Mean and deviation of what policies see, over the drafts of rollout trees."""
+    nodes = trees.nodes
     scores, tokens = nodes["score"][:, KEEP], nodes["tokens"][:, KEEP].astype(float)
     samples = {"score": scores, "minimum": scores, "scores": scores, "draft_scores": scores}
     samples |= {"draft_tokens": tokens, "tokens": tokens, "position": nodes["position"].astype(float)}
@@ -149,8 +149,8 @@ def measure_scale(forest: Forest, kappas: KappaRange) -> Scale:
 
 def train_conditioned(
     learner: Learner,
-    forest: Forest,
-    dev: Forest,
+    trees: RolloutTrees,
+    dev: RolloutTrees,
     kappas: KappaRange,
     settings: Ppo,
     seed: int,
@@ -164,26 +164,26 @@ def train_conditioned(
     def draw(count: int) -> Floats:
         return np.exp(rng.uniform(low, high, count))
 
-    world = ForestWorld(forest, settings.n_envs, rng)
-    price = tokens_per_solution(forest)
-    looked_at = kappas.spread(LOOKED_AT)
-    policy, checks = train(
+    world = TreesWorld(trees, settings.n_envs, rng)
+    price = tokens_per_solution(trees)
+    evaluated_at = kappas.spread(EVALUATED_AT)
+    policy, evaluations = train(
         Routing(world, learner.encoder, draw, price),
         settings,
         learner.policy_kwargs(),
-        _mean_return(learner, dev, looked_at, price),
+        _mean_return(learner, dev, evaluated_at, price),
         seed,
         log_folder,
         on_progress=on_progress,
     )
     served = [(kappa, 0) for kappa in kappas.candidates()]
-    return Trained([learner.tensors(policy)], served, [(np.nan, check) for check in checks], _known(world))
+    return Trained([learner.tensors(policy)], served, [(np.nan, found) for found in evaluations], _known(world))
 
 
 def train_each(
     learner: Learner,
-    forest: Forest,
-    dev: Forest,
+    trees: RolloutTrees,
+    dev: RolloutTrees,
     kappas: Sequence[float],
     settings: Ppo,
     seed: int,
@@ -198,11 +198,11 @@ def train_each(
     """
     settings = settings.model_copy(update={"total_timesteps": -(-settings.total_timesteps // len(kappas))})
     rng = np.random.default_rng(seed)
-    world = ForestWorld(forest, settings.n_envs, rng)
-    price = tokens_per_solution(forest)
-    networks, checks, state = [], [], None
+    world = TreesWorld(trees, settings.n_envs, rng)
+    price = tokens_per_solution(trees)
+    networks, evaluations, state = [], [], None
     for done, kappa in enumerate(sorted(kappas)):
-        policy, looks = train(
+        policy, found = train(
             Routing(world, learner.encoder, lambda count, kappa=kappa: np.full(count, kappa), price),  # type: ignore[misc]
             settings,
             learner.policy_kwargs(),
@@ -213,14 +213,14 @@ def train_each(
         )
         state = policy.state_dict()
         networks.append(learner.tensors(policy))
-        checks += [(kappa, look) for look in looks]
+        evaluations += [(kappa, one) for one in found]
         if on_progress is not None:
             on_progress(done + 1, len(kappas))
-    return Trained(networks, list(zip(sorted(kappas), range(len(kappas)), strict=True)), checks, _known(world))
+    return Trained(networks, list(zip(sorted(kappas), range(len(kappas)), strict=True)), evaluations, _known(world))
 
 
 def _mean_return(
-    learner: Learner, dev: Forest, kappas: Sequence[float], price: float
+    learner: Learner, dev: RolloutTrees, kappas: Sequence[float], price: float
 ) -> Callable[[ActorCriticPolicy], float]:
     """Return what measures the objective itself on dev, at some kappas, of the policy's likelier actions."""
 
@@ -235,14 +235,14 @@ def _mean_return(
     return evaluate
 
 
-def _known(world: ForestWorld) -> float:
-    return world.known_transitions / max(world.transitions, 1)
+def _known(world: TreesWorld) -> float:
+    return world.known_timesteps / max(world.timesteps, 1)
 
 
-def checks_table(checks: Sequence[tuple[float, Check]]) -> dict[str, list[Any]]:
-    """Lay out the looks at dev as columns; kappa is empty where one policy serves all."""
+def evaluations_table(evaluations: Sequence[tuple[float, Evaluation]]) -> dict[str, list[Any]]:
+    """Lay out the evaluations on dev as columns; kappa is empty where one policy serves all."""
     return {
-        "kappa": [kappa for kappa, _ in checks],
-        "transitions": [check.transitions for _, check in checks],
-        "dev_return": [check.dev_return for _, check in checks],
+        "kappa": [kappa for kappa, _ in evaluations],
+        "timesteps": [found.timesteps for _, found in evaluations],
+        "dev_return": [found.dev_return for _, found in evaluations],
     }

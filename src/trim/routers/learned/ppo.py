@@ -24,10 +24,10 @@ LAST_ENTROPY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """A look at a policy in training: decisions so far, and its mean return on dev."""
+class Evaluation:
+    """An evaluation of a policy in training: decisions so far, and its mean return on dev."""
 
-    transitions: int
+    timesteps: int
     dev_return: float
 
 
@@ -36,7 +36,7 @@ class EarlyStopping(BaseCallback):
 
     def __init__(self, evaluate: Evaluate, settings: Ppo, on_progress: Callable[[int, int], None] | None) -> None:
         super().__init__()
-        self.checks: list[Check] = []
+        self.evaluations: list[Evaluation] = []
         self.best: dict[str, Any] | None = None
         self._evaluate = evaluate
         self._settings = settings
@@ -50,25 +50,26 @@ class EarlyStopping(BaseCallback):
             assert isinstance(self.model, PPO)
             self.model.ent_coef = bonus * (LAST_ENTROPY + (1 - LAST_ENTROPY) * max(left, 0.0))
         if self._iteration % self._settings.evaluate_every == 0:
-            self._look()
+            self._evaluate_now()
         self._iteration += 1
 
     def _on_training_end(self) -> None:
-        self._look()
+        self._evaluate_now()
 
     def _on_step(self) -> bool:
-        since = len(self.checks) - 1 - max(range(len(self.checks)), key=lambda i: self.checks[i].dev_return)
+        returns = [found.dev_return for found in self.evaluations]
+        since = len(returns) - 1 - returns.index(max(returns))
         return since < self._settings.patience
 
-    def _look(self) -> None:
+    def _evaluate_now(self) -> None:
         self.model.policy.set_training_mode(False)
         policy = self.model.policy
         assert isinstance(policy, ActorCriticPolicy)
-        check = Check(self.num_timesteps, self._evaluate(policy))
-        if not self.checks or check.dev_return > max(earlier.dev_return for earlier in self.checks):
+        found = Evaluation(self.num_timesteps, self._evaluate(policy))
+        if not self.evaluations or found.dev_return > max(earlier.dev_return for earlier in self.evaluations):
             self.best = copy.deepcopy(self.model.policy.state_dict())
-        self.checks.append(check)
-        self.logger.record("dev/return", check.dev_return)
+        self.evaluations.append(found)
+        self.logger.record("dev/return", found.dev_return)
         if self._on_progress is not None:
             self._on_progress(self.num_timesteps, self.model._total_timesteps)
 
@@ -82,8 +83,8 @@ def train(
     log_folder: Path | None = None,
     start: dict[str, Any] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[ActorCriticPolicy, list[Check]]:
-    """Train a policy and return its best snapshot on dev, with all looks at dev.
+) -> tuple[ActorCriticPolicy, list[Evaluation]]:
+    """Train a policy and return its best snapshot on dev, with all evaluations on dev.
 
     Parameters
     ----------
@@ -122,4 +123,4 @@ def train(
     assert stopping.best is not None
     algorithm.policy.load_state_dict(stopping.best)
     algorithm.policy.set_training_mode(False)
-    return algorithm.policy, stopping.checks
+    return algorithm.policy, stopping.evaluations

@@ -1,4 +1,4 @@
-"""Fit the POMDP of TRIM-POMDP to a forest whose steps have labels, and solve it for many kappas."""
+"""Fit the POMDP of TRIM-POMDP to rollout trees whose steps have labels, and solve it for many kappas."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from trim.errors import InputError
 from trim.problems.arithmetic import step_is_valid
 from trim.rollout.history import Booleans, Floats, Integers, Router
 from trim.rollout.tables import OperatingPoint
-from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, Forest
-from trim.routers.kappas import lay_kappas, tokens_per_solution
+from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
+from trim.routers.kappas import choose_kappas, tokens_per_solution
 from trim.routers.pomdp.disk import SolvedPomdp, load_solved, save_solved
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
@@ -66,7 +66,7 @@ def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp
     settings, kappas = data.settings.pomdp, data.settings.kappa.candidates()
     if data.labelled:
         labels = label_nodes(data.trees)
-        observations = observe_forest(data.trees, labels)
+        observations = observe_trees(data.trees, labels)
     else:
         if data.solutions is None:
             raise InputError(
@@ -84,7 +84,7 @@ def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp
     def build(kappa: float) -> Router:
         return pomdp_policy(solved, variant, kappa, settings.closeness)
 
-    chosen = lay_kappas(build, kappas, data.dev, data.settings.operating_points)
+    chosen = choose_kappas(build, kappas, data.dev, data.settings.operating_points)
     return FittedPomdp(variant, solved, settings.closeness, chosen)
 
 
@@ -101,7 +101,7 @@ def load(router: str, folder: Path) -> list[OperatingPoint]:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels of the nodes of a forest.
+    """Labels of the nodes of rollout trees.
 
     Attributes
     ----------
@@ -120,43 +120,43 @@ class Labels:
         return np.where(self.prefix, right, EARLIER_ERROR)
 
 
-def label_nodes(forest: Forest) -> Labels:
-    """Check every step of a forest of arithmetic problems."""
-    nodes = forest.nodes
+def label_nodes(trees: RolloutTrees) -> Labels:
+    """Check every step of rollout trees of arithmetic problems."""
+    nodes = trees.nodes
     step = np.zeros((len(nodes), 2), dtype=bool)
     for node in range(len(nodes)):
-        text, before = forest.problem(int(nodes["root"][node])).text, forest.prefix(node).steps
+        text, before = trees.problem(int(nodes["root"][node])).text, trees.prefix(node).steps
         for action in (KEEP, REGENERATE):
             if nodes["tokens"][node, action] >= 0:
-                step[node, action] = step_is_valid(text, before, forest.text(node, action))
-    return Labels(_prefixes(forest, step), step)
+                step[node, action] = step_is_valid(text, before, trees.text(node, action))
+    return Labels(_prefixes(trees, step), step)
 
 
-def label_by_score(forest: Forest, wrong_below: float) -> Labels:
+def label_by_score(trees: RolloutTrees, wrong_below: float) -> Labels:
     """Take a step for right unless its PRM score is low; one that nobody scored, as a last one, is taken for right."""
-    step = ~(forest.nodes["score"] < wrong_below)
-    return Labels(_prefixes(forest, step), step)
+    step = ~(trees.nodes["score"] < wrong_below)
+    return Labels(_prefixes(trees, step), step)
 
 
-def _prefixes(forest: Forest, step: Booleans) -> Booleans:
-    prefix = np.ones(len(forest), dtype=bool)
-    for node, parent, action in _births(forest):
+def _prefixes(trees: RolloutTrees, step: Booleans) -> Booleans:
+    prefix = np.ones(len(trees), dtype=bool)
+    for node, parent, action in _births(trees):
         prefix[node] = prefix[parent] and step[parent, action]
     return prefix
 
 
-def lowest_before(forest: Forest) -> Floats:
+def lowest_before(trees: RolloutTrees) -> Floats:
     """Return the lowest score of the steps before each node, 1 at the roots, shape (nodes,)."""
-    lowest = np.ones(len(forest))
-    for node, parent, action in _births(forest):
-        lowest[node] = min(lowest[parent], forest.nodes["score"][parent, action])
+    lowest = np.ones(len(trees))
+    for node, parent, action in _births(trees):
+        lowest[node] = min(lowest[parent], trees.nodes["score"][parent, action])
     return lowest
 
 
-def _births(forest: Forest) -> Iterator[tuple[int, int, int]]:
+def _births(trees: RolloutTrees) -> Iterator[tuple[int, int, int]]:
     """Yield (node, parent, action that leads to it) of all nodes but the roots; parents come before their children."""
-    children = forest.nodes["child"]
-    for node, parent in enumerate(forest.nodes["parent"].tolist()):
+    children = trees.nodes["child"]
+    for node, parent in enumerate(trees.nodes["parent"].tolist()):
         if parent != UNKNOWN:
             yield node, parent, KEEP if children[parent, KEEP] == node else REGENERATE
 
@@ -180,14 +180,14 @@ class Observations:
     strong_states: Integers
 
 
-def observe_forest(forest: Forest, labels: Labels) -> Observations:
-    """Collect the scores of a labelled forest."""
-    scores = forest.nodes["score"]
+def observe_trees(trees: RolloutTrees, labels: Labels) -> Observations:
+    """Collect the scores of a labelled trees."""
+    scores = trees.nodes["score"]
     scored = ~np.isnan(scores[:, REGENERATE])
     return Observations(
         scores[:, KEEP],
         labels.states(KEEP),
-        lowest_before(forest),
+        lowest_before(trees),
         scores[scored, REGENERATE],
         labels.states(REGENERATE)[scored],
     )
@@ -208,10 +208,10 @@ def observe_solutions(steps: pd.DataFrame) -> Observations:
 
 
 def fit_pomdp(
-    forest: Forest, labels: Labels, observations: Observations, settings: PomdpRouter, variant: str
+    trees: RolloutTrees, labels: Labels, observations: Observations, settings: PomdpRouter, variant: str
 ) -> PomdpModel:
     """Fit observations and transitions; `released` reads pairs of scores and counts steps late."""
-    nodes, seen = forest.nodes, observations
+    nodes, seen = trees.nodes, observations
     released = variant == "released"
     if released:
         observation = fit_observation(seen.scores, seen.states, minima=seen.minima, bins=settings.bins, spacing="even")
@@ -226,7 +226,7 @@ def fit_pomdp(
         np.where(asked, labels.step[:, REGENERATE], np.nan)[right],
         nodes["final"][right, KEEP],
         nodes["tokens"][right, KEEP],
-        forest.max_steps,
+        trees.max_steps,
         by_step=settings.accuracy_by_step and not released,
     )
     model = PomdpModel(observation, transition)

@@ -59,9 +59,9 @@ class PomdpModel:
         keep[:, 0, 0] = draft[:, 1]
         keep[:, 1, 0] = wrong
         keep[:, 1, 1] = right
-        mended = self.transition.strong_if_right * right + self.transition.strong_if_wrong * wrong
+        fixed = self.transition.strong_if_right * right + self.transition.strong_if_wrong * wrong
         regenerate = np.zeros((len(draft), len(strong), 2, 2))
         regenerate[:, :, 0, 0] = np.outer(draft[:, 1], strong[:, 1])
-        regenerate[:, :, 1, 0] = np.outer(right + wrong - mended, strong[:, 2])
-        regenerate[:, :, 1, 1] = np.outer(mended, strong[:, 0])
+        regenerate[:, :, 1, 0] = np.outer(right + wrong - fixed, strong[:, 2])
+        regenerate[:, :, 1, 1] = np.outer(fixed, strong[:, 0])
         return keep, regenerate

@@ -97,7 +97,7 @@ def choose(doubts: Floats, threshold: float) -> Integers:
     return np.asarray(np.where(trusted.any(axis=2), trusted.argmax(axis=2), doubts.shape[2]))
 
 
-def lay_doubt_thresholds(doubts: Floats, count: int) -> list[float]:
+def choose_thresholds(doubts: Floats, count: int) -> list[float]:
     """Lay thresholds that send evenly spread shares of the problems to the strong model: at most `count`, rising.
 
     The lowest sends nearly all, the highest nearly none.

@@ -10,7 +10,7 @@ import numpy as np
 
 from trim.problems.problem import Problem
 from trim.routers.query_level.disk import Policy, Space
-from trim.routers.query_level.evidence import Floats, lay_doubt_thresholds
+from trim.routers.query_level.evidence import Floats, choose_thresholds
 from trim.routers.query_level.registry import QueryTraining, fit_baselines
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fit_policies(data: QueryTraining, points: int) -> list[Policy]:
     """Fit every baseline that the settings name, with at most so many operating points each."""
     policies = []
     for router, variant, fitted in fit_baselines(data):
-        thresholds = lay_doubt_thresholds(fitted.doubts(data.dev), points)
+        thresholds = choose_thresholds(fitted.doubts(data.dev), points)
         logger.info("%s (%s): %d operating points", router, variant, len(thresholds))
         policies.append(Policy(router, variant, fitted, thresholds))
     return policies
