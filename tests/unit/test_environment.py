@@ -51,8 +51,8 @@ def test_gymnasium_accepts_the_environment(trees: RolloutTrees, encoder) -> None
     assert 20 < ended < steps
 
 
-def test_one_environment_is_one_lane(trees: RolloutTrees) -> None:
-    with pytest.raises(ValueError, match="one lane, not 2"):
+def test_one_environment_is_one_episode_at_a_time(trees: RolloutTrees) -> None:
+    with pytest.raises(ValueError, match="one episode at a time, not 2"):
         TrimEnv(lambda seed: routing(trees, 2, seed))
 
 
