@@ -9,7 +9,7 @@
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from trim.config.experiment import parse_config
+from trim.config.parsing import parse_config
 from trim.errors import TrimError
 from trim.slurm import end_forgotten_jobs
 

@@ -28,7 +28,7 @@ from trim.problems.problem import read_problems
 from trim.rollout.tables import roll_out_points
 from trim.routers.controls import ALONE
 from trim.routers.learned.fit import fit
-from trim.routers.registry import TrainingData
+from trim.routers.router import TrainingData
 
 LEVEL = 0.95
 SHAPES = {

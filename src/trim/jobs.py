@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter
 
 from trim import __version__
-from trim.config.experiment import Experiment, config_hash, parse_config
+from trim.config.experiment import Experiment, config_hash
 from trim.config.models import LanguageModel, Sampling
+from trim.config.parsing import parse_config
 from trim.errors import TrimError
 from trim.files import write_csv, write_json, write_parquet, written_aside
 from trim.models.batching import BatchLoop

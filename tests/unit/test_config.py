@@ -11,8 +11,9 @@ from snakemake.utils import update_config
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config.experiment import RENAMED, ArithmeticFamily, Experiment, config_hash, parse_config
+from trim.config.experiment import ArithmeticFamily, Experiment, config_hash
 from trim.config.models import ApiModel, PretrainedModel, Sampling, ServedModel, ServedPRM
+from trim.config.parsing import RENAMED, parse_config
 from trim.documents.config_pages import GENERATED, render_config, stale_files, write_files
 from trim.errors import ConfigError
 

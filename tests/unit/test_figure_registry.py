@@ -10,7 +10,8 @@ import pytest
 from packages import installed
 from smoke import ROOT, environment
 
-from trim.config.experiment import Experiment, parse_config
+from trim.config.experiment import Experiment
+from trim.config.parsing import parse_config
 from trim.errors import ConfigError, InputError
 from trim.figures import registry
 from trim.figures.spec import FigureSpec, tables

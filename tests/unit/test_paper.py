@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from trim.config.experiment import parse_config
+from trim.config.parsing import parse_config
 from trim.evaluation.format import form_of
 from trim.paper import numbers
 from trim.paper.manuscript import ManuscriptError, build, find_complaints, included

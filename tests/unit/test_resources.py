@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from overlays import completed
 
-from trim.config.experiment import Experiment, parse_config
+from trim.config.experiment import Experiment
+from trim.config.parsing import parse_config
 from trim.config.serving import Role
 from trim.models.resources import JOB_MB, LOADED_MB, SERVER_MB, job_gpus, job_memory_mb
 

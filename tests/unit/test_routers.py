@@ -20,7 +20,8 @@ from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, 
 from trim.rollout.trees import RolloutTrees
 from trim.rollout.vectorised import roll_out
 from trim.routers.controls import RandomStep, StrongOnly, WeakOnly
-from trim.routers.registry import TrainingData, control_points, step_router
+from trim.routers.registry import control_points, step_router
+from trim.routers.router import TrainingData
 from trim.routers.threshold import (
     FittedThresholds,
     OneStepTakeover,

@@ -9,7 +9,8 @@ from trim.files import written_aside
 from trim.jobs import open_job, use_threads
 from trim.rollout.tables import roll_out_points
 from trim.routers.controls import ALONE
-from trim.routers.registry import TrainingData, step_router
+from trim.routers.registry import step_router
+from trim.routers.router import TrainingData
 
 with open_job(snakemake) as job:
     use_threads(job.threads)

@@ -4,7 +4,8 @@ from trim.config.routers import Routers
 from trim.jobs import open_job, use_threads
 from trim.rollout.tables import roll_out_points
 from trim.routers.controls import ALONE
-from trim.routers.registry import TrainingData, refit
+from trim.routers.registry import refit
+from trim.routers.router import TrainingData
 
 with open_job(snakemake) as job:
     use_threads(job.threads)

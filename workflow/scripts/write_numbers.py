@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trim.config.experiment import parse_config
+from trim.config.parsing import parse_config
 from trim.files import read_json
 from trim.jobs import open_job
 from trim.paper.numbers import all_numbers, choose, known_words, render, used_keys

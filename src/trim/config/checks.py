@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from trim.config.datasets import ArithmeticFamily, FileDataset
+from trim.config.experiment import Experiment
 from trim.config.models import ApiModel, NoisyPRM, ServedPRM
+from trim.config.section import LONGEST_NAME, NAME
 
-if TYPE_CHECKING:
-    from trim.config.experiment import Experiment
-
-NAME = "[A-Za-z0-9_-]+"
-LONGEST_NAME = 60
 RESERVED = ("untrained", "by_prm", "query-level", "shards", "explorer", "report")
 """Names of the workflow's own folders and files."""
 

@@ -12,9 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field
 
-from trim.config.checks import LONGEST_NAME, NAME, complaints
 from trim.config.datasets import ArithmeticFamily as ArithmeticFamily
 from trim.config.datasets import Dataset as Dataset
 from trim.config.datasets import FileDataset as FileDataset
@@ -29,11 +28,9 @@ from trim.config.models import (
     Sampling,
     TrainedModel,
 )
-from trim.config.overlay import settled
 from trim.config.routers import Routers
-from trim.config.section import Count, FilePath, Section, Share, unrepeated
+from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Section, Share, unrepeated
 from trim.config.serving import Serving
-from trim.errors import ConfigError
 
 
 def _strong() -> TrainedModel:
@@ -168,74 +165,6 @@ class Experiment(Section):
         used = [self.prms.get(name) for name in (self.pair.prm, *self.reported_prms)]
         under = [prm.of for prm in used if isinstance(prm, NoisyPRM)]
         return (self.pair.prm, *self.reported_prms, *under)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Experiment:
-        for complaint in complaints(self):
-            raise ValueError(complaint)
-        return self
-
-
-_PPO = {
-    "lanes": "n_envs",
-    "steps_per_lane": "n_steps",
-    "transitions": "total_timesteps",
-    "check_every": "evaluate_every",
-}
-RENAMED = {"pair.home": "main_dataset"} | {
-    f"routers.{router}.ppo.{old}": f"routers.{router}.ppo.{new}"
-    for router in ("agg", "seq")
-    for old, new in _PPO.items()
-}
-"""Keys of earlier versions."""
-
-
-def parse_config(content: Mapping[str, Any]) -> Experiment:
-    """Check a config and return it.
-
-    Raises
-    ------
-    ConfigError
-        One sentence that names each wrong key and says what is wrong with it.
-    """
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"config: expected keys with values, found a {type(content).__name__}")
-    for old, new in RENAMED.items():
-        if _has(content, old.split(".")):
-            raise ConfigError(f"config: key {old!r} is now called {new!r}; rename it")
-    try:
-        return Experiment.model_validate(settled(content, Experiment().model_dump(mode="json")))
-    except ValidationError as error:
-        raise ConfigError("config: " + "; ".join(_describe(e) for e in error.errors())) from None
-
-
-def _has(content: Any, path: list[str]) -> bool:
-    return isinstance(content, Mapping) and path[0] in content and (len(path) == 1 or _has(content[path[0]], path[1:]))
-
-
-def _describe(error: Any) -> str:
-    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier", "noisy", "served", "api"}
-    # The tag of a union stands third: prms.classifier.classifier.tuning_steps; the name before it may be the same.
-    key = ".".join(str(part) for i, part in enumerate(error["loc"]) if i != 2 or part not in tags)
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {key!r}; remove it, or see docs/configuration.md for the keys there are"
-    if error["type"] == "missing":
-        return f"key {key!r} is missing"
-    if error["type"] == "union_tag_not_found":
-        return f"key {key + '.' + error['ctx']['discriminator'].strip(chr(39))!r} is missing"
-    message = error["msg"].removeprefix("Value error, ") + HINTS.get((error["type"], type(error["input"])), "")
-    return f"{key}: {message}" if key else message
-
-
-HINTS = {
-    ("int_type", str): " (text is no number: leave the quotes out, and write 2e7 as 20000000)",
-    ("float_type", str): " (text is no number: leave the quotes out)",
-    ("int_type", float): " (write it without a point or an exponent)",
-    ("string_type", int): " (put it in quotes: YAML takes it for a number)",
-    ("string_type", float): " (put it in quotes: YAML takes it for a number)",
-    ("string_type", bool): " (put it in quotes: YAML takes no, off and yes for truth values)",
-}
-"""How to fix a value of the wrong type, by pydantic's error and the type that was read."""
 
 
 def config_hash(section: BaseModel | Mapping[str, Any]) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from trim.config.datasets import FileDataset
-from trim.config.experiment import Experiment, parse_config
+from trim.config.experiment import Experiment
 from trim.config.models import PretrainedModel
+from trim.config.parsing import parse_config
 from trim.errors import ConfigError
 
 DEEPEST = 20

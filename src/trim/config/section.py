@@ -7,6 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LARGEST_COUNT = 1_000_000_000
+NAME = "[A-Za-z0-9_-]+"
+LONGEST_NAME = 60
+"""Of an experiment, dataset or PRM: they name files."""
 
 
 def unrepeated(values: tuple[Any, ...]) -> tuple[Any, ...]:

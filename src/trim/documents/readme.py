@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trim.config.experiment import parse_config
+from trim.config.parsing import parse_config
 from trim.errors import InputError
 from trim.evaluation.curves import CPTS
 from trim.evaluation.format import ends_of, form_of

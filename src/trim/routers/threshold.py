@@ -16,7 +16,7 @@ from trim.rollout.history import Booleans, Integers, Observed, Reads, Router, Wa
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import roll_out
-from trim.routers.registry import TrainingData
+from trim.routers.router import TrainingData
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from trim.routers.learned.environment import Routing, TreesWorld
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.learned.networks import AggLearner, Learner, ReleasedAggLearner, SeqLearner, Tensors
 from trim.routers.learned.ppo import Evaluation, train
-from trim.routers.registry import TrainingData
+from trim.routers.router import TrainingData
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]

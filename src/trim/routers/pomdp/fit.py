@@ -24,7 +24,7 @@ from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.released import NO_MASK, ReleasedPolicy, with_late_hazard
 from trim.routers.pomdp.solver import GRID, Solution, solve
 from trim.routers.pomdp.transition import fit_transition
-from trim.routers.registry import TrainingData
+from trim.routers.router import TrainingData
 
 if TYPE_CHECKING:
     import pandas as pd
