@@ -165,6 +165,16 @@ def test_two_numbers_of_one_key_are_an_error(monkeypatch: pytest.MonkeyPatch) ->
 TAKEN_ALONG = "ablations/observation transfer/verifier/arith/arith/trim-pomdp/trim-pomdp/transferred/delta_ibc"
 
 
+def test_what_any_experiment_may_have_is_no_mistake() -> None:
+    rows = {"dataset": "arith", "trained_on": "arith", "seed": 0, "other_seed": 0}
+    rows |= {"router": "trim-agg", "variant": "default", "other_router": "trim-thr", "other_variant": "default"}
+    sampled = pd.DataFrame([rows | {"wanted_share": 0.1, "sampling": "same replicate", "problems_factor": 1.0}])
+    few = all_numbers({"main": MAIN[:1], "comparisons": GAPS[:1], "sampling": sampled}, {}, {})
+    _, lacking, wrong = choose(used_keys(MANUSCRIPT), few, known_words(SETTINGS))
+    assert wrong == []
+    assert "sampling/arith/trim-pomdp/trim-thr/0.2/another replicate/problems_factor" in lacking
+
+
 def test_only_what_the_text_uses_is_defined(found: dict[str, str]) -> None:
     text = rf"""\num{{main/arith/arith/trim-thr/delta_ibc}} \num{{config/max_steps}}, $\Delta$
         \num{{main/arith-hard/arith-hard/trim-agg/conditioned/delta_ibc}} \num{{claims/analogue/not

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from trim.evaluation.claims.published import MEASURES
 from trim.evaluation.claims.verdicts import SameVerdict, Verdict
-from trim.evaluation.curves import METRICS
+from trim.evaluation.curves import METRICS, READINGS
 from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, ends_of, escape, form_of, write_p
 from trim.names import END_POINTS, names, routers_of
 
@@ -259,16 +259,19 @@ def _has_column(table: str, words: Sequence[str]) -> bool:
 
 
 def known_words(default: Mapping[str, Any]) -> list[str]:
-    """Words that some experiment may have in its keys: of the default config, routers, ablations and columns."""
-    from trim.evaluation.ablations import ACROSS_PRMS, contrasts, within_prm
+    """Words that some experiment may have in its keys: of the default config, names, columns and what tables ask."""
+    from trim.evaluation import ablations, power, sampling
 
-    asked = [*contrasts(), *within_prm(), *ACROSS_PRMS]
+    asked = [*ablations.contrasts(), *ablations.within_prm(), *ablations.ACROSS_PRMS]
     return [
         *(key for key, _ in settings_of(default)),
         *(join(*name) for name in names()),
         *(column for source in SOURCES.values() for column in source.values),
         *(join(contrast.ablation, *contrast.measures) for contrast in asked),
-        *(POINT, VERDICT, *P_VALUES),
+        *(join(f"PGR at {share:.0%}") for share in default["bootstrap"]["compared_shares"]),
+        *map(join, (*power.BENCHMARKS, *power.DIFFERENCES)),
+        *map(join, (*sampling.SHARES, sampling.SAME, sampling.OTHER, sampling.UNPAIRED)),
+        *(*READINGS, POINT, VERDICT, *P_VALUES),
     ]
 
 
