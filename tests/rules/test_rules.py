@@ -15,10 +15,14 @@ import pytest
 from run_rule import run_rule
 from smoke import RESULTS, ROOT, contents, planned_figures, snakemake
 
-from trim.names import routers_of
+from trim.config.routers import Routers
+from trim.names import routers_of, variants
 from trim.problems.arithmetic import parse_program, step_labels
 from trim.problems.problem import Problem, fingerprint, read_problems, write_problems
 from trim.problems.splits import SPLIT_RANGES, split_of
+from trim.routers.pomdp.disk import load_solved
+from trim.routers.registry import step_router
+from trim.routers.threshold import quantile_thresholds
 
 SIZES = {"prm_train": 24, "router_train": 12, "dev": 12, "test": 24}
 SHARDS = ("--set-scatter", "shard=3")
@@ -222,23 +226,6 @@ def test_gather(rule: str, room: str, smoke_copy: Path, smoke_run: Path) -> None
     assert steps[KEYS].equals(steps[KEYS].sort_values(KEYS, ignore_index=True))
 
 
-def test_fit_thresholds(smoke_copy: Path, smoke_run: Path) -> None:
-    target = RESULTS / "routers/trim-thr/arith/thresholds.json"
-    run_rule("fit_thresholds", smoke_copy, target)
-    assert_same(smoke_copy, smoke_run, target)
-    thresholds = read_json(smoke_copy / target)["thresholds"]
-    assert list(thresholds) == ["default", "hull", "per-token"]
-    assert set(thresholds["hull"]) <= {0.0, *thresholds["default"]}
-    scores = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.router_train.parquet")
-    drafts = scores[scores["behaviour"] == "weak-only"]
-    regenerated = [(drafts["score"] < threshold).mean() for threshold in thresholds["default"]]
-    assert regenerated == sorted(set(regenerated))
-    assert 0 < regenerated[0] < regenerated[-1] < 1
-    assert len(thresholds["default"]) <= 4
-    dev = pd.read_parquet(smoke_copy / RESULTS / "routers/trim-thr/arith/dev.parquet")
-    assert set(dev["router"]) == {"weak-only", "strong-only", "trim-thr"}
-
-
 @pytest.mark.parametrize("split", ["router_train", "dev"])
 def test_grow_trees(split: str, smoke_copy: Path, smoke_run: Path) -> None:
     """With nothing in the store, the trees are the same, and whole."""
@@ -256,31 +243,69 @@ def test_grow_trees(split: str, smoke_copy: Path, smoke_run: Path) -> None:
     assert nodes["score_draft"].between(0, 1).all()
 
 
-@pytest.mark.parametrize(("rule", "router"), [("train_router", "trim-agg"), ("train_router", "trim-seq")])
-def test_train_router(rule: str, router: str, smoke_copy: Path, smoke_run: Path) -> None:
-    """Trained again from the explored trees: the very same policy, and nothing is asked of a model."""
+@pytest.mark.parametrize(
+    ("router", "variant"),
+    [
+        ("trim-thr", "default"),
+        ("trim-thr", "hull"),
+        ("trim-agg", "conditioned"),
+        ("trim-seq", "conditioned"),
+        ("trim-pomdp", "default"),
+        ("trim-pomdp", "released"),
+    ],
+)
+def test_fit_router(router: str, variant: str, smoke_copy: Path, smoke_run: Path) -> None:
+    """Fitted again from the explored trees: the very same, to the last byte, and nothing is asked of a model."""
     shutil.rmtree(smoke_copy / "step_store")
-    folder = RESULTS / f"routers/{router}/arith/conditioned.0"
-    dev = folder.with_name("conditioned.0.dev.parquet")
-    run_rule(rule, smoke_copy, folder, dev)
-    assert_same(smoke_copy, smoke_run, dev, *(folder / name for name in ("policy.safetensors", "learning.csv")))
-    assert read_json(smoke_copy / folder / "metrics.json")["known_timesteps"] == 1
-    assert list((smoke_copy / folder / "tensorboard").iterdir())
-    log = smoke_copy / RESULTS / f"logs/train_router/{router}/arith/conditioned.0.log"
+    folder = RESULTS / f"routers/{router}/arith/{variant}.0"
+    dev = folder.with_name(f"{variant}.0.dev.parquet")
+    run_rule("fit_router", smoke_copy, folder, dev)
+    assert_same(smoke_copy, smoke_run, dev, *(folder / name for name in fitted_files(smoke_run / folder)))
+    assert fitted_files(smoke_copy / folder) == fitted_files(smoke_run / folder)
+    log = smoke_copy / RESULTS / f"logs/fit_router/{router}/arith/{variant}.0.log"
     assert "'misses': 0" in log.read_text(encoding="utf-8")
+    points = step_router(router, Routers()).load(smoke_copy / folder)
+    assert {(point.router, point.variant, point.seed) for point in points} == {(router, variant, 0)}
+    episodes = pd.read_parquet(smoke_copy / dev)
+    swept = episodes[episodes["router"] == router]
+    assert set(episodes["router"]) == {"weak-only", "strong-only", router}
+    assert sorted(swept["operating_point"].unique()) == sorted(point.setting for point in points)
+    assert len(swept) == len(points) * 2 * SIZES["dev"]
 
 
-@pytest.mark.parametrize("variant", ["default", "released"])
-def test_solve_pomdp(variant: str, smoke_copy: Path, smoke_run: Path) -> None:
-    shutil.rmtree(smoke_copy / "step_store")
-    solved, dev = (RESULTS / f"routers/trim-pomdp/arith/{variant}.{kind}" for kind in ("npz", "dev.parquet"))
-    run_rule("solve_pomdp", smoke_copy, solved, dev)
-    assert_same(smoke_copy, smoke_run, dev)
-    with np.load(smoke_copy / solved, allow_pickle=False) as ours, np.load(smoke_run / solved) as theirs:
-        assert all((ours[name] == theirs[name]).all() for name in ours.files if name != "header")
-        header = json.loads(str(ours["header"]))
-        assert set(header["origin"]["operating_points"]) <= set(ours["kappas"].tolist())
-        assert (ours["gap"] >= 0).all() and ours["gap"].max() < 0.01
+def fitted_files(folder: Path) -> list[str]:
+    """Files of a fitted router, but for the logs of its training, which tell the time."""
+    return [name for name in contents(folder) if not name.startswith("tensorboard")]
+
+
+def test_thresholds_are_those_of_the_scored_rollouts(smoke_run: Path) -> None:
+    folders = {variant: smoke_run / RESULTS / f"routers/trim-thr/arith/{variant}.0" for variant in variants("trim-thr")}
+    thresholds = {variant: read_json(folder / "thresholds.json")["thresholds"] for variant, folder in folders.items()}
+    scores = pd.read_parquet(smoke_run / RESULTS / "scores/verifier/arith.router_train.parquet")
+    drafts = scores[scores["behaviour"] == "weak-only"]
+    assert thresholds["default"] == quantile_thresholds(drafts["score"].tolist(), 4)
+    doubts = (1 - drafts["score"]) / drafts["tokens"]
+    assert thresholds["per-token"] == sorted(-value for value in quantile_thresholds((-doubts).tolist(), 4))
+    assert set(thresholds["hull"]) <= set(thresholds["default"])
+    regenerated = [(drafts["score"] < threshold).mean() for threshold in thresholds["default"]]
+    assert regenerated == sorted(set(regenerated))
+    assert 0 < regenerated[0] < regenerated[-1] < 1
+
+
+@pytest.mark.parametrize("router", ["trim-agg", "trim-seq"])
+def test_what_was_learned_is_logged(router: str, smoke_run: Path) -> None:
+    folder = smoke_run / RESULTS / f"routers/{router}/arith/conditioned.0"
+    assert read_json(folder / "metrics.json")["known_timesteps"] == 1
+    assert list((folder / "tensorboard").iterdir())
+    assert len(pd.read_csv(folder / "learning.csv")) > 1
+
+
+@pytest.mark.parametrize("variant", ["default", "released", "memoryless"])
+def test_a_pomdp_is_solved_with_certified_bounds(variant: str, smoke_run: Path) -> None:
+    solved = load_solved(smoke_run / RESULTS / f"routers/trim-pomdp/arith/{variant}.0")
+    assert set(solved.origin["operating_points"]) <= set(solved.kappas.tolist())
+    assert (solved.gap >= 0).all() and solved.gap.max() < 0.01
+    assert solved.origin["provenance"]["config_hash"]
 
 
 def test_compare_on_dev(smoke_copy: Path, smoke_run: Path) -> None:
@@ -317,10 +342,11 @@ def test_route_by_prm(prm: str, smoke_copy: Path, smoke_run: Path) -> None:
     assert_same(smoke_copy, smoke_run, target)
     episodes = pd.read_parquet(smoke_copy / target)
     assert set(episodes["prm"]) == {prm} and set(episodes["trained_on"]) == {"arith"}
-    variants = {"trim-thr": {"default", "hull"}, "trim-agg": {"conditioned"}, "trim-seq": {"conditioned"}}
-    routers = {"weak-only", "strong-only", *variants, "trim-pomdp"}
+    refitted = {"trim-thr": {"default", "hull"}, "trim-agg": {"conditioned"}, "trim-seq": {"conditioned"}}
+    refitted["trim-pomdp"] = {"default"}
+    routers = {"weak-only", "strong-only", *refitted}
     assert set(episodes["router"]) == routers
-    for router, expected in variants.items():
+    for router, expected in refitted.items():
         assert set(episodes.loc[episodes["router"] == router, "variant"]) <= expected
     assert (episodes.groupby(["router", "variant", "operating_point"]).size() == SIZES["test"]).all()
     alone = pd.read_parquet(smoke_copy / RESULTS / "episodes/strong-only/untrained/arith.parquet")
@@ -333,7 +359,10 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
     path = smoke_run / RESULTS / f"episodes/{router}/{ROUTERS[router]}/arith.parquet"
     episodes = pd.read_parquet(path)
     routers = smoke_run / RESULTS / "routers"
-    thresholds = read_json(routers / "trim-thr/arith/thresholds.json")["thresholds"]
+    thresholds = {
+        path.parent.name.partition(".")[0]: read_json(path)["thresholds"]
+        for path in (routers / "trim-thr/arith").glob("*/thresholds.json")
+    }
     learned = ("trim-agg", "trim-seq")
     points = {
         **{name: len(read_json(routers / f"{name}/arith/conditioned.0/policy.json")["points"]) for name in learned},
@@ -362,9 +391,10 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
             assert (episodes[["weak_tokens", "discarded_tokens"]] == 0).all(axis=None)
         case "trim-thr" | "trim-agg" | "trim-seq" | "trim-pomdp":
             assert (episodes["prm_calls"] == episodes["weak_calls"]).all()
-            dev = pd.concat([pd.read_parquet(file) for file in (routers / router).rglob("*dev.parquet")])
-            laid = set(zip(dev["variant"], dev["operating_point"], strict=True))
-            assert set(zip(episodes["variant"], episodes["operating_point"], strict=True)) <= laid
+            dev = pd.concat([pd.read_parquet(file) for file in (routers / router).rglob("*.dev.parquet")])
+            dev = dev[dev["router"] == router]
+            chosen = set(zip(dev["variant"], dev["operating_point"], strict=True))
+            assert set(zip(episodes["variant"], episodes["operating_point"], strict=True)) == chosen
         case "one-step-takeover":
             assert episodes["authors"].str.fullmatch("w*s*").all()
     if router not in (*SCORED, "automix-prm", "frugal", "best-route"):

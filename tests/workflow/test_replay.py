@@ -90,7 +90,7 @@ def test_a_run_killed_in_every_stage_ends_in_the_same_tables(
         ("train_language_model", 2, True),
         ("collect_rollouts", 1, False),
         ("score_rollouts", 1, True),
-        ("train_router", 1, True),
+        ("fit_router", 3, True),
         ("evaluate_routers", 1, False),
     ]:
         folder = tree / RESULTS / "logs" / stage

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.routers import Routers
+from trim.names import look_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,14 @@ class StepRouter:
     version: int = 1
 
     def fit(self, variant: str, data: TrainingData, seed: int) -> Fitted:
-        """Fit one variant."""
+        """Fit one variant.
+
+        Raises
+        ------
+        InputError
+            If nobody named it.
+        """
+        look_of(self.id, variant)
         fitted: Fitted = import_module(self.room).fit(self.id, variant, data, seed)
         return fitted
 

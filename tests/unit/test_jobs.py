@@ -1,0 +1,164 @@
+"""What every script of the workflow shares: where results come from, parts of the work, progress and errors."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
+
+from trim import jobs
+from trim.config.experiment import Experiment
+from trim.errors import InputError
+from trim.jobs import Job, open_job
+from trim.problems.problem import Problem, write_problems
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Leave the handlers of the root logger as they were: a job takes it for itself."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(False)
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def given(
+    folder: Path, config: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None, **wildcards: str
+) -> SimpleNamespace:
+    """What Snakemake puts into the script of a rule."""
+    return SimpleNamespace(
+        rule="make_table",
+        input=InputFiles(fromdict=dict(inputs or {})),
+        output=OutputFiles(fromdict={"table": str(folder / "table.parquet")}),
+        params=Params(fromdict={"version": 1}),
+        wildcards=Wildcards(fromdict=wildcards),
+        threads=1,
+        log=[str(folder / "logs/make_table.log")],
+        config=Experiment().model_dump(mode="json") | dict(config or {}),
+    )
+
+
+def said(folder: Path) -> str:
+    return (folder / "logs/make_table.log").read_text(encoding="utf-8")
+
+
+# --- where results come from ------------------------------------------------------------
+
+
+def test_the_origin_is_computed_once_a_job_and_goes_with_every_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed, asked, parse = [], [], jobs.parse_config
+    monkeypatch.setattr(jobs, "parse_config", lambda config: parsed.append(1) or parse(config))
+    monkeypatch.setattr(jobs, "_code_version", lambda: asked.append(1) or "1.2.3")
+    with open_job(given(tmp_path, {"seed": 5})) as job:
+        assert (len(parsed), len(asked)) == (0, 0)  # not before somebody wants to know
+        for name in ("table", "other"):
+            job.write_parquet(pd.DataFrame({"x": [1]}), tmp_path / f"{name}.parquet")
+            job.write_json({"x": 1}, tmp_path / f"{name}.json")
+    assert (len(parsed), len(asked)) == (1, 1)
+    for name in ("table", "other"):
+        kept = json.loads(pq.read_schema(tmp_path / f"{name}.parquet").metadata[b"trim"])
+        assert kept == job.provenance == json.loads((tmp_path / f"{name}.json").read_text())["provenance"]
+    assert (job.provenance["seed"], job.provenance["code"]) == (5, "1.2.3")
+    assert set(job.provenance["packages"]) == set(jobs.RECORDED_PACKAGES)
+
+
+def test_the_hash_is_of_what_decides_results(tmp_path: Path) -> None:
+    def origin(**changes: Any) -> str:
+        return str(Job(given(tmp_path, changes)).provenance["config_hash"])
+
+    assert origin() == origin(offline=True) == origin(step_store="elsewhere") == origin(serving={"concurrency": 3})
+    assert origin() != origin(seed=1)
+
+
+# --- parts, inputs, whole files ---------------------------------------------------------
+
+
+def test_parts_are_disjoint_and_together_all(tmp_path: Path) -> None:
+    items = list(range(11))
+    parts = [Job(given(tmp_path, scatteritem=f"{i}-of-3")).shard(items) for i in (1, 2, 3)]
+    assert sorted(sum(parts, [])) == items
+    assert [len(part) for part in parts] == [4, 4, 3]
+    assert Job(given(tmp_path, scatteritem="1-of-1")).shard(items) == items
+
+
+def test_problems_are_those_of_the_named_input(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("problems", "dev_problems")}
+    for name, path in files.items():
+        write_problems([Problem(name, "arith", f"text of {name}", "1", "00000000")], path)
+    job = Job(given(tmp_path, inputs={name: str(path) for name, path in files.items()}))
+    assert [problem.id for problem in job.problems()] == ["problems"]
+    assert [problem.id for problem in job.problems("dev_problems")] == ["dev_problems"]
+
+
+def test_a_result_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "folder/page.html"
+    job = Job(given(tmp_path))
+    job.write_text("whole", path)
+    with pytest.raises(UnicodeEncodeError):
+        job.write_text("cut \udc80", path)
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+# --- errors and progress ----------------------------------------------------------------
+
+
+def test_an_error_that_a_user_can_mend_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped, open_job(given(tmp_path)):
+        raise InputError("in.jsonl:2: not valid JSON")
+    assert stopped.value.code == 1
+    assert capsys.readouterr() == ("", "make_table: in.jsonl:2: not valid JSON\n")
+    assert said(tmp_path).endswith("ERROR trim.workflow.make_table: in.jsonl:2: not valid JSON\n")
+    assert "Traceback" not in said(tmp_path)
+
+
+def test_a_wrong_config_is_one_sentence_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), open_job(given(tmp_path, {"sede": 3})) as job:
+        job.write_json({}, tmp_path / "out.json")
+    assert capsys.readouterr().err.startswith("make_table: config: unknown key 'sede'")
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_an_error_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), open_job(given(tmp_path)):
+        _ = 1 / 0
+    assert "Traceback" in said(tmp_path) and "ZeroDivisionError" in said(tmp_path)
+
+
+def test_a_job_that_ends_well_says_how_long_it_took(tmp_path: Path) -> None:
+    for line in ("first", "second"):
+        with open_job(given(tmp_path)) as job:
+            job.log.info("%s", line)
+    assert "second" in said(tmp_path) and "first" not in said(tmp_path)  # the log is of the last run
+    assert "done in " in said(tmp_path)
+
+
+def test_progress_is_told_every_few_seconds_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
+    report = Job(given(tmp_path)).progress("training, steps")
+    for clock[0], done in ((1.0, 10), (12.0, 500), (13.0, 510), (40.0, 2000)):
+        report(done, 2000)
+    assert capsys.readouterr().err.splitlines() == [
+        "training, steps: 500 of 2,000 (25%), 12 s gone, 36 s left",
+        "training, steps: 2,000 of 2,000 (100%), 40 s gone, 0 s left",
+    ]
+    quick = Job(given(tmp_path)).progress("reading")
+    clock[0] += 2
+    quick(5, 5)
+    assert capsys.readouterr().err == ""
