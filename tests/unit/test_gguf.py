@@ -1,6 +1,8 @@
 """Conversion of GGUF files: a small one is made here from random weights, read back and compared."""
 
 import hashlib
+import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,27 @@ import pytest
 import torch
 from transformers import Qwen2ForCausalLM
 
-from trim.config.models import Architecture
+from trim.config.datasets import ArithmeticFamily
+from trim.config.models import Architecture, GgufModel, PretrainedModel, Sampling
 from trim.errors import InputError
 from trim.models.gguf import MANIFEST_FILE, convert_gguf
+from trim.models.opening import fetch_gguf, identify_local, open_pair
+from trim.models.protocols import ModelPair
+from trim.models.store import StepStore
 from trim.models.tiny import build_config
 from trim.models.transformers_backend import load_model
+from trim.problems.arithmetic import draw_problems
+from trim.problems.problem import Problem
+from trim.rollout.engine import Run, solve_all
+from trim.routers.controls import StrongOnly, WeakOnly
 
 Q8, Q5, F32 = (gguf.GGMLQuantizationType[name] for name in ("Q8_0", "Q5_0", "F32"))
 LAYERS = 2
+
+
+def problems(count: int) -> list[Problem]:
+    family = ArithmeticFamily(min_steps=1, max_steps=5)
+    return [problem for problem, _ in zip(draw_problems("p", family, random.Random(3)), range(count), strict=False)]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +91,7 @@ def test_a_converted_folder_holds_the_models_weights_and_tokenizer(
 ) -> None:
     embedding = original.get_input_embeddings().weight.data
     sha256 = write_gguf(tmp_path / "m.gguf", original, tokenizer, embedding if untied else None)
-    convert_gguf(tmp_path / "m.gguf", sha256, tmp_path / "model")
+    convert_gguf(lambda: tmp_path / "m.gguf", sha256, tmp_path / "model")
     model, converted = load_model(tmp_path / "model")
     assert model.config.architectures == ["Qwen2ForCausalLM"]
     assert model.config.tie_word_embeddings
@@ -99,7 +114,7 @@ def test_a_converted_folder_holds_the_models_weights_and_tokenizer(
 def test_a_head_that_is_another_matrix_stays_untied(original: Any, tokenizer: Any, tmp_path: Path) -> None:
     head = torch.randn(original.get_input_embeddings().weight.shape) * 0.02
     sha256 = write_gguf(tmp_path / "m.gguf", original, tokenizer, head)
-    convert_gguf(tmp_path / "m.gguf", sha256, tmp_path / "model")
+    convert_gguf(lambda: tmp_path / "m.gguf", sha256, tmp_path / "model")
     model, _ = load_model(tmp_path / "model")
     assert not model.config.tie_word_embeddings
     torch.testing.assert_close(model.lm_head.weight.data, eight_bits(head).float(), atol=0, rtol=0)
@@ -108,28 +123,28 @@ def test_a_head_that_is_another_matrix_stays_untied(original: Any, tokenizer: An
 def test_a_file_is_converted_once_and_again_when_it_changes(original: Any, tokenizer: Any, tmp_path: Path) -> None:
     file, folder = tmp_path / "m.gguf", tmp_path / "model"
     sha256 = write_gguf(file, original, tokenizer, None)
-    convert_gguf(file, sha256, folder)
+    convert_gguf(lambda: file, sha256, folder)
     weights = folder / "model.safetensors"
     before = weights.stat().st_mtime_ns
     file.rename(tmp_path / "away")
-    convert_gguf(file, sha256, folder)  # nothing is read
+    convert_gguf(lambda: file, sha256, folder)  # nothing is read
     assert weights.stat().st_mtime_ns == before
     other = write_gguf(file, original, tokenizer, torch.zeros_like(original.get_input_embeddings().weight))
-    convert_gguf(file, other, folder)
+    convert_gguf(lambda: file, other, folder)
     assert weights.stat().st_mtime_ns != before
     (folder / MANIFEST_FILE).write_text('{"sha256": "of an older converter"}')
     before = weights.stat().st_mtime_ns
-    convert_gguf(file, other, folder)
+    convert_gguf(lambda: file, other, folder)
     assert weights.stat().st_mtime_ns != before
 
 
 def test_a_wrong_file_is_one_clear_sentence(original: Any, tokenizer: Any, tmp_path: Path) -> None:
     file, folder = tmp_path / "m.gguf", tmp_path / "model"
     with pytest.raises(InputError, match=r"m\.gguf: no such file; fetch the GGUF file"):
-        convert_gguf(file, "0" * 64, folder)
+        convert_gguf(lambda: file, "0" * 64, folder)
     write_gguf(file, original, tokenizer, None)
     with pytest.raises(InputError, match=f"has the sha256 [0-9a-f]{{64}}, not {'0' * 64} as the config says"):
-        convert_gguf(file, "0" * 64, folder)
+        convert_gguf(lambda: file, "0" * 64, folder)
     cases = {
         "not a GGUF file": lambda: file.write_bytes(b"no magic" * 99) and hashlib.sha256(b"no magic" * 99).hexdigest(),
         "of architecture llama; only qwen2 and qwen3": lambda: write_gguf(file, original, tokenizer, None, "llama"),
@@ -140,8 +155,8 @@ def test_a_wrong_file_is_one_clear_sentence(original: Any, tokenizer: Any, tmp_p
     for message, write in cases.items():
         sha256 = write()
         with pytest.raises(InputError, match=message):
-            convert_gguf(file, sha256, folder)
-    assert [path.name for path in tmp_path.iterdir()] == ["m.gguf"]  # nothing half written stays
+            convert_gguf(lambda: file, sha256, folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.lock", "m.gguf"]  # nothing half written stays
 
 
 def test_a_truncated_file_is_refused(original: Any, tokenizer: Any, tmp_path: Path) -> None:
@@ -151,7 +166,7 @@ def test_a_truncated_file_is_refused(original: Any, tokenizer: Any, tmp_path: Pa
     for length in (100, len(whole) // 2, len(whole) - 5000):
         file.write_bytes(whole[:length])
         with pytest.raises(InputError, match="not a GGUF file that can be read"):
-            convert_gguf(file, hashlib.sha256(whole[:length]).hexdigest(), tmp_path / "model")
+            convert_gguf(lambda: file, hashlib.sha256(whole[:length]).hexdigest(), tmp_path / "model")
 
 
 def test_dequantised_values_are_those_of_the_format() -> None:
@@ -159,3 +174,55 @@ def test_dequantised_values_are_those_of_the_format() -> None:
     block[:2] = np.frombuffer(np.float16(0.5).tobytes(), dtype=np.uint8)
     block[2:] = np.arange(-16, 16).astype(np.int8).view(np.uint8)
     assert gguf.dequantize(block[None], Q8)[0].tolist() == [0.5 * i for i in range(-16, 16)]
+
+
+# --- the pair ---------------------------------------------------------------------------
+
+
+def test_a_pair_of_gguf_models_solves_and_replays_without_its_files(
+    original: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.gguf"
+    model = GgufModel(file=str(file), sha256=write_gguf(file, original, tokenizer, None), system="work it out")
+    sampling = Sampling(temperature=1.0, max_step_tokens=12)
+    runs = [Run(problem, router, 0) for problem in problems(6) for router in (WeakOnly(), StrongOnly())]
+
+    def open_models(offline: bool) -> tuple[ModelPair, StepStore]:
+        store = StepStore(tmp_path / "store", "part", offline)
+        return open_pair(model, model, {}, sampling, store, batch_size=4), store
+
+    pair, store = open_models(offline=False)
+    solved = solve_all(runs, pair, 3)
+    store.flush()
+    assert store.misses > 0
+    file.unlink()
+    shutil.rmtree(tmp_path / "store/gguf")
+    assert solve_all(runs, open_models(offline=True)[0], 3) == solved
+    # Weak and strong are one model here: they have one identity, and share their steps.
+    assert all(a.kept[0].step == b.kept[0].step for a, b in zip(solved[::2], solved[1::2], strict=True))
+
+
+def test_what_identifies_a_model_in_process() -> None:
+    sampling = Sampling()
+    gguf_model = GgufModel(file="m.gguf", sha256="0" * 64)
+
+    def identity(model: Any, rows: int = 8, device: str = "cpu") -> str:
+        return identify_local(model, rows, device, sampling)
+
+    assert identity(gguf_model) == identity(gguf_model.model_copy(update={"file": "elsewhere/m.gguf"}))
+    assert identity(gguf_model) == identity(gguf_model, rows=64)  # its steps hang on their whole company
+    others = [{"sha256": "1" * 64}, {"dtype": "float32"}, {"system": "Be brief."}]
+    assert len({identity(gguf_model.model_copy(update=other)) for other in ({}, *others)}) == 4
+    plain = PretrainedModel(name="a/model")
+    assert identity(plain) != identity(plain, rows=64)
+    assert "dtype" not in identity(plain)  # steps that were stored before there was a choice stay valid
+    assert len({identity(plain.model_copy(update=other)) for other in ({}, *others[1:], {"dtype": "bfloat16"})}) == 3
+
+
+def test_a_file_that_the_hub_does_not_give_is_one_clear_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    model = GgufModel(repository="no/such-repository", file="m.gguf", sha256="0" * 64)
+    with pytest.raises(InputError, match=r"no/such-repository: m\.gguf cannot be fetched .* fetch it by hand"):
+        fetch_gguf(model, StepStore(tmp_path, "part", False))

@@ -8,7 +8,7 @@ from overlays import completed
 from trim.config.experiment import Experiment
 from trim.config.parsing import parse_config
 from trim.config.serving import Role
-from trim.models.resources import JOB_MB, LOADED_MB, SERVER_MB, job_gpus, job_memory_mb
+from trim.models.resources import GGUF_MB, JOB_MB, LOADED_MB, SERVER_MB, job_gpus, job_memory_mb
 
 ALL: tuple[Role, ...] = ("weak", "strong", "prm")
 
@@ -46,11 +46,16 @@ def test_what_runs_elsewhere_takes_nothing() -> None:
     assert (job_gpus(api, ["strong"]), job_gpus(api, ALL)) == (0, 1)
 
 
+GGUF = {"kind": "gguf", "file": "m.gguf", "sha256": "0" * 64}
+
+
 @pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1)])
-def test_pretrained_models_are_loaded_in_the_job(device: str, gpus: int) -> None:
-    model = {"kind": "pretrained", "name": "a/model"}
+@pytest.mark.parametrize(
+    ("model", "megabytes"), [({"kind": "pretrained", "name": "a/model"}, LOADED_MB), (GGUF, GGUF_MB)]
+)
+def test_pretrained_models_are_loaded_in_the_job(device: str, gpus: int, model: dict[str, str], megabytes: int) -> None:
     pair = {"weak": model, "strong": model, "device": device}
     prms = {"verifier": {"kind": "served", "name": "a/prm"}}
     experiment = parse_config({"pair": pair, "prms": prms, "reported_prms": []})
     assert job_gpus(experiment, ["weak", "strong"]) == gpus
-    assert job_memory_mb(experiment, ["weak", "strong"]) == JOB_MB + 2 * LOADED_MB
+    assert job_memory_mb(experiment, ["weak", "strong"]) == JOB_MB + 2 * megabytes

@@ -192,6 +192,7 @@ def test_what_a_server_is_told() -> None:
     assert behind["--gpu-memory-utilization"] == "0.55"
     assert told[-1] == "--enforce-eager"
     told = server_arguments(ServedPRM(name="p"), ServerOptions(), 8001, step_tag_id=7)
+    assert "--max-num-batched-tokens" not in told
     assert told[told.index("--runner") + 1] == "pooling"
     pooler = json.loads(told[told.index("--pooler-config") + 1])
     assert "--max-num-batched-tokens" not in told  # scores are drawn from no seed

@@ -85,7 +85,7 @@ def query_params():
     """What decides how the query-level baselines read problems, and what they choose from."""
     query, weak = EXPERIMENT.routers.query, EXPERIMENT.pair.weak
     return {
-        "encoder": query.encoder or getattr(weak, "name", None),
+        "encoder": query.encoder or getattr(weak, "name", None) or gguf_folder("weak"),
         "revision": (
             query.revision if query.encoder else getattr(weak, "revision", None)
         ),

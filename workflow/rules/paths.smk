@@ -47,6 +47,13 @@ def model_folder(role):
     return f"{RESULTS}/models/{role}" if is_trained else []
 
 
+def gguf_folder(role):
+    """Folder that a language model's GGUF file is dequantised into; none for another model."""
+    model = getattr(EXPERIMENT.pair, role)
+    is_gguf = model.kind == "gguf"
+    return model.folder(EXPERIMENT.step_store) if is_gguf else None
+
+
 def prm_folder(prm):
     """Folder of a PRM that the pipeline trains, or of what is under a noisy one; none for a served one."""
     base = getattr(EXPERIMENT.prms[prm], "of", prm)

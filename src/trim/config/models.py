@@ -64,12 +64,37 @@ class TrainedModel(Section):
         return self
 
 
+Precision = Literal["float32", "bfloat16"]
+PRECISION = (
+    "float32: bit for bit the same steps on any CPU of a kind; bfloat16: many times faster on a CPU, what a step is "
+    "depends on its batch in the last bits, and the step store defines it"
+)
+
+
 class PretrainedModel(Section):
-    """A model from a folder or the hub, run by the transformers backend."""
+    """A model from a folder or the hub, run in process."""
 
     kind: Literal["pretrained"] = "pretrained"
     name: str = Field(description="folder or hub name")
     revision: str | None = Field(None, description="hub revision to pin")
+    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    dtype: Precision = Field("float32", description=PRECISION)
+
+
+class GgufModel(Section):
+    """A model from a GGUF file, dequantised once into a folder beside the step store and run in process."""
+
+    kind: Literal["gguf"] = "gguf"
+    file: str = Field(description="the file's path, or its name in `repository`")
+    repository: str | None = Field(None, description="hub name of the repository that holds the file; null for a path")
+    revision: str | None = Field(None, description="hub revision to pin")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="what the file must hash to; identifies the model")
+    system: str | None = Field(None, description="system message; without one, the chat template's own")
+    dtype: Precision = Field("bfloat16", description=PRECISION)
+
+    def folder(self, step_store: str) -> str:
+        """Return where the dequantised model lies."""
+        return f"{step_store}/gguf/{self.sha256[:16]}"
 
 
 class ServedModel(Section):
@@ -98,7 +123,9 @@ class ApiModel(Section):
     )
 
 
-LanguageModel = Annotated[TrainedModel | PretrainedModel | ServedModel | ApiModel, Field(discriminator="kind")]
+LanguageModel = Annotated[
+    TrainedModel | PretrainedModel | GgufModel | ServedModel | ApiModel, Field(discriminator="kind")
+]
 
 
 class LikelihoodPRM(Section):

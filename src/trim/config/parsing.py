@@ -53,7 +53,19 @@ def _has(content: Any, path: list[str]) -> bool:
 
 
 def _describe(error: Any) -> str:
-    tags = {"arithmetic", "jsonl", "hub", "trained", "pretrained", "likelihood", "classifier", "noisy", "served", "api"}
+    tags = {
+        "arithmetic",
+        "jsonl",
+        "hub",
+        "trained",
+        "pretrained",
+        "gguf",
+        "likelihood",
+        "classifier",
+        "noisy",
+        "served",
+        "api",
+    }
     # The tag of a union stands third: prms.classifier.classifier.tuning_steps; the name before it may be the same.
     key = ".".join(str(part) for i, part in enumerate(error["loc"]) if i != 2 or part not in tags)
     if error["type"] == "extra_forbidden":

@@ -6,18 +6,20 @@ is dequantised once, to bf16: what reads it afterwards needs to know nothing of 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import gguf
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Any
 
 from trim.errors import InputError
 from trim.files import read_json, write_json, written_aside
+
+if TYPE_CHECKING:
+    import gguf
+    import torch
 
 CONVERTER_VERSION = 1  # raised when a change here changes the folders
 MANIFEST_FILE = "gguf.json"
@@ -34,15 +36,15 @@ COMPARED_ROWS = 2048
 SHARD_SIZE = "1GB"
 
 
-def convert_gguf(file: Path, sha256: str, folder: Path) -> None:
+def convert_gguf(find: Callable[[], Path], sha256: str, folder: Path) -> None:
     """Dequantise a GGUF file to a Hugging Face folder in bf16; do nothing where that was done before.
 
     The folder is written whole or not at all. Memory: the model in bf16, and one shard.
 
     Parameters
     ----------
-    file
-        The GGUF file; not read where the folder holds its content already.
+    find
+        Returns the GGUF file, which may have to be fetched; not called where the folder holds its content already.
     sha256
         What the file must hash to.
     folder
@@ -54,14 +56,24 @@ def convert_gguf(file: Path, sha256: str, folder: Path) -> None:
         If the file is missing, is another one than the config names, or cannot be converted.
     """
     manifest = {"sha256": sha256, "versions": _versions()}
-    if (folder / MANIFEST_FILE).is_file() and read_json(folder / MANIFEST_FILE) == manifest:
+    if _is_there(folder, manifest):
         return
-    check_sha256(file, sha256)
-    with written_aside(folder) as aside:
-        shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed and had the same number
-        aside.mkdir()
-        _convert(file, aside)
-        write_json(manifest, aside / MANIFEST_FILE)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # jobs that start together need it at the same moment: one converts
+        if _is_there(folder, manifest):
+            return
+        file = find()
+        check_sha256(file, sha256)
+        with written_aside(folder) as aside:
+            shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed and had the same number
+            aside.mkdir()
+            _convert(file, aside)
+            write_json(manifest, aside / MANIFEST_FILE)
+
+
+def _is_there(folder: Path, manifest: dict[str, Any]) -> bool:
+    return (folder / MANIFEST_FILE).is_file() and read_json(folder / MANIFEST_FILE) == manifest
 
 
 def _versions() -> dict[str, str | int]:
@@ -82,6 +94,8 @@ def check_sha256(file: Path, sha256: str) -> None:
 
 def _convert(file: Path, folder: Path) -> None:
     """Write everything but the manifest."""
+    import gguf
+    import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
     from transformers.utils import logging
 
@@ -114,6 +128,8 @@ def _convert(file: Path, folder: Path) -> None:
 
 def _open(file: Path) -> tuple[gguf.MODEL_ARCH, dict[str, gguf.ReaderTensor]]:
     """Return architecture and tensors (by the file's names) of a GGUF file; their data stay on disk."""
+    import gguf
+
     try:
         reader = gguf.GGUFReader(file)
         name = reader.fields["general.architecture"].contents()
@@ -127,6 +143,10 @@ def _open(file: Path) -> tuple[gguf.MODEL_ARCH, dict[str, gguf.ReaderTensor]]:
 
 def _dequantise(tensor: gguf.ReaderTensor) -> torch.Tensor:
     """Return a tensor of the file in bf16."""
+    import gguf
+    import numpy as np
+    import torch
+
     values = gguf.dequantize(tensor.data, tensor.tensor_type)
     return torch.from_numpy(np.require(values, requirements="W")).to(torch.bfloat16)
 
@@ -136,6 +156,8 @@ def _tie(tensors: dict[str, gguf.ReaderTensor]) -> bool:
 
     Converters untie what the originals tie, to quantise the head more finely.
     """
+    import gguf
+
     embedding = tensors[EMBEDDING]
     head = tensors.setdefault(HEAD, embedding)
     stride = -(-len(embedding.data) // COMPARED_ROWS)

@@ -8,10 +8,20 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from trim.config.models import ApiModel, LanguageModel, PretrainedModel, Sampling, ServedModel, ServedPRM
+from trim.config.models import (
+    ApiModel,
+    GgufModel,
+    LanguageModel,
+    PretrainedModel,
+    Sampling,
+    ServedModel,
+    ServedPRM,
+    TrainedModel,
+)
 from trim.config.serving import Role
-from trim.errors import ConfigError
+from trim.errors import ConfigError, InputError
 from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
+from trim.models.gguf import CONVERTER_VERSION, convert_gguf
 from trim.models.noise import NoisyScorer
 from trim.models.protocols import ModelPair, StepModel, StepScorer
 from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
@@ -75,17 +85,11 @@ def open_pair(
     def language_model(role: Literal["weak", "strong"], spec: LanguageModel) -> StoredStepModel:
         if isinstance(spec, ServedModel | ApiModel):
             return StoredStepModel(open_remote(role, spec, sampling, store, servers), store)
-        name, revision = (spec.name, spec.revision) if isinstance(spec, PretrainedModel) else (str(folders[role]), None)
-        identity = identify(name, revision, batch_size, device, sampling=sampling.model_dump(mode="json"))
+        local = spec if isinstance(spec, GgufModel) else _plain(spec, folders.get(role))
+        identity = identify_local(local, batch_size, device, sampling)
 
         def build() -> BatchBackend:
-            from trim.models.generator import StepGenerator
-            from trim.models.prompts import PrefixTokenizer
-            from trim.models.transformers_backend import FixedShapeReader, load_model
-
-            model, tokenizer = load_model(name, revision=revision, device=device, offline=Path(name).is_dir())
-            reader = FixedShapeReader(model, PrefixTokenizer(tokenizer), batch_size=batch_size)
-            return StepGenerator(reader, identity, sampling)
+            return build_generator(local, identity, sampling, store, batch_size, device)
 
         return StoredStepModel(BatchedStepModel(LazyBackend(build, batch_size), identity, loop), store)
 
@@ -96,6 +100,61 @@ def open_pair(
         if prm or "prm" in folders
         else None,
     )
+
+
+def _plain(spec: TrainedModel | PretrainedModel, folder: Path | None) -> PretrainedModel:
+    """Return a model that the pipeline trained as what it is afterwards: one in a folder."""
+    return spec if isinstance(spec, PretrainedModel) else PretrainedModel(name=str(folder))
+
+
+def build_generator(
+    spec: PretrainedModel | GgufModel,
+    identity: str,
+    sampling: Sampling,
+    store: StepStore,
+    batch_size: int,
+    device: str,
+) -> BatchBackend:
+    """Load a language model that runs in process."""
+    from trim.models.generator import StepGenerator
+    from trim.models.prompts import PrefixTokenizer
+    from trim.models.ragged import RaggedReader
+    from trim.models.transformers_backend import FixedShapeReader, load_model
+
+    name = fetch_gguf(spec, store) if isinstance(spec, GgufModel) else spec.name
+    revision = spec.revision if isinstance(spec, PretrainedModel) else None
+    offline, dtype = Path(name).is_dir(), spec.dtype if device == "cpu" else None
+    model, tokenizer = load_model(name, revision=revision, device=device, offline=offline, dtype=dtype)
+    prompts = PrefixTokenizer(tokenizer, system=spec.system)
+    kind = RaggedReader if is_ragged(spec, device) else FixedShapeReader
+    return StepGenerator(kind(model, prompts, batch_size=batch_size), identity, sampling)
+
+
+def fetch_gguf(spec: GgufModel, store: StepStore) -> str:
+    """Return the folder of a GGUF file's model; on the first call the file is fetched and dequantised."""
+    folder = Path(spec.folder(str(store.root)))
+    convert_gguf(lambda: _gguf_file(spec), spec.sha256, folder)
+    return str(folder)
+
+
+def _gguf_file(spec: GgufModel) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    if spec.repository is None:
+        return Path(spec.file)
+    try:
+        return Path(hf_hub_download(spec.repository, spec.file, revision=spec.revision))
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{spec.repository}: {spec.file} cannot be fetched ({reason}); fetch it by hand, name its path as `file` "
+            "and leave out `repository`"
+        ) from error
+
+
+def is_ragged(spec: PretrainedModel | GgufModel, device: str) -> bool:
+    """Tell whether the reader of real models on a CPU runs a model."""
+    return spec.dtype == "bfloat16" and device == "cpu"
 
 
 def open_scorer(
@@ -169,14 +228,33 @@ def _connector(
 
 # Raised when a change in this library changes the steps or scores that a model gives.
 BACKEND_VERSION = 1
+RAGGED_VERSION = 1
 REMOTE_VERSION = 2
 FINGERPRINTED = ("*.safetensors", "*.bin", "*.model", "*.json", "*.jinja")
 
 
 def identify(name: str, revision: str | None, batch_size: int, device: str, **more: Any) -> str:
     """Say all that a stored step or score depends on, but the prefix and the replicate."""
-    facts = {"model": fingerprint_model(name, revision), "rows": batch_size, "device": device}
-    return json.dumps({**facts, "backend": f"transformers/{BACKEND_VERSION}", **more}, sort_keys=True)
+    return _identify(fingerprint_model(name, revision), batch_size, device, **more)
+
+
+def _identify(model: str, batch_size: int, device: str, **more: Any) -> str:
+    facts = {"model": model, "rows": batch_size, "device": device, "backend": f"transformers/{BACKEND_VERSION}"}
+    return json.dumps({**facts, **more}, sort_keys=True)
+
+
+def identify_local(spec: PretrainedModel | GgufModel, batch_size: int, device: str, sampling: Sampling) -> str:
+    """Say all that a step of a language model in process depends on, but the prefix and the replicate."""
+    more: dict[str, Any] = {"sampling": sampling.model_dump(mode="json")}
+    if spec.system is not None:
+        more["system"] = spec.system
+    if spec.dtype != "float32":
+        more["dtype"] = spec.dtype
+    if is_ragged(spec, device):  # its steps hang on their whole company: the number of rows says too little
+        more |= {"backend": f"ragged/{RAGGED_VERSION}", "rows": None}
+    if isinstance(spec, GgufModel):
+        return _identify(f"gguf/{CONVERTER_VERSION}:{spec.sha256}", batch_size, device, **more)
+    return identify(spec.name, spec.revision, batch_size, device, **more)
 
 
 def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> str:

@@ -9,10 +9,12 @@ from trim.config.models import NoisyPRM
 from trim.config.serving import Role
 
 # Host memory: of a job with its tables; of a vLLM server with its worker processes; of a model of a few billion
-# weights on its way to a GPU. The last two are allowances, not measurements: a profile's retries ask for more.
+# weights on its way to a GPU; of one of 1.5 billion from a GGUF file on the CPU (6.5 GB to convert it, measured, and
+# as much to run it). The others are allowances, not measurements: a profile's retries ask for more.
 JOB_MB = 4_000
 SERVER_MB = 12_000
 LOADED_MB = 16_000
+GGUF_MB = 8_000
 
 
 def job_gpus(experiment: Experiment, roles: Collection[Role], prm: str | None = None) -> int:
@@ -29,14 +31,14 @@ def job_gpus(experiment: Experiment, roles: Collection[Role], prm: str | None = 
         if where == "own server":
             placed = experiment.serving.servers.get(role)
             gpus.append(max(placed.tensor_parallel, *(gpu + 1 for gpu in placed.gpus), 1) if placed else 1)
-        elif where in ("trained", "pretrained") and experiment.pair.device == "cuda":
+        elif where in ("trained", "pretrained", "gguf") and experiment.pair.device == "cuda":
             gpus.append(1)
     return max(gpus)
 
 
 def job_memory_mb(experiment: Experiment, roles: Collection[Role], prm: str | None = None) -> int:
     """Host memory of a job that runs the models of these roles; `prm` as of `job_gpus`."""
-    need = {"own server": SERVER_MB, "pretrained": LOADED_MB}
+    need = {"own server": SERVER_MB, "pretrained": LOADED_MB, "gguf": GGUF_MB}
     return JOB_MB + sum(need.get(_where(experiment, role, prm), 0) for role in roles)
 
 
@@ -49,4 +51,4 @@ def _where(experiment: Experiment, role: Role, prm: str | None) -> str:
         return "elsewhere"
     if model.kind == "served":
         return "own server"
-    return "pretrained" if model.kind == "pretrained" else "trained"
+    return model.kind if model.kind in ("pretrained", "gguf") else "trained"

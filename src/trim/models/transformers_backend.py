@@ -17,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from trim.config.models import Precision
 from trim.errors import BackendError
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
@@ -39,7 +40,7 @@ def load_model(
     device: str = "cpu",
     offline: bool = True,
     head: bool = True,
-    dtype: Literal["float32", "bfloat16"] | None = None,
+    dtype: Precision | None = None,
 ) -> tuple[Any, Any]:
     """Load model and tokenizer from a folder or the hub, with or without the language-model head.
 
