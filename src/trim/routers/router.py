@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.routers import Routers
+from trim.config.section import Section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,8 @@ class StepRouter:
         Name of the module that fits and loads it.
     section
         Its block under `routers` in the config; empty where it has none.
+    settings
+        What may stand under `routers.others` in the config, for a router of another package.
     variants
         Returns the variants that a config asks for.
     seeded
@@ -103,6 +106,7 @@ class StepRouter:
     id: str
     room: str
     section: str = ""
+    settings: type[Section] = Section
     variants: Callable[[Routers], Sequence[str]] = lambda settings: ("default",)
     seeded: bool = False
     ablations_away: bool = True
