@@ -1,6 +1,7 @@
 """A control, with nothing to fit: the two models take turns, whatever the PRM says.
 
-Such a control shows how much of a router's gain is the strong model alone. No draft is thrown away, and nobody reads one.
+Such a control shows how much of a router's gain comes of the strong model alone. No draft is thrown away, and nobody
+reads one.
 """
 
 from __future__ import annotations
