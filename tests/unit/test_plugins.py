@@ -1,16 +1,18 @@
 """Parts of other installed packages: found by their entry points, and one sentence where they cannot be."""
 
 import operator
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from installed import install, install_example
+from packages import installed, register
+from smoke import ROOT, environment
 
-from trim.config.experiment import Experiment, parse_config
+from trim.config.experiment import parse_config
 from trim.config.routers import Routers
 from trim.errors import ConfigError, InputError, TrimError
-from trim.figures.registry import drawing, figures
 from trim.models.prm_kinds import load_prm
 from trim.names import look_of, names, variants
 from trim.plugins import added
@@ -32,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
     monkeypatch.syspath_prepend(tmp_path)
 
     def make(name: str, group: str, **entries: str) -> None:
-        install(tmp_path, name, "1.0", {group: entries})
+        register(tmp_path, name, "1.0", {group: entries})
         forget()
 
     yield make
@@ -43,7 +45,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
 @pytest.fixture
 def own_parts(package: Package, tmp_path: Path) -> None:
     """The package under examples/ is installed."""
-    install_example(tmp_path)
+    installed(tmp_path)
     forget()
 
 
@@ -92,7 +94,6 @@ UNKNOWN: Mapping[str, tuple[Callable[[], object], type[TrimError], str]] = {
         ConfigError,
         "prms.mine: .*'x' .*'likelihood', 'classifier'",
     ),
-    "figure": (lambda: drawing(Experiment(), "x"), InputError, "there is no figure 'x'; there are accuracy_vs_cost_"),
 }
 
 
@@ -109,12 +110,6 @@ def test_a_folder_of_an_unknown_kind_of_prm_is_named(tmp_path: Path) -> None:
         load_prm(tmp_path)
 
 
-def test_a_figure_that_is_none_is_refused(package: Package) -> None:
-    package("mine", "trim.figures", own="operator:add")
-    with pytest.raises(ConfigError, match="trim.figures: 'own' is a builtin_function_or_method, not a FigureSpec"):
-        figures()
-
-
 def test_a_named_control_runs_only_where_the_config_asks_for_it(own_parts: None) -> None:
     assert "take-turns" in {router for router, _ in names()}
     assert "take-turns" not in controls(Routers())
@@ -127,3 +122,14 @@ def test_settings_of_a_router_from_outside_are_checked_before_any_job(own_parts:
         fitted_routers(Routers(others={"by-position": {"share": [0.5]}}))
     with pytest.raises(ConfigError, match=r"config: routers.others.by-position.shares.0: .* less than or equal to 1"):
         fitted_routers(Routers(others={"by-position": {"shares": [2.0]}}))
+
+
+def test_an_installed_package_makes_reading_the_config_no_slower(tmp_path: Path) -> None:
+    code = (
+        "import sys; from trim.config.experiment import parse_config; from trim.names import names; names();"
+        "parse_config({'prms': {'verifier': {'kind': 'step-length'}}, 'reported_prms': []});"
+        "print(sorted({'torch', 'transformers', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    )
+    environ = environment(ROOT, installed(tmp_path / "packages"))
+    said = subprocess.run([sys.executable, "-c", code], env=environ, check=True, capture_output=True, text=True).stdout
+    assert said.strip() == "[]"

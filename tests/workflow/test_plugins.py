@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from installed import EXAMPLE, install_example, overlay
+import yaml
+from packages import EXAMPLE, installed
 from smoke import RESULTS, planned_rules, snakemake
 
-TABLES, FIGURE = RESULTS / "tables", RESULTS / "figures/own_routers_arith"
+TABLES, FIGURE = RESULTS / "tables", RESULTS / "figures/steepness_arith"
 UNTOUCHED = {"train_language_model", "collect_rollouts", "grow_forest", "collect_solutions"}
 
 
 @pytest.mark.slow
-def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy: Path) -> None:
+def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy: Path, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE, smoke_copy / "examples/own_parts")
-    install_example(smoke_copy / "src")
+    overlay = yaml.safe_load((EXAMPLE / "config/own_parts.yaml").read_text(encoding="utf-8"))
+    packages = installed(tmp_path / "packages")
     said = snakemake(
         smoke_copy,
         targets=(
@@ -24,7 +26,8 @@ def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy:
             *(f"{FIGURE}.{kind}" for kind in ("pdf", "png")),
             RESULTS / "problems/riddles/manifest.json",
         ),
-        changes=overlay() | {"evaluated_on": ["arith"]},  # one dataset is enough here
+        changes=overlay | {"evaluated_on": ["arith"]},  # one dataset is enough here
+        packages=packages,
         cores=2,
     )
     planned = planned_rules(said)
@@ -54,3 +57,6 @@ def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy:
     assert (smoke_copy / f"{FIGURE}.png").stat().st_size > 10_000
     manifest = json.loads((smoke_copy / RESULTS / "problems/riddles/manifest.json").read_text(encoding="utf-8"))
     assert manifest["splits"]["test"]["problems"] == 3
+
+    snakemake(smoke_copy, "--report", "report.html", targets=("figures",), changes=overlay, packages=packages)
+    assert "gain per strong token" in (smoke_copy / "report.html").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from trim.config.section import Count, Section
 from trim.files import read_json, write_json
+from trim.models.batching import WholeBatches
 from trim.models.prm_kinds import PrmKind, PrmTraining
 from trim.models.protocols import Prefix, Score
 
@@ -38,8 +39,8 @@ def train(spec: StepLengthPRM, training: PrmTraining, folder: Path, on_progress:
     write_json({"edges": edges.tolist(), "shares": [float(share) for share in shares]}, folder / FILE)
 
 
-@dataclass(frozen=True, slots=True)
-class StepLengthJudge:
+@dataclass(frozen=True)
+class StepLengthJudge(WholeBatches):
     """Answers many requests at once: prefixes, each of which ends with the step to judge.
 
     Attributes
