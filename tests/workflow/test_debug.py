@@ -66,8 +66,8 @@ def test_a_debugger_opens_where_the_script_failed(prepared: Path) -> None:
         (("prepare_dataset", "--wildcards", "arith"), "--wildcards arith: write it as NAME=VALUE"),
         (("prepare_dataset", "--wildcards", "dataset=moon"), "dataset=moon is none of arith|arith-hard|arith-words"),
         (
-            ("grow_forest", "--wildcards", "dataset=arith", "split=dev"),
-            "results/smoke/models/weak, which rule grow_forest reads, is not there; make it first: "
+            ("grow_trees", "--wildcards", "dataset=arith", "split=dev"),
+            "results/smoke/models/weak, which rule grow_trees reads, is not there; make it first: "
             "snakemake --configfile config/smoke.yaml results/smoke/models/weak ",
         ),
         (("check_splits", "--configfile", "none.yaml"), "--configfile none.yaml: there is no such file"),

@@ -11,7 +11,7 @@ from packages import EXAMPLE, installed
 from smoke import RESULTS, planned_rules, snakemake
 
 TABLES, FIGURE = RESULTS / "tables", RESULTS / "figures/steepness_arith"
-UNTOUCHED = {"train_language_model", "collect_rollouts", "grow_forest", "collect_solutions"}
+UNTOUCHED = {"train_language_model", "collect_rollouts", "grow_trees", "collect_solutions"}
 
 
 @pytest.mark.slow
