@@ -10,7 +10,7 @@ import pytest
 from packages import installed, register
 from smoke import ROOT, environment
 
-from trim.config.experiment import parse_config
+from trim.config.parsing import parse_config
 from trim.config.routers import Routers
 from trim.errors import ConfigError, InputError, TrimError
 from trim.models.prm_kinds import load_prm
@@ -126,7 +126,7 @@ def test_settings_of_a_router_from_outside_are_checked_before_any_job(own_parts:
 
 def test_the_config_is_read_with_an_installed_package_and_without_what_is_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; from trim.config.experiment import parse_config; from trim.names import names; names();"
+        "import sys; from trim.config.parsing import parse_config; from trim.names import names; names();"
         "parse_config({'prms': {'verifier': {'kind': 'step-length'}}, 'reported_prms': []});"
         "print(sorted({'torch', 'transformers', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
