@@ -111,7 +111,7 @@ def test_a_draw_function_that_is_not_there_is_named(draw: str) -> None:
 
 
 def test_an_installed_package_adds_its_figure(tmp_path: Path) -> None:
-    packages = installed("figure", tmp_path / "packages")
+    packages = installed(tmp_path / "packages")
     code = "from trim.figures.registry import figures; print(*figures())"
     command = [sys.executable, "-c", code]
     said = subprocess.run(command, env=environment(ROOT, packages), check=True, capture_output=True, text=True).stdout

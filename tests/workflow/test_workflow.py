@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import yaml
 from overlays import STACKS, completed
-from packages import installed
 from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_figures, planned_rules, snakemake
 
 from trim.documents.readme import fill_readme
@@ -287,18 +286,6 @@ def test_one_figure_is_redrawn_alone_and_all_by_their_rule(smoke_run: Path) -> N
 def test_an_unknown_figure_is_an_error_that_names_the_known_ones(smoke_run: Path) -> None:
     said = snakemake(smoke_run, "--dry-run", targets=(RESULTS / "figures/unheard_of.png",), status=1)
     assert "there is no figure 'unheard_of'; there are accuracy_vs_cost_arith, " in said
-
-
-def test_a_figure_of_another_package_is_drawn_and_reported(smoke_copy: Path, tmp_path: Path) -> None:
-    packages = installed("figure", tmp_path / "packages")
-    snakemake(smoke_copy, packages=packages)
-    for dataset in ("arith", "arith-words"):
-        drawn = smoke_copy / RESULTS / f"figures/steepness_{dataset}.png"
-        assert drawn.read_bytes().startswith(b"\x89PNG")
-    snakemake(smoke_copy, "--report", "report.html", packages=packages)
-    report = (smoke_copy / "report.html").read_text(encoding="utf-8")
-    assert "What every operating point gains over the weak model alone" in report
-    assert "Nothing to be done" in snakemake(smoke_copy, "--dry-run")  # without the package, nothing changed
 
 
 def test_a_new_check_of_the_splits_hides_no_missing_result(smoke_copy: Path) -> None:

@@ -86,7 +86,7 @@ def explorer_inputs():
         inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
         inputs[f"{dataset}/trees"] = f"{RESULTS}/trees/{dataset}.test.parquet"
     for trained_on in sorted(set(EXPLORED.values())):
-        for router in routers_of("trim"):
+        for router in filter(FITTED.get, routers_of("trim")):
             inputs[f"{trained_on}/{router}"] = fitted_of(router, trained_on)
     return inputs
 

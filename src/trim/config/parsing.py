@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from trim.config.checks import complaints
 from trim.config.experiment import Experiment
 from trim.config.overlay import settled
+from trim.config.section import Section
 from trim.errors import ConfigError
 
 _PPO = {
@@ -25,6 +26,11 @@ RENAMED = {"pair.home": "main_dataset"} | {
 }
 """Keys of earlier versions."""
 
+TAGGED = ("datasets", "pair", "prms")
+"""Blocks whose entries say by their `kind` or `source` which section they are."""
+
+Kind = TypeVar("Kind", bound=Section)
+
 
 def parse_config(content: Mapping[str, Any]) -> Experiment:
     """Check a config and return it.
@@ -39,35 +45,39 @@ def parse_config(content: Mapping[str, Any]) -> Experiment:
     for old, new in RENAMED.items():
         if _has(content, old.split(".")):
             raise ConfigError(f"config: key {old!r} is now called {new!r}; rename it")
-    try:
-        experiment = Experiment.model_validate(settled(content, Experiment().model_dump(mode="json")))
-    except ValidationError as error:
-        raise ConfigError("config: " + "; ".join(_describe(e) for e in error.errors())) from None
+    experiment = read_section(Experiment, settled(content, Experiment().model_dump(mode="json")))
     for complaint in complaints(experiment):
         raise ConfigError(f"config: {complaint}")
     return experiment
+
+
+def read_section(kind: type[Kind], content: Mapping[str, Any], place: str = "") -> Kind:
+    """Check a block of the config and return it.
+
+    Parameters
+    ----------
+    place
+        Key under which the block stands; empty for the whole config.
+
+    Raises
+    ------
+    ConfigError
+        One sentence that names each wrong key and says what is wrong with it.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("config: " + "; ".join(_describe(e, place) for e in error.errors())) from None
 
 
 def _has(content: Any, path: list[str]) -> bool:
     return isinstance(content, Mapping) and path[0] in content and (len(path) == 1 or _has(content[path[0]], path[1:]))
 
 
-def _describe(error: Any) -> str:
-    tags = {
-        "arithmetic",
-        "jsonl",
-        "hub",
-        "trained",
-        "pretrained",
-        "gguf",
-        "likelihood",
-        "classifier",
-        "noisy",
-        "served",
-        "api",
-    }
-    # The tag of a union stands third: prms.classifier.classifier.tuning_steps; the name before it may be the same.
-    key = ".".join(str(part) for i, part in enumerate(error["loc"]) if i != 2 or part not in tags)
+def _describe(error: Any, place: str) -> str:
+    # Pydantic puts kind or source third: prms.classifier.likelihood.tuning_steps.
+    parts = [str(part) for i, part in enumerate(error["loc"]) if place or i != 2 or error["loc"][0] not in TAGGED]
+    key = ".".join([place, *parts] if place else parts)
     if error["type"] == "extra_forbidden":
         return f"unknown key {key!r}; remove it, or see docs/configuration.md for the keys there are"
     if error["type"] == "missing":

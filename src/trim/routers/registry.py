@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trim.config.parsing import read_section
 from trim.config.routers import Routers
 from trim.errors import ConfigError
 from trim.names import RANDOM_QUERY, routers_of
@@ -85,14 +86,17 @@ def control_points(name: str, settings: Routers) -> Sequence[OperatingPoint]:
 
 
 def _others(settings: Routers) -> Mapping[str, Any]:
+    """Return the routers of other packages that an experiment names, their settings checked."""
     installed = added("trim.routers")
-    for name in settings.others:
+    for name, content in settings.others.items():
         if name not in installed:
             there = ", ".join(sorted(installed)) or "none"
             raise ConfigError(
                 f"routers.others.{name}: no installed package registers a router of that name in the entry point group "
                 f"trim.routers (there: {there}); install it, or remove the key"
             )
+        if isinstance(router := installed[name], StepRouter):
+            read_section(router.settings, content, f"routers.others.{name}")
     return {name: installed[name] for name in settings.others}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.routers import Routers
+from trim.config.section import Section
 from trim.names import look_of
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class StepRouter:
         Name of the module that fits and loads it.
     section
         Its block under `routers` in the config; empty where it has none.
+    settings
+        What may stand under `routers.others` in the config, for a router of another package.
     variants
         Returns the variants that a config asks for.
     seeded
@@ -104,6 +107,7 @@ class StepRouter:
     id: str
     room: str
     section: str = ""
+    settings: type[Section] = Section
     variants: Callable[[Routers], Sequence[str]] = lambda settings: ("default",)
     seeded: bool = False
     ablations_away: bool = True

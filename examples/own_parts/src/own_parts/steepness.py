@@ -1,4 +1,4 @@
-"""How much accuracy the first tokens of the strong model buy: each router's points, against the two models alone."""
+"""A figure: how much accuracy a token of the strong model buys at each operating point of each router."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 FIGURE = FigureSpec(
     name="steepness",
-    draw="steepness:draw",
-    scope="evaluated",
-    reads=tables("curves"),
+    draw="own_parts.steepness:draw",
+    scope="evaluated",  # one for each dataset that is evaluated
+    reads=tables("curves"),  # `draw` gets curves.csv as a data frame
     category="Main results",
     title="gain per strong token",
     caption="What every operating point gains over the weak model alone, per strong token.",
