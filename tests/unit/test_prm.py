@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,9 +13,12 @@ import torch
 
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import ClassifierPRM, LikelihoodPRM
+from trim.config.section import Section
+from trim.errors import InputError
+from trim.models import prm_kinds
 from trim.models.batching import BatchedStepScorer, BatchLoop
 from trim.models.prm import StepJudge
-from trim.models.prm_kinds import PrmTraining, Trace, load_prm, train_prm
+from trim.models.prm_kinds import PrmKind, PrmTraining, Progress, Trace, load_prm, train_prm
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
 from trim.problems.arithmetic import draw_program, step_labels
@@ -246,6 +249,45 @@ def test_tuning_a_classifier_lowers_its_loss(model_folders: dict[str, Path], tmp
         return float(torch.nn.functional.binary_cross_entropy(values, torch.tensor(labels).double()))
 
     assert loss(25) < 0.9 * loss(1)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"prm.json does not say which PRM this is \(.*\); train it"),
+        ("{", r"prm.json does not say which PRM this is \(.*\); train it"),
+        ('{"backbone": "weak"}', r"prm.json does not say which PRM this is \('kind'\); train it"),
+        ('{"kind": "oracle"}', "there is no PRM kind 'oracle'; there are likelihood, classifier"),
+    ],
+)
+def test_a_folder_that_holds_no_known_prm_gets_a_sentence(content: str | None, sentence: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "prm.json").write_text(content)
+    with pytest.raises(InputError, match=f"^{tmp_path}: {sentence}$"):
+        load_prm(tmp_path)
+
+
+class ConstantPRM(Section):
+    kind: Literal["constant"] = "constant"
+    value: float = 0.5
+
+
+def train_constant(spec: ConstantPRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> None:
+    folder.mkdir()
+    (folder / "constant").write_text(f"{spec.value} {len(training.traces)}")
+
+
+def load_constant(folder: Path, device: str, **reader: Any) -> tuple[str, str, Any]:
+    return (folder / "constant").read_text(), device, reader
+
+
+def test_a_kind_of_another_package_is_trained_and_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = PrmKind(ConstantPRM, f"{__name__}:train_constant", f"{__name__}:load_constant")
+    monkeypatch.setattr(prm_kinds, "added", lambda group: {"constant": kind} if group == "trim.prms" else {})
+    assert list(prm_kinds.prm_kinds()) == ["likelihood", "classifier", "constant"]
+    train_prm(ConstantPRM(value=0.25), PrmTraining(TRACES, None, {}, {}, "seed"), tmp_path / "prm")
+    assert json.loads((tmp_path / "prm/prm.json").read_text()) == {"kind": "constant", "value": 0.25}
+    assert load_prm(tmp_path / "prm", batch_size=3) == ("0.25 40", "cpu", {"batch_size": 3})
 
 
 def test_noise_lies_on_the_logit_and_belongs_to_the_step() -> None:
