@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A look at a model in training: its accuracy alone on dev problems, sampled as in the experiment."""
+    """An evaluation of a model in training: its accuracy alone on dev problems, sampled as in the experiment."""
 
     training_step: int
     accuracy: float
@@ -83,9 +83,7 @@ def train_language_model(
         done = position + 1
         if on_progress is not None:
             on_progress(done, spec.training_steps)
-        if done == spec.training_steps or (
-            done % spec.check_every == 0 and done >= spec.check_from * spec.training_steps
-        ):
+        if _is_due(done, spec):
             snapshot = Snapshot(done, accuracy_alone(model, tokenizer, dev[: spec.check_problems], sampling))
             logger.info("step %d: loss %.4f, dev accuracy %.3f", done, loss.item(), snapshot.accuracy)
             snapshots.append(snapshot)
@@ -93,16 +91,24 @@ def train_language_model(
                 best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             if snapshot.accuracy >= spec.stop_at:
                 break
-    picked = _nearest(snapshots, spec.stop_at)
     model.load_state_dict(best)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    low, high = spec.accuracy_band
+    return {"parameters": model.num_parameters(), "training_tokens": tokens, **_report(snapshots, spec)}
+
+
+def _is_due(done: int, spec: TrainedModel) -> bool:
+    """Tell whether the model is evaluated after so many optimiser steps."""
+    regular = done % spec.check_every == 0 and done >= spec.check_from * spec.training_steps
+    return regular or done == spec.training_steps
+
+
+def _report(snapshots: Sequence[Snapshot], spec: TrainedModel) -> dict[str, Any]:
+    """Say which snapshot was picked, and whether it lies in the band that the config asks for."""
+    picked, (low, high) = _nearest(snapshots, spec.stop_at), spec.accuracy_band
     if not low <= picked.accuracy <= high:
         logger.warning("dev accuracy %.3f lies outside the band %.2f to %.2f", picked.accuracy, low, high)
     return {
-        "parameters": model.num_parameters(),
-        "training_tokens": tokens,
         "snapshots": [asdict(snapshot) for snapshot in snapshots],
         "picked": asdict(picked),
         "accuracy_band": [low, high],
