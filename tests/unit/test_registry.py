@@ -15,6 +15,7 @@ from made_episodes import ends, made_episodes
 import trim.plugins
 from trim import names
 from trim.config.routers import AggRouter, KappaRange, PomdpRouter, Ppo, Routers, SeqRouter
+from trim.config.section import Section
 from trim.errors import ConfigError, InputError
 from trim.evaluation.study import CURVE, measure
 from trim.models.protocols import ModelPair
@@ -297,7 +298,13 @@ def impatient_points(settings: Routers) -> list[OperatingPoint]:
     return [OperatingPoint("impatient", "default", float(n), Impatient(n)) for n in steps]
 
 
-PATIENT = StepRouter("patient", "somewhere.patient")
+class Patience(Section):
+    """Settings of a router of another package."""
+
+    depth: int = 1
+
+
+PATIENT = StepRouter("patient", "somewhere.patient", settings=Patience)
 LOOK = Look("impatient", 0, "o", "-")
 NAMES = (Name("impatient", "default", "control", LOOK), Name("patient", "default", "trim", LOOK))
 
