@@ -62,10 +62,10 @@ def world(
     return world_of(episodes(shares, "arith"), episodes(shares, "arith-hard", weak=0.2), by_prm=by_prm)
 
 
-def world_of(*parts: pd.DataFrame, by_prm: Mapping[str, pd.DataFrame] | None = None, home: str = "arith") -> World:
+def world_of(*parts: pd.DataFrame, by_prm: Mapping[str, pd.DataFrame] | None = None, main: str = "arith") -> World:
     prms = {name: study(measure(part, CURVE), SETTINGS, "0/arith") for name, part in (by_prm or {}).items()}
     evidence = studies(pd.concat(parts, ignore_index=True), SETTINGS, 0)
-    return World(evidence, prms, home, ["arith"], "verifier", AUC, Paper(PUBLISHED), "noisy")
+    return World(evidence, prms, main, ["arith"], "verifier", AUC, Paper(PUBLISHED), "noisy")
 
 
 def judged(found: World) -> pd.DataFrame:
@@ -243,8 +243,8 @@ def test_what_is_not_there_is_not_tested(claims: pd.DataFrame) -> None:
 
 
 def test_one_dataset_alone_transfers_nothing() -> None:
-    alone = world_of(episodes(SHARES, "math500"), home="math")
-    assert alone.home == "math500"
+    alone = world_of(episodes(SHARES, "math500"), main="math")
+    assert alone.main == "math500"
     rows = judged(alone)
     for key in ("transfer", "transfer-random", "transfer-threshold", "six-fold"):
         assert set(rows.loc[rows["key"] == key, "verdict"]) == {"not tested"}
@@ -331,8 +331,8 @@ def test_with_one_other_model_no_number_of_the_paper_is_tested(role: str) -> Non
 def test_what_the_paper_prints_in_our_quantities() -> None:
     paper = Paper(PUBLISHED)
     assert paper.best_baseline("aime") == 0.79
-    assert paper.over(paper.takeover, home=True) == pytest.approx(4.75 - 1.10)
-    assert paper.over(paper.takeover, home=False) == pytest.approx(1.31 - 0.63)
+    assert paper.over(paper.takeover, on_math500=True) == pytest.approx(4.75 - 1.10)
+    assert paper.over(paper.takeover, on_math500=False) == pytest.approx(1.31 - 0.63)
     assert paper.noisy("trim-agg") == pytest.approx(1.16 - 0.38)
     assert np.isnan(paper.pgr("trim-seq", 0.2))
 

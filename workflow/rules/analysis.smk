@@ -44,7 +44,7 @@ rule compute_ablations:
         "../../envs/analysis.yaml"
     params:
         prm=EXPERIMENT.pair.prm,
-        home=MAIN,
+        main_dataset=MAIN,
         trained_on=EXPERIMENT.routers.trained_on[0],
         bootstrap=RESAMPLING,
         seed=EXPERIMENT.seed,
@@ -86,7 +86,7 @@ rule compute_generalization:
         seed=EXPERIMENT.seed,
         version=STAGE["analysis"],
     message:
-        "Computing what routers are worth away from home"
+        "Computing what routers are worth on other datasets than their own"
     script:
         "../scripts/compute_generalization.py"
 

@@ -37,7 +37,7 @@ rule check_claims:
         "../../envs/analysis.yaml"
     params:
         evaluated_on=list(EXPERIMENT.evaluated_on),
-        home=MAIN,
+        main_dataset=MAIN,
         trained_on=list(EXPERIMENT.routers.trained_on),
         prm=EXPERIMENT.pair.prm,
         noisy=noisy_prm(),

@@ -94,11 +94,11 @@ rule route_by_prm:
         labelled=is_labelled,
         replicates=settings_of(EXPERIMENT.replicates),
         settings=refit_settings(),
-        home=MAIN,
+        main_dataset=MAIN,
         seed=EXPERIMENT.seed,
         version=STAGE["by_prm"],
     message:
-        "Fitting and evaluating the routers at home with PRM {wildcards.prm}"
+        "Fitting and evaluating the routers on the main dataset with PRM {wildcards.prm}"
     script:
         "../scripts/route_by_prm.py"
 

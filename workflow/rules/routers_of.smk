@@ -117,7 +117,7 @@ EPISODES = [
         + QUERY_ROUTERS
     ).values()
 ]
-# Test episodes of the routers that were fitted at home with further PRMs: labels of steps are needed for that.
+# Test episodes of the routers that were fitted on the main dataset with further PRMs: labels of steps are needed for that.
 BY_PRM_EPISODES = [
     f"{RESULTS}/episodes/by_prm/{prm}.parquet"
     for prm in EXPERIMENT.reported_prms

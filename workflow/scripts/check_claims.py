@@ -20,7 +20,7 @@ with open_job(snakemake) as job:
     world = World(
         evidence={dataset: found[dataset] for dataset in params.evaluated_on},
         by_prm=studies_by_prm(given.by_prm, bootstrap, params.seed),
-        home=params.home,
+        main=params.main_dataset,
         trained_on=params.trained_on,
         prm=params.prm,
         auc=read_auc(pd.read_csv(given.quality), MINIMUM_AUC) if given.quality else {},

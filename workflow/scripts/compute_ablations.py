@@ -17,7 +17,7 @@ with open_job(snakemake) as job:
     main = studies(read_episodes(inputs.episodes, CURVE_COLUMNS), bootstrap, params.seed)
     by_prm = studies_by_prm(inputs.by_prm, bootstrap, params.seed)
     quality = pd.read_csv(inputs.quality) if inputs.quality else NO_QUALITY
-    where, level = (params.home, params.prm), bootstrap.level
+    where, level = (params.main_dataset, params.prm), bootstrap.level
     job.write_csv(ablations(main, by_prm, *where, level), output.ablations)
     job.write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)
     job.write_csv(power_note(main, params.trained_on), output.power)

@@ -11,11 +11,11 @@ with open_job(snakemake) as job:
     use_threads(job.threads)
     params, prm = job.params, job.wildcards.prm
     splits = ("router_train", "dev", "test")
-    with job.trees(params.home, *splits, labelled=params.labelled) as (trees, dev, test):
+    with job.trees(params.main_dataset, *splits, labelled=params.labelled) as (trees, dev, test):
         for part in (trees, dev, test):
             part.rescore()
         job.log.info("every step is scored by %s", prm)
         settings = Routers.model_validate(params.settings)
         data = TrainingData(trees, dev, settings, params.labelled, progress=lambda what: job.progress(f"{prm}, {what}"))
         episodes = roll_out_points([*ALONE, *refit(data, params.seed)], test)
-    job.write_parquet(episodes.assign(trained_on=params.home, prm=prm), job.output.episodes)
+    job.write_parquet(episodes.assign(trained_on=params.main_dataset, prm=prm), job.output.episodes)

@@ -143,7 +143,7 @@ class Experiment(Section):
     def measured(self) -> list[tuple[str, str, str]]:
         """(PRM, dataset, split) with labelled steps, by which PRMs are judged.
 
-        The PRM that routes wherever test steps have labels or solutions came with them, each reported one at home.
+        The PRM that routes wherever test steps have labels or solutions came with them, others on the main dataset.
         """
         labelled = [name for name in self.evaluated_on if isinstance(self.datasets[name], ArithmeticFamily)]
         solved = [name for name, data in self.datasets.items() if getattr(data, "layout", None) == "processbench"]

@@ -47,9 +47,11 @@ def render_results(results: Path) -> str:
     import pandas as pd
 
     claims, main = (pd.read_csv(_existing(results / "tables" / f"{name}.csv")) for name in ("claims", "main"))
-    home = parse_config({}).main_dataset
-    shown = main["trained_on"].isin(["untrained", home]) & main["dataset"].eq(home) & main["reading"].eq("envelope")
-    return "\n\n".join([_claims(claims), _routers(main[shown & main["seed"].eq(0)], home), _origin(results)])
+    dataset = parse_config({}).main_dataset
+    shown = (
+        main["trained_on"].isin(["untrained", dataset]) & main["dataset"].eq(dataset) & main["reading"].eq("envelope")
+    )
+    return "\n\n".join([_claims(claims), _routers(main[shown & main["seed"].eq(0)], dataset), _origin(results)])
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
@@ -70,13 +72,13 @@ def _claims(claims: pd.DataFrame) -> str:
     return heading + "\n\n" + _table(["statement", "measure", "paper", "here", "verdict at 95 %"], rows)
 
 
-def _routers(main: pd.DataFrame, home: str) -> str:
+def _routers(main: pd.DataFrame, dataset: str) -> str:
     rows, by_key = [], main.set_index(["router", "variant"], drop=False)
     for key in in_order(main):
         row = by_key.loc[key].to_dict()
         cells = (form_of(name).text(row[name], ends_of(row, name)) for name in (*CPTS, "delta_ibc"))
         rows.append([identified(*key), *cells])
-    heading = f"All routers on {home}, fitted on its own training split; `main.csv` has the other datasets too."
+    heading = f"All routers on {dataset}, fitted on its own training split; `main.csv` has the other datasets too."
     return heading + "\n\n" + _table(["router", *(name.upper() for name in CPTS), "ΔIBC"], rows)
 
 

@@ -165,7 +165,7 @@ def _read(data: Study, variants: set[Key]) -> dict[SweepKey, dict[str, Number]]:
 
 
 def ablations(
-    main: Mapping[str, Study], by_prm: Mapping[str, Study], home: str, prm: str, level: float
+    main: Mapping[str, Study], by_prm: Mapping[str, Study], main_dataset: str, prm: str, level: float
 ) -> pd.DataFrame:
     """Answer every question that the experiment holds both sides of: a row a measure, dataset and pair of routers.
 
@@ -179,7 +179,7 @@ def ablations(
         Studies of the experiment, by dataset.
     by_prm
         Studies of the main dataset with other PRMs, by PRM, of the same problems on the same resamples.
-    home
+    main_dataset
         Dataset of `by_prm`.
     prm
         The PRM of `main`.
@@ -190,22 +190,27 @@ def ablations(
     for dataset, data in main.items():
         rows += contrast_rows(contrasts(), data, data, level, {"dataset": dataset, "prm": prm})
     for name, data in sorted(by_prm.items()):
-        head = {"dataset": home, "prm": name}
+        head = {"dataset": main_dataset, "prm": name}
         rows += contrast_rows(within_prm(), data, data, level, head)
-        if home in main:
-            rows += contrast_rows(ACROSS_PRMS, data, main[home], level, head)
+        if main_dataset in main:
+            rows += contrast_rows(ACROSS_PRMS, data, main[main_dataset], level, head)
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=COLUMNS[:-1]), FAMILY)
     return table.sort_values(["ablation", "dataset", "trained_on", "prm"], kind="stable", ignore_index=True)
 
 
 def prm_routing(
-    main: Mapping[str, Study], by_prm: Mapping[str, Study], home: str, prm: str, quality: pd.DataFrame, level: float
+    main: Mapping[str, Study],
+    by_prm: Mapping[str, Study],
+    main_dataset: str,
+    prm: str,
+    quality: pd.DataFrame,
+    level: float,
 ) -> pd.DataFrame:
-    """Show what a better PRM buys every router: the metrics of routers fitted at home, by PRM in order of its AUC.
+    """Show what a better PRM buys every router: the metrics of routers fitted there, by PRM in order of its AUC.
 
     Parameters
     ----------
-    main, by_prm, home, prm
+    main, by_prm, main_dataset, prm
         As of `ablations`. Of the routers in `main` those count that `by_prm` has; without `by_prm`, all of TRIM.
         Where the main dataset is not evaluated, the PRM of `main` has no rows.
     quality
@@ -213,11 +218,13 @@ def prm_routing(
     """
     import pandas as pd
 
-    at_home = quality[(quality["dataset"] == home) & (quality["measure"] == "step AUC up to the first error")]
-    aucs = dict(zip(at_home["prm"], at_home["value"], strict=True))
-    data = dict(by_prm) | ({prm: main[home]} if home in main else {})
+    there = quality[(quality["dataset"] == main_dataset) & (quality["measure"] == "step AUC up to the first error")]
+    aucs = dict(zip(there["prm"], there["value"], strict=True))
+    data = dict(by_prm) | ({prm: main[main_dataset]} if main_dataset in main else {})
     fitted = {
-        name: [sweep for sweep in part.curves() if sweep.router in routers_of("trim") and sweep.trained_on == home]
+        name: [
+            sweep for sweep in part.curves() if sweep.router in routers_of("trim") and sweep.trained_on == main_dataset
+        ]
         for name, part in data.items()
     }
     wanted = {sweep.key for name in by_prm or data for sweep in fitted[name]}

@@ -1,4 +1,4 @@
-"""Routers away from home: metrics by dataset fitted on and evaluated on, and operating points taken along."""
+"""Routers on other datasets than their own: metrics by both datasets, and operating points taken along."""
 
 from __future__ import annotations
 

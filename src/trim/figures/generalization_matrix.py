@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw a heat map of ΔIBC a training dataset, from the rows of `generalization.csv`; home is framed.
+    """Draw a heat map of ΔIBC a training dataset, from the rows of `generalization.csv`; framed where both are one.
 
     A router's row is its first training run. An empty cell has no ΔIBC.
     """
@@ -50,6 +50,6 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.grid(False)
     grid[0, 0].set_yticks(np.arange(len(keys)) + 0.5, [look_of(*key).label for key in keys])
     grid[0, 0].invert_yaxis()
-    figure.suptitle("ΔIBC ± half of its 95 % interval, by training dataset; framed: evaluated at home", fontsize=8)
+    figure.suptitle("ΔIBC ± half of its 95 % interval, by training dataset; framed: on itself", fontsize=8)
     figure.colorbar(mesh, ax=grid, label="ΔIBC", pad=0.01, aspect=30)
     return figure

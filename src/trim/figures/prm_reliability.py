@@ -27,7 +27,7 @@ def draw(quality: pd.DataFrame, reliability: pd.DataFrame, histogram: pd.DataFra
         above.plot([0, 1], [0, 1], color="0.5", linewidth=0.7, linestyle="--")
         for dataset, look in looks.items():
             part = reliability[(reliability["prm"] == prm) & (reliability["dataset"] == dataset)]
-            if part.empty:  # further PRMs are measured at home only
+            if part.empty:  # further PRMs are measured on the main dataset only
                 continue
             of_it = quality[(quality["prm"] == prm) & (quality["dataset"] == dataset)].set_index("measure")["value"]
             label = f"{of_it['step AUC up to the first error']:.3f}, {of_it['ECE']:.3f}"

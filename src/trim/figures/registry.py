@@ -87,13 +87,13 @@ def _solved(variant: str) -> Reads:
 
 
 def _learned_runs(experiment: Experiment, trained_on: str) -> dict[str, list[str]]:
-    routers, at_home = experiment.routers, trained_on == experiment.main_dataset
+    routers, on_main = experiment.routers, trained_on == experiment.main_dataset
     asked = {"trim-agg": routers.agg.variants, "trim-seq": routers.seq.variants}
     return {
         "runs": [
             f"{experiment.results}/routers/{router}/{trained_on}/{variant}.{run}"
             for router, variants in asked.items()
-            for variant in variants[: None if at_home else 1]  # the others are ablations
+            for variant in variants[: None if on_main else 1]  # the others are ablations
             for run in range(routers.seeds)
         ]
     }

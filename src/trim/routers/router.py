@@ -139,11 +139,11 @@ class StepRouter:
         if self.fitted_as:
             return [(self.fitted_as[1], 0)]
         asked = tuple(self.variants(settings))
-        at_home = trained_on == main_dataset
-        if not (at_home or self.ablations_away):
+        on_main = trained_on == main_dataset
+        if not (on_main or self.ablations_away):
             asked = asked[:1]
         there = main_dataset in settings.trained_on
-        taken = [v for v in asked if v not in self.donors or (there and not at_home and self.donors[v] in asked)]
+        taken = [v for v in asked if v not in self.donors or (there and not on_main and self.donors[v] in asked)]
         return [(variant, run) for variant in taken for run in range(settings.seeds if self.seeded else 1)]
 
     def decisive(self, settings: Mapping[str, Any], variant: str) -> dict[str, Any]:

@@ -133,9 +133,9 @@ class Paper:
         """Return the delta IBC of the best query-level baseline on a dataset."""
         return max(value for router, value in self.main[dataset].items() if router not in routers_of("trim"))
 
-    def over(self, quantity: Callable[[str], float], home: bool) -> float:
+    def over(self, quantity: Callable[[str], float], on_math500: bool) -> float:
         """Return a quantity on MATH-500, or its least value on the other benchmarks."""
-        datasets = [name for name in self.main if (name == "math500") == home]
+        datasets = [name for name in self.main if (name == "math500") == on_math500]
         found = [value for value in map(quantity, datasets) if not np.isnan(value)]
         return min(found, default=np.nan)
 

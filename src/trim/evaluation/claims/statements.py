@@ -45,13 +45,13 @@ def efficiency(world: World) -> Iterator[Case]:
     for name, found in world.evidence.items():
         source = world.fitted_on(name)
         numbers = minus(delta_ibc(found, THR, source), baselines(found, source))
-        paper = world.paper.over(world.paper.ahead_of_baselines(THR), name == world.home)
+        paper = world.paper.over(world.paper.ahead_of_baselines(THR), name == world.main)
         yield Case("efficiency", name, "TRIM-Thr", numbers, paper=paper)
 
 
 def five_fold(world: World) -> Iterator[Case]:
     """Multiples of the delta IBC of each baseline."""
-    found, source = world.evidence[world.home], world.fitted_on(world.home)
+    found, source = world.evidence[world.main], world.fitted_on(world.main)
     ours = delta_ibc(found, THR, source)
     numbers = present((name, ratio(ours, it)) for name, it in baselines(found, source).items() if ours is not None)
     theirs, best = world.paper.main["math500"][THR], world.paper.best_baseline("math500")
@@ -62,7 +62,7 @@ def five_fold(world: World) -> Iterator[Case]:
             f"In accuracy per strong token (1 + delta IBC) that is a factor of {per_token:.1f}, "
             f"in the paper {(1 + theirs) / (1 + best):.1f}."
         )
-    yield Case("five-fold", world.home, "TRIM-Thr", numbers, paper=theirs / best, headline="efficiency", note=note)
+    yield Case("five-fold", world.main, "TRIM-Thr", numbers, paper=theirs / best, headline="efficiency", note=note)
 
 
 def six_fold(world: World) -> Iterator[Case]:
@@ -71,7 +71,7 @@ def six_fold(world: World) -> Iterator[Case]:
     hardest = min(weak, key=weak.__getitem__)
     best = max(world.paper.main["aime"][router] for router in routers_of("trim") if router in world.paper.main["aime"])
     paper = best / world.paper.best_baseline("aime")
-    if hardest == world.home:
+    if hardest == world.main:
         missing = "no harder dataset was evaluated"
         yield Case("six-fold", "dataset", "One TRIM router", {}, paper=paper, missing=missing)
         return
@@ -87,7 +87,7 @@ def six_fold(world: World) -> Iterator[Case]:
 
 def match(world: World) -> Iterator[Case]:
     """PGR at the strong share that is left, router by router; the headline asks for one of them."""
-    found, source, claim = world.evidence[world.home], world.fitted_on(world.home), "match"
+    found, source, claim = world.evidence[world.main], world.fitted_on(world.main), "match"
     numbers = present((router, pgr(found, router, source, FEWER_TOKENS)) for router in look_ahead())
     papers = {router: world.paper.pgr(router, FEWER_TOKENS) for router in look_ahead()}
     method, paper = "One look-ahead router", float(np.nanmax([*papers.values()]))
@@ -95,19 +95,19 @@ def match(world: World) -> Iterator[Case]:
     if found.find(ORACLE, trained_on=source):
         reached.append(f"the first-error oracle {cpt95(found, ORACLE, source)}")
     note = "; ".join(reached) + " of the strong tokens."
-    yield Case(claim, world.home, method, numbers, any_of=True, paper=paper, headline="tokens", note=note)
+    yield Case(claim, world.main, method, numbers, any_of=True, paper=paper, headline="tokens", note=note)
     for router in look_ahead():
-        yield Case(claim, world.home, label_of(router), only(numbers, router), paper=papers[router])
+        yield Case(claim, world.main, label_of(router), only(numbers, router), paper=papers[router])
 
 
 def match_accuracy(world: World) -> Iterator[Case]:
     """Accuracy at that share minus the strong model's own."""
-    found, source = world.evidence[world.home], world.fitted_on(world.home)
+    found, source = world.evidence[world.main], world.fitted_on(world.main)
     for router in look_ahead():
         at_share = pgr(found, router, source, FEWER_TOKENS)
         numbers = {} if at_share is None else {router: (at_share - 1) * (found.strong - found.weak)}
         paper = (world.paper.pgr(router, FEWER_TOKENS) - 1) * world.paper.gap
-        yield Case("match-accuracy", world.home, label_of(router), numbers, paper=paper)
+        yield Case("match-accuracy", world.main, label_of(router), numbers, paper=paper)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,10 @@ def _why_no_transfer(world: World) -> str:
 def transfer(world: World) -> Iterator[Case]:
     """Routers fitted on one dataset against baselines fitted there, on each other one; the headline: on all of them."""
     claim, method = "transfer", f"Every look-ahead router, from {world.trained_on[0]},"
-    paper, missing = world.paper.over(world.paper.ahead_of_baselines("trim-agg"), home=False), _why_no_transfer(world)
+    paper, missing = (
+        world.paper.over(world.paper.ahead_of_baselines("trim-agg"), on_math500=False),
+        _why_no_transfer(world),
+    )
     transfers = _transfers(world, look_ahead())
     everywhere = {f"{label} on {t.dataset}": number for t in transfers for label, number in t.ahead.items()}
     headline = "generalization"
@@ -155,7 +158,7 @@ def transfer_random(world: World) -> Iterator[Case]:
 
 def transfer_threshold(world: World) -> Iterator[Case]:
     """TRIM-Thr, its thresholds laid on one dataset, against baselines fitted there."""
-    paper = world.paper.over(world.paper.ahead_of_baselines(THR), home=False)
+    paper = world.paper.over(world.paper.ahead_of_baselines(THR), on_math500=False)
     method = f"TRIM-Thr, from {world.trained_on[0]},"
     for t in _transfers(world, [THR]):
         yield Case("transfer-threshold", t.dataset, method, t.ahead, paper=paper, missing=_why_no_transfer(world))
@@ -164,15 +167,15 @@ def transfer_threshold(world: World) -> Iterator[Case]:
 def takeover(world: World) -> Iterator[Case]:
     """Stepwise against the strong model writing all the rest, at the same thresholds."""
     for name, found in world.evidence.items():
-        source, home = world.fitted_on(name), name == world.home
+        source, is_main = world.fitted_on(name), name == world.main
         theirs = {"one-step-takeover": delta_ibc(found, "one-step-takeover", source)}
         numbers = minus(delta_ibc(found, THR, source), theirs)
-        paper, headline = world.paper.over(world.paper.takeover, home), "takeover" if home else ""
+        paper, headline = world.paper.over(world.paper.takeover, is_main), "takeover" if is_main else ""
         yield Case("takeover", name, "TRIM-Thr", numbers, paper=paper, headline=headline)
 
 
 def learned(world: World) -> Iterator[Case]:
-    """Each router that looks ahead against TRIM-Thr; the headline: all of them, at home."""
+    """Each router that looks ahead against TRIM-Thr; the headline: all of them, on the main dataset."""
     yield from _learned(world, "learned", "default")
 
 
@@ -184,14 +187,15 @@ def learned_hull(world: World) -> Iterator[Case]:
 def _learned(world: World, claim: str, variant: str) -> Iterator[Case]:
     is_paper = variant == "default"
     for name, found in world.evidence.items():
-        source, home = world.fitted_on(name), name == world.home
+        source, is_main = world.fitted_on(name), name == world.main
         reference = delta_ibc(found, THR, source, variant)
         ours = present((router, delta_ibc(found, router, source)) for router in look_ahead())
         numbers = {router: number - reference for router, number in ours.items() if reference is not None}
         papers = {
-            router: world.paper.over(world.paper.ahead(router), home) if is_paper else np.nan for router in look_ahead()
+            router: world.paper.over(world.paper.ahead(router), is_main) if is_paper else np.nan
+            for router in look_ahead()
         }
-        if home and is_paper:
+        if is_main and is_paper:
             paper, method = float(np.nanmin([*papers.values()])), "Every look-ahead router"
             yield Case(claim, name, method, numbers, paper=paper, headline="learned")
         for router in look_ahead():
@@ -202,11 +206,11 @@ def noisy_prm(world: World) -> Iterator[Case]:
     """Routers fitted to a noisy PRM, against TRIM-Thr on its scores."""
     found = world.by_prm.get(world.noisy)
     for router in look_ahead():
-        numbers, source = {}, world.fitted_on(world.home)
+        numbers, source = {}, world.fitted_on(world.main)
         if found is not None:
             numbers = minus(delta_ibc(found, router, source), {router: delta_ibc(found, THR, source)})
         missing = NO_ROUTER if found else "no noisy PRM was evaluated"
-        yield Case("noisy-prm", world.home, label_of(router), numbers, paper=world.paper.noisy(router), missing=missing)
+        yield Case("noisy-prm", world.main, label_of(router), numbers, paper=world.paper.noisy(router), missing=missing)
 
 
 def low_budget(world: World) -> Iterator[Case]:
@@ -220,14 +224,14 @@ def high_budget(world: World) -> Iterator[Case]:
 
 
 def _at_budget(world: World, claim: str, router: str, other: str, share: float) -> Case:
-    found, source = world.evidence[world.home], world.fitted_on(world.home)
+    found, source = world.evidence[world.main], world.fitted_on(world.main)
     numbers = minus(pgr(found, router, source, share), {router: pgr(found, other, source, share)})
     paper = world.paper.pgr(router, share) - world.paper.pgr(other, share)
-    return Case(claim, world.home, label_of(router), numbers, paper=paper)
+    return Case(claim, world.main, label_of(router), numbers, paper=paper)
 
 
 def no_refit(world: World) -> Iterator[Case]:
-    """Variant `transferred`, which borrows the observation model of home, against all of it fitted on the dataset."""
+    """Variant `transferred`, with the main dataset's observation model, against all of it fitted on the dataset."""
     seen = False
     for name, found in world.others.items():
         if (ours := delta_ibc(found, "trim-pomdp", name, "transferred")) is not None:
@@ -254,9 +258,9 @@ def weak_prm(world: World) -> Iterator[Case]:
     datasets = {name: (world.prm, name, found) for name, found in world.evidence.items()}
     yield _weakest_against_strongest(world, datasets, "{} than on {}", paper)
     if world.by_prm:
-        prms = {prm: (prm, world.home, found) for prm, found in world.by_prm.items()}
-        prms[world.prm] = (world.prm, world.home, world.evidence[world.home])
-        yield _weakest_against_strongest(world, prms, f"{world.home} with PRM {{}} than with PRM {{}}", np.nan)
+        prms = {prm: (prm, world.main, found) for prm, found in world.by_prm.items()}
+        prms[world.prm] = (world.prm, world.main, world.evidence[world.main])
+        yield _weakest_against_strongest(world, prms, f"{world.main} with PRM {{}} than with PRM {{}}", np.nan)
 
 
 def _weakest_against_strongest(

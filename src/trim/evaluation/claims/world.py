@@ -26,8 +26,8 @@ class World:
         By dataset, read from test episodes.
     by_prm
         The same on the main dataset, with routers fitted to other PRMs than the experiment's own.
-    home
-        The dataset that stands for the paper's MATH-500; the first of those evaluated where it is none of them.
+    main
+        The main dataset, which stands for the paper's MATH-500; the first of those evaluated where it is none of them.
     trained_on
         Datasets that routers were fitted on; the first is where they are transferred from.
     prm, auc
@@ -38,7 +38,7 @@ class World:
 
     evidence: Mapping[str, Study]
     by_prm: Mapping[str, Study]
-    home: str
+    main: str
     trained_on: Sequence[str]
     prm: str
     auc: Mapping[tuple[str, str], float]
@@ -46,14 +46,14 @@ class World:
     noisy: str = ""
 
     def __post_init__(self) -> None:
-        """Let the first dataset stand for a home that was not evaluated."""
-        if self.home not in self.evidence:
-            object.__setattr__(self, "home", next(iter(self.evidence)))
+        """Let the first dataset stand for a main one that was not evaluated."""
+        if self.main not in self.evidence:
+            object.__setattr__(self, "main", next(iter(self.evidence)))
 
     @property
     def others(self) -> dict[str, Study]:
-        """All datasets but home."""
-        return {name: found for name, found in self.evidence.items() if name != self.home}
+        """All datasets but the main one."""
+        return {name: found for name, found in self.evidence.items() if name != self.main}
 
     def fitted_on(self, dataset: str) -> str:
         """Where the routers of a dataset come from: itself, or else the first that any were fitted on."""
