@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from trim.evaluations.memoryless import MemorylessPolicies, Worth
-from trim.evaluations.released_parameters import published_model
-from trim.evaluations.simulator import play
 
+from trim.checks.memoryless import MemorylessPolicies, Worth
+from trim.checks.released_parameters import published_model
+from trim.checks.simulator import play
 from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation

@@ -18,10 +18,9 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from trim.evaluations.memoryless import MemorylessPolicies
-from trim.evaluations.ppo_against_optimum import compare
-from trim.evaluations.released_parameters import published_model
-
+from trim.checks.memoryless import MemorylessPolicies
+from trim.checks.ppo_against_optimum import compare
+from trim.checks.released_parameters import published_model
 from trim.config.routers import Ppo
 
 PUBLISHED = Path(__file__).parents[1] / "data" / "published"

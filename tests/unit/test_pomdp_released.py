@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from histories import step_by_step
 from pomdp_models import random_model, random_observed
-from trim.evaluations.memoryless import MemorylessPolicies
-from trim.evaluations.released_parameters import published_model
-from trim.evaluations.simulator import play
 
+from trim.checks.memoryless import MemorylessPolicies
+from trim.checks.released_parameters import published_model
+from trim.checks.simulator import play
 from trim.errors import InputError
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pomdp_models import random_model
-from trim.evaluations.memoryless import MemorylessPolicies
-from trim.evaluations.simulator import Simulator, play
 
+from trim.checks.memoryless import MemorylessPolicies
+from trim.checks.simulator import Simulator, play
 from trim.errors import InputError
 from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from trim.evaluations.ppo_against_optimum import GRID, Decide, FeatureJudge, HistoryJudge, compare
-from trim.evaluations.simulator import play
 
+from trim.checks.ppo_against_optimum import GRID, Decide, FeatureJudge, HistoryJudge, compare
+from trim.checks.simulator import play
 from trim.config.routers import Ppo
 from trim.rollout.history import Observed
 from trim.routers.controls import WeakOnly
