@@ -183,6 +183,16 @@ def test_rows_are_replaced_at_once_and_no_token_is_read_twice(folder: Path, root
     assert len(passes) < written / 4 + 3 * 24  # four rows, but for the last ones of each round
 
 
+def test_prefixes_share_their_beginnings_in_memory(folder: Path, roots: list[Prefix]) -> None:
+    ours = reader(folder, outputs="likelihood")
+    root = roots[-1]
+    children = [root.extend(f"{i} add {i}=\n\n") for i in range(20)]
+    ours.read(children)
+    tokens = len(ours.prompts.block_ids(root)) + sum(len(ours.prompts.block_ids(child)) for child in children)
+    one = ours.read([root])[0]
+    assert ours._memory._bytes == tokens * one.cache.nbytes // one.length
+
+
 def test_a_long_prompt_is_read_in_several_passes(folder: Path, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trim.models.ragged.PASS_TOKENS", 64)
     backend = generator(folder, GREEDY)

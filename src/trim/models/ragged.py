@@ -9,9 +9,10 @@ store defines the step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -194,11 +195,8 @@ class RaggedReader:
 
     def open(self, prefix: Prefix, tokens: int) -> int:
         """Begin a row behind a prefix; what is not known of it is read beside the next tokens of the other rows."""
-        node: Prefix | None = prefix
-        while node is not None and (state := self._memory.get(node.digest)) is None:
-            node = node.parent
         row = next(number for number in range(self.batch_size) if number not in self._rows)
-        self._rows[row] = _Row(prefix, self._sequence(prefix, state if node else None, tokens))
+        self._rows[row] = _Row(prefix, self._sequence(prefix, self._known(prefix), room=tokens))
         return row
 
     @torch.inference_mode()
@@ -222,15 +220,18 @@ class RaggedReader:
     def close(self, row: int, child: Prefix, written: Sequence[int], logprobs: Sequence[float]) -> None:
         """End a row, and keep what it knows of its prefix and of the child."""
         closed = self._rows.pop(row)
-        start = self.prompts.length(closed.prefix)
-        if self._memory.get(closed.prefix.digest) is None:
-            self._memory.put(closed.prefix.digest, self._state(closed.sequence, start, closed.hidden))
-        # A step's text may be cut into other tokens when it is read than it was written in: what agrees is kept.
-        block = self.prompts.block_ids(child)
-        same = len(commonprefix([block, list(written)]))
-        known = torch.tensor(logprobs[:same] if same == len(block) else [])
-        length = start + min(same, len(written) - 1)  # the last token was drawn, and not read
-        self._memory.put(child.digest, self._state(closed.sequence, length, None, known))
+        prefix, length = closed.prefix, self.prompts.length(closed.prefix)
+        own = self._memory.get(prefix.digest)
+        if own is None:
+            own = self._state(closed.sequence, self._covered(prefix), length, closed.hidden)
+            self._keep(prefix, own)
+        if self._memory.get(child.digest) is None:
+            # A step's text may be cut into other tokens when it is read than it was written in: what agrees is kept.
+            block = self.prompts.block_ids(child)
+            same = len(commonprefix([block, list(written)]))
+            known = torch.tensor(logprobs[:same] if same == len(block) else [])
+            end = length + min(same, len(written) - 1)  # the last token was drawn, and not read
+            self._keep(child, self._state(closed.sequence, own.length, end, None, known))
 
     # --- reading ------------------------------------------------------------------------
 
@@ -251,10 +252,10 @@ class RaggedReader:
         """Read what is not known of each node, whose parent was read."""
         rows = []
         for node in nodes:
-            own, parent = states.get(node.digest), states.get(node.parent.digest) if node.parent else None
             # A block is foreseen from the token before it on.
-            unread = len(self.prompts.block_ids(node)) + 1 if self._foresees(node, own) else 1
-            rows.append(_Row(node, self._sequence(node, own or parent, unread=unread)))
+            foreseen = self._foresees(node, states.get(node.digest))
+            unread = len(self.prompts.block_ids(node)) + 1 if foreseen else 1
+            rows.append(_Row(node, self._sequence(node, self._known(node, states), unread=unread)))
         for part in _parts(rows):
             sizes = [len(row.sequence.pending) for row in part]
             final, kept = self._forward([row.sequence for row in part])
@@ -264,9 +265,10 @@ class RaggedReader:
                 if self._foresees(row.prefix, before):
                     block = self.prompts.block_ids(row.prefix)
                     logprobs = self._foreseen(hidden[-len(block) - 1 : -1], block)
-                state = self._state(row.sequence, row.sequence.length, own_kept[-1].clone(), logprobs)
+                start = self._covered(row.prefix, states)
+                state = self._state(row.sequence, start, row.sequence.length, own_kept[-1].clone(), logprobs)
                 states[row.prefix.digest] = state
-                self._memory.put(row.prefix.digest, state)
+                self._keep(row.prefix, state)
 
     def _foreseen(self, hidden: torch.Tensor, ids: list[int]) -> torch.Tensor:
         """Return the log-probability of each token, given the hidden state before it, shape (tokens,)."""
@@ -276,28 +278,58 @@ class RaggedReader:
 
     # --- both ---------------------------------------------------------------------------
 
-    def _sequence(self, prefix: Prefix, known: PrefixState | None, room: int = 0, unread: int = 1) -> _Sequence:
-        """Lay out memory for a prefix and so many tokens behind it, what is known of it filled in, save its end."""
+    def _keep(self, prefix: Prefix, state: PrefixState) -> None:
+        self._memory.put(prefix.digest, state)
+        self._known(prefix)  # those that it rests on must not be forgotten before it
+
+    def _known(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> list[PrefixState]:
+        """Return the states of a prefix and those it grew from, the root first, as far as they follow upon one another.
+
+        Each holds its own tokens only, so that prefixes share their beginnings in memory too. They are looked up from
+        the last one on: the root, on which all others rest, is the last to be forgotten.
+        """
+        found = [states.get(node.digest) or self._memory.get(node.digest) for node in prefix.lineage()[::-1]]
+        known: list[PrefixState] = []
+        for state in found[::-1]:
+            if state is not None and state.start <= (known[-1].length if known else 0):
+                known.append(state)
+        return known
+
+    def _covered(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> int:
+        """How many first tokens of a prefix are in the states of those it grew from."""
+        known = self._known(prefix.parent, states) if prefix.parent else []
+        return known[-1].length if known else 0
+
+    def _sequence(self, prefix: Prefix, known: list[PrefixState], room: int = 0, unread: int = 1) -> _Sequence:
+        """Lay out memory for a prefix and so many tokens behind it, with what is known of it but its end."""
         ids = [token for block in self.prompts.blocks(prefix) for token in block]
-        length = min(known.length, len(ids) - unread) if known else 0
+        length = min(known[-1].length, len(ids) - unread) if known else 0
         layers, _, heads, _, size = self._like.shape
         cache = self._like.new_empty(layers, 2, heads, len(ids) + room, size)
-        if known:
-            cache[:, :, :, :length] = known.cache[:, :, :, :length]
+        for state in known:
+            end = min(state.length, length)
+            if end > state.start:
+                cache[:, :, :, state.start : end] = state.cache[:, :, :, : end - state.start]
         return _Sequence(cache, length, ids[length:])
 
     def _state(
-        self, sequence: _Sequence, length: int, hidden: torch.Tensor | None, logprobs: torch.Tensor | None = None
+        self,
+        sequence: _Sequence,
+        start: int,
+        end: int,
+        hidden: torch.Tensor | None,
+        logprobs: torch.Tensor | None = None,
     ) -> PrefixState:
-        """Return a copy of what is known of a sequence's first tokens."""
+        """Return a copy of what is known of a sequence's tokens from the one to the other."""
         nothing = self._like.new_empty(0)
         logprobs = nothing.float() if logprobs is None else logprobs
         return PrefixState(
-            cache=sequence.cache[:, :, :, :length].clone(),
+            cache=sequence.cache[:, :, :, start:end].clone(),
             hidden=nothing if hidden is None else hidden,
             logits=nothing,
             likelihood=torch.stack([logprobs.min(), logprobs.mean()]) if logprobs.numel() else logprobs,
             logprobs=logprobs,
+            start=start,
         )
 
     def _forward(self, sequences: Sequence[_Sequence]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,12 +17,12 @@ Outputs = Literal["hidden", "logits", "likelihood"]
 
 @dataclass(frozen=True, slots=True)
 class PrefixState:
-    """What a model knows after reading a prefix, or (in a ragged reader) the first tokens of one.
+    """What a model knows after reading a prefix, or (in a ragged reader) most of one.
 
     Attributes
     ----------
     cache
-        Keys and values, shape (layers, 2, kv heads, length, head size).
+        Keys and values of the tokens from `start` on, shape (layers, 2, kv heads, tokens, head size).
     hidden
         Hidden state at the last token, shape (hidden size,); empty where that was not read yet.
     logits
@@ -32,6 +32,8 @@ class PrefixState:
     logprobs
         Log-probability that the model gave to each token of the last block (the last step);
         empty where nobody reads them, and at the root, which nobody foresees.
+    start
+        How many tokens the states of the prefixes that this one grew from hold in its stead.
     """
 
     cache: torch.Tensor
@@ -39,11 +41,12 @@ class PrefixState:
     logits: torch.Tensor
     likelihood: torch.Tensor
     logprobs: torch.Tensor
+    start: int = 0
 
     @property
     def length(self) -> int:
-        """Number of tokens whose keys and values are here."""
-        return self.cache.shape[3]
+        """Number of tokens that were read."""
+        return self.start + self.cache.shape[3]
 
 
 class StateMemory:
