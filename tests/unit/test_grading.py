@@ -157,13 +157,11 @@ def test_what_math_verify_takes_for_the_same_is_not_believed_blindly() -> None:
 def test_hostile_answers_end_in_time() -> None:
     hostile = ["(" * 2000, "\\frac{" * 500, "9^{9^{9^9}}", "99999!" * 20, "1," * 1000, "\\pm" * 400, "x'" * 500]
     hostile += ["a" * 3000, "{" * 1500 + "}" * 1500, "\\text{" * 300, "|" * 999, "1e99999", "0." + "3" * 3000]
-    with Grader(timeout=20) as grader:
-        started = time.perf_counter()
-        for answer in hostile:
-            for reference in ("5", r"\frac{x}{2}", "6, -6", "(2,5)"):
-                assert grader.grade(answer, reference) == WRONG
-        assert time.perf_counter() - started < 60
-        assert (grader.timeouts, grader.crashes) == (0, 0)
+    for answer in hostile:
+        for reference in ("5", r"\frac{x}{2}", "6, -6", "(2,5)"):
+            started = time.process_time()
+            assert not grading.equivalent(answer, reference)
+            assert time.process_time() - started < 5, answer[:40]
 
 
 def test_names_the_references_that_are_compared_as_text_only() -> None:

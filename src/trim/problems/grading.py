@@ -272,11 +272,12 @@ class _Worker:
 
 
 def _serve(pipe: Connection, compare: Callable[..., bool], timeout: float) -> None:
-    import math_verify  # noqa: F401 - before the first question, whose time is limited
+    import math_verify
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody limits its time; we do
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    math_verify.parse("\\boxed{x}", parsing_timeout=None)  # builds its parser, before a question whose time is limited
     with suppress(EOFError, ConnectionError):  # the parent has gone
         pipe.send(True)
         while True:
