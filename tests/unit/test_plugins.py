@@ -49,6 +49,12 @@ def own_parts(package: Package, tmp_path: Path) -> None:
     forget()
 
 
+def outside(tmp_path: Path, code: str) -> str:
+    """Run a few lines in a new process in which the example is installed, and return what they print."""
+    environ = environment(ROOT, installed(tmp_path / "packages"))
+    return subprocess.run([sys.executable, "-c", code], env=environ, check=True, capture_output=True, text=True).stdout
+
+
 def test_an_entry_is_found_by_its_name(package: Package) -> None:
     package("mine", "trim.routers", own="operator:add")
     assert added("trim.routers") == {"own": operator.add}
@@ -124,12 +130,38 @@ def test_settings_of_a_router_from_outside_are_checked_before_any_job(own_parts:
         fitted_routers(Routers(others={"by-position": {"shares": [2.0]}}))
 
 
+HEAVY = """
+import sys
+from trim.config.parsing import parse_config
+from trim.names import names
+names()
+pair = {"strong": {"kind": "calculator"}}
+parse_config({"pair": pair, "prms": {"verifier": {"kind": "step-length"}}, "reported_prms": []})
+print(sorted({"torch", "transformers", "pandas", "matplotlib"} & set(sys.modules)))
+"""
+
+
 def test_the_config_is_read_with_an_installed_package_and_without_what_is_heavy(tmp_path: Path) -> None:
-    code = (
-        "import sys; from trim.config.parsing import parse_config; from trim.names import names; names();"
-        "parse_config({'prms': {'verifier': {'kind': 'step-length'}}, 'reported_prms': []});"
-        "print(sorted({'torch', 'transformers', 'pandas', 'matplotlib'} & set(sys.modules)))"
-    )
-    environ = environment(ROOT, installed(tmp_path / "packages"))
-    said = subprocess.run([sys.executable, "-c", code], env=environ, check=True, capture_output=True, text=True).stdout
-    assert said.strip() == "[]"
+    assert outside(tmp_path, HEAVY) == "[]\n"
+
+
+SOLVED = """
+from pathlib import Path
+from trim.config.models import Sampling
+from trim.config.parsing import parse_config
+from trim.models.opening import open_pair
+from trim.models.store import StepStore
+from trim.problems.problem import Problem
+from trim.rollout.engine import Run, solve_all
+from trim.routers.controls import StrongOnly
+spec = parse_config({"pair": {"strong": {"kind": "calculator"}}, "reported_prms": []}).pair.strong
+pair = open_pair(spec, spec, {}, Sampling(), StepStore(Path("store"), "p"), 1)
+text = "7 a+5 b*3?"
+(episode,) = solve_all([Run(Problem("p", "arith", text, "36", "0"), StrongOnly(), 0)], pair, 9)
+print(episode.answer, [kept.step.text for kept in episode.kept], episode.costs.strong_tokens)
+"""
+
+
+def test_a_language_model_of_another_package_writes_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert outside(tmp_path, SOLVED) == "36 ['a:7+5=12\\n\\n', 'b:12*3=36\\n\\n', '\\\\boxed{36}'] 31\n"

@@ -123,11 +123,6 @@ class ApiModel(Section):
     )
 
 
-LanguageModel = Annotated[
-    TrainedModel | PretrainedModel | GgufModel | ServedModel | ApiModel, Field(discriminator="kind")
-]
-
-
 class LikelihoodPRM(Section):
     """A PRM that reads the likelihood of a step under its own language-model head."""
 
@@ -176,7 +171,13 @@ class ServedPRM(Section):
 
 
 if TYPE_CHECKING:
+    LanguageModel = TrainedModel | PretrainedModel | GgufModel | ServedModel | ApiModel
     PRM = LikelihoodPRM | ClassifierPRM | NoisyPRM | ServedPRM
 else:  # the kinds of other installed packages too
-    _OTHERS = tuple(kind.section for kind in added("trim.prms").values())
-    PRM = Annotated[Union[(LikelihoodPRM, ClassifierPRM, NoisyPRM, ServedPRM, *_OTHERS)], Field(discriminator="kind")]
+
+    def _one_of(*sections, group):
+        others = (kind.section for kind in added(group).values())
+        return Annotated[Union[(*sections, *others)], Field(discriminator="kind")]
+
+    LanguageModel = _one_of(TrainedModel, PretrainedModel, GgufModel, ServedModel, ApiModel, group="trim.models")
+    PRM = _one_of(LikelihoodPRM, ClassifierPRM, NoisyPRM, ServedPRM, group="trim.prms")

@@ -22,6 +22,7 @@ from trim.config.serving import Role
 from trim.errors import ConfigError, InputError
 from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
 from trim.models.gguf import CONVERTER_VERSION, convert_gguf
+from trim.models.model_kinds import Opening, open_language_model
 from trim.models.noise import NoisyScorer
 from trim.models.protocols import ModelPair, StepModel, StepScorer
 from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
@@ -83,15 +84,8 @@ def open_pair(
     loop = BatchLoop()
 
     def language_model(role: Literal["weak", "strong"], spec: LanguageModel) -> StoredStepModel:
-        if isinstance(spec, ServedModel | ApiModel):
-            return StoredStepModel(open_remote(role, spec, sampling, store, servers), store)
-        local = spec if isinstance(spec, GgufModel) else _plain(spec, folders.get(role))
-        identity = identify_local(local, batch_size, device, sampling)
-
-        def build() -> BatchBackend:
-            return build_generator(local, identity, sampling, store, batch_size, device)
-
-        return StoredStepModel(BatchedStepModel(LazyBackend(build, batch_size), identity, loop), store)
+        opening = Opening(role, folders.get(role), sampling, store, loop, batch_size, device, servers)
+        return StoredStepModel(open_language_model(spec, opening), store)
 
     return ModelPair(
         language_model("weak", weak),
@@ -100,6 +94,18 @@ def open_pair(
         if prm or "prm" in folders
         else None,
     )
+
+
+def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: Opening) -> StepModel:
+    """Open a language model that runs in the job; nothing is loaded before a step is missing."""
+    batch_size, device, sampling = opening.batch_size, opening.device, opening.sampling
+    local = spec if isinstance(spec, GgufModel) else _plain(spec, opening.folder)
+    identity = identify_local(local, batch_size, device, sampling)
+
+    def build() -> BatchBackend:
+        return build_generator(local, identity, sampling, opening.store, batch_size, device)
+
+    return BatchedStepModel(LazyBackend(build, batch_size), identity, opening.loop)
 
 
 def _plain(spec: TrainedModel | PretrainedModel, folder: Path | None) -> PretrainedModel:
@@ -180,27 +186,22 @@ def open_scorer(
     return StoredStepScorer(BatchedStepScorer(LazyBackend(build, batch_size), identity, loop), store)
 
 
-def open_remote(
-    role: Literal["weak", "strong"],
-    spec: ServedModel | ApiModel,
-    sampling: Sampling,
-    store: StepStore,
-    servers: Servers | None,
-) -> StepModel:
+def open_remote(spec: ServedModel | ApiModel, opening: Opening) -> StepModel:
     """Open a language model behind HTTP; nothing is asked or started before a step is missing."""
     from trim.models.served.api import ApiStepModel
     from trim.models.served.models import ServedStepModel
     from trim.models.served.spending import Ledger
 
-    identity = identify_remote(spec, sampling=sampling.model_dump(mode="json"))
+    role, store, servers = opening.role, opening.store, opening.servers
+    identity = identify_remote(spec, sampling=opening.sampling.model_dump(mode="json"))
     connect = _connector(role, spec, store, servers)
     if isinstance(spec, ServedModel):
-        return ServedStepModel(spec, identity, sampling, connect)
+        return ServedStepModel(spec, identity, opening.sampling, connect)
     endpoint = servers.endpoint(role) if servers else None
     if endpoint is None or endpoint.price is None:
         raise ConfigError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and price")
     paid = store.root / "spending" / hashlib.sha256(spec.name.encode()).hexdigest()[:16]
-    return ApiStepModel(spec, identity, sampling, connect, Ledger(paid, endpoint.price))
+    return ApiStepModel(spec, identity, opening.sampling, connect, Ledger(paid, endpoint.price))
 
 
 def open_served_scorer(spec: ServedPRM, store: StepStore, servers: Servers | None) -> StepScorer:
