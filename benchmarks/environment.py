@@ -73,7 +73,7 @@ def steps_per_second(trees: RolloutTrees, n_envs: int, encoder: AggregateEncoder
     while time.process_time() - started < 2:
         env.step(actions[count % 64])
         count += 1
-    assert world.known_transitions == world.transitions
+    assert world.known_timesteps == world.timesteps
     return count * n_envs / (time.process_time() - started)
 
 

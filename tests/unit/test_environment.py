@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_episodes(trees: RolloutTrees) -> None:
     assert play(1) == play(1) != play(2)
 
 
-def test_known_transitions_are_counted(make_problems, scripted_pair) -> None:
+def test_known_decisions_are_counted(make_problems, scripted_pair) -> None:
     trees = RolloutTrees(make_problems(4), 1, MAX_STEPS, judge, scripted_pair())
     world = TreesWorld(trees, 4, np.random.default_rng(0))
     env = Routing(world, AggregateEncoder(PLAIN, False), np.ones, PRICE)
