@@ -89,15 +89,13 @@ def table(counts: dict[str, Count]) -> list[str]:
     """Lay the counts out in Markdown."""
     rows = [
         "| references of | references | as text only | refused in a box | right renditions | refused | wrong answers "
-        "| accepted | ms an answer |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| accepted |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, c in counts.items():
-        answers = c.right + c.wrong + 1
         rows.append(
             f"| {name} | {c.references} | {c.text_only} | {len(c.lost)} | {c.right} | {len(c.refused)} "
-            f"({len(c.refused) / max(c.right, 1):.2%}) | {c.wrong} | {len(c.accepted)} "
-            f"| {1000 * c.seconds / answers:.2f} |"
+            f"({len(c.refused) / max(c.right, 1):.2%}) | {c.wrong} | {len(c.accepted)} |"
         )
     return rows
 
@@ -144,7 +142,8 @@ def main() -> None:
     lines = table(counts)
     print("\n".join(lines))
     kinds = Counter(row.split(":")[0] for c in counts.values() for row in c.refused + c.accepted)
-    print(f"{said}; {dict(kinds)}")
+    seconds, answers = sum(c.seconds for c in counts.values()), sum(c.right + c.wrong for c in counts.values())
+    print(f"{said}; {1000 * seconds / answers:.2f} ms an answer; {dict(kinds)}")
     if options.rows:
         print("\n".join(named_rows(counts)))
     if options.write:
