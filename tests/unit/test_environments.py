@@ -1,7 +1,11 @@
 """The places that name versions agree with each other."""
 
+import ast
 import re
+import subprocess
+import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from itertools import chain
 from pathlib import Path
 
@@ -57,6 +61,41 @@ def test_environment_has_the_versions_of_the_lock(path, lock):
 
 def test_there_are_environments():
     assert len(ENVIRONMENTS) >= 2
+
+
+def with_what_they_need(names):
+    """Names of distributions and of all that these bring along."""
+    found, waiting = set(), list(names)
+    while waiting:
+        if (name := canonicalize_name(waiting.pop())) in found:
+            continue
+        found.add(name)
+        try:
+            needs = map(Requirement, requires(name) or [])
+        except PackageNotFoundError:
+            continue
+        waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return found
+
+
+def scripts_of(environment):
+    rules = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    pairs = re.findall(r"envs/(\w+)\.yaml\"(?:(?!^rule ).)*?scripts/(\w+\.py)\"", rules, re.DOTALL | re.MULTILINE)
+    return sorted({script for name, script in pairs if name == environment})
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_environment_has_what_its_scripts_import(path):
+    scripts = [ast.parse((ROOT / "workflow/scripts" / name).read_text()) for name in scripts_of(path.stem)]
+    imports = [ast.unparse(node) for tree in scripts for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert imports
+    code = "\n".join([*imports, "import sys", "print(*{name.split('.')[0] for name in sys.modules})"])
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    ours = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    there = with_what_they_need(pins(yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]))
+    distributions = packages_distributions()
+    used = {canonicalize_name(name) for module in loaded for name in distributions.get(module, ())}
+    assert not (used & ours) - there
 
 
 def test_version_is_the_same_everywhere():
