@@ -23,6 +23,8 @@ import pandas as pd
 from trim.config.experiment import Experiment
 from trim.evaluation.bootstrap import columns, compared
 from trim.evaluation.study import studies
+from trim.files import read_parquet
+from trim.layouts import NODES
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import read_problems
 from trim.rollout.tables import roll_out_points
@@ -44,7 +46,7 @@ SHAPES = {
 def read_trees(results: Path, dataset: str, split: str, grader: Grader) -> RolloutTrees:
     """Read the explored trees of a split, which must be whole: there are no models here."""
     problems = read_problems(results / "problems" / dataset / f"{split}.jsonl")
-    table = pd.read_parquet(results / "trees" / f"{dataset}.{split}.parquet")
+    table = read_parquet(results / "trees" / f"{dataset}.{split}.parquet", NODES)
     experiment, replicates = Experiment(), int(table["replicate"].max()) + 1
     return RolloutTrees(problems, replicates, experiment.max_steps, judge(grader, exact=True)).load(table)
 

@@ -1,8 +1,19 @@
 """Errors that a user can fix: one sentence that says what, where and how."""
 
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
 
 class TrimError(Exception):
     """Base of the errors that are reported without a traceback."""
+
+    def __str__(self) -> str:
+        """Return the sentence on one line, whatever it cites."""
+        return " ".join(super().__str__().splitlines())
 
 
 class ConfigError(TrimError):
@@ -13,9 +24,60 @@ class InputError(TrimError):
     """A file or dataset that the experiment reads is wrong."""
 
 
+class DamagedFile(InputError):
+    """A file that the workflow wrote is not what it was.
+
+    Parameters
+    ----------
+    path
+        The file.
+    why
+        How that shows.
+    whole
+        What is to be deleted, if that is more than the file.
+    """
+
+    def __init__(self, path: Path, why: str, whole: Path | None = None) -> None:
+        self.why = why
+        what = "it" if whole is None else str(whole)
+        super().__init__(f"{path}: not what this workflow wrote ({why}); delete {what} and run again")
+
+
 class BackendError(TrimError):
     """A model, scorer or server gave an answer that cannot be used."""
 
 
 class StoreError(TrimError):
     """The step store is damaged, or lacks a step in offline mode."""
+
+
+class RunError(TrimError):
+    """A run cannot start next to what is running already, or where it is to write."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def about_disk(error: BaseException, path: Path) -> RunError | None:
+    """Return what to say of an error that is about the disk: that it is full, or that a folder is closed to us.
+
+    Parameters
+    ----------
+    path
+        What was to be written, where the error itself does not say.
+    """
+    number = getattr(error, "errno", None)
+    named = getattr(error, "filename", None)
+    path = Path(named) if isinstance(named, str) and named else path
+    folder = next((above for above in (path, *path.absolute().parents) if above.is_dir()), Path("/"))
+    # Not every library hands the number on: safetensors and Arrow quote the system's words.
+    if number in FULL or any(os.strerror(code) in str(error) for code in FULL):
+        free = shutil.disk_usage(folder).free >> 20
+        return RunError(
+            f"{path}: there is no room left on this disk ({free} MB free); make room for it, then start again: what "
+            "is finished stays"
+        )
+    if number in FORBIDDEN:
+        return RunError(f"{folder}: {os.strerror(number)}; get the right to read and write there, then start again")
+    return None

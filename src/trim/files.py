@@ -1,30 +1,51 @@
-"""Write results whole or not at all, and record where they come from."""
+"""Write results whole or not at all, with a checksum and a note on where they come from; believe none without."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trim.checksums import PLACE, seal, sealed_bytes, sum_file, summed_bytes
+from trim.errors import DamagedFile, about_disk
+from trim.layouts import Layout, check_ranges, check_types
+
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+CHECKSUM = "checksum"
+"""Key of the checksum in JSON, and in the metadata of Parquet and safetensors."""
 
 
 @contextmanager
 def written_aside(path: str | Path) -> Iterator[Path]:
-    """Yield a path beside the final one, and rename it into place when the body succeeds."""
+    """Yield a path beside the final one, and rename it into place when the body succeeds.
+
+    Raises
+    ------
+    RunError
+        If the disk is full, or the folder may not be written.
+    """
     final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
     aside = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         if final.is_dir() and aside.is_dir():
             shutil.rmtree(final)
         aside.replace(final)
+    except Exception as error:
+        if said := about_disk(error, final):
+            raise said from error
+        raise
     finally:
         if aside.is_dir():
             shutil.rmtree(aside)
@@ -32,26 +53,90 @@ def written_aside(path: str | Path) -> Iterator[Path]:
             aside.unlink(missing_ok=True)
 
 
-def write_json(content: Any, path: str | Path) -> None:
-    """Write JSON that people can read."""
+# --- JSON -------------------------------------------------------------------------------
+
+
+def write_json(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write JSON that people can read, its checksum last."""
     with written_aside(path) as aside:
-        aside.write_text(json.dumps(content, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+        aside.write_text(json.dumps({**content, CHECKSUM: PLACE}, indent=1) + "\n", encoding="utf-8")
+        seal(aside)
 
 
-def read_json(path: str | Path) -> Any:
-    """Read JSON."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_json(path: str | Path, *, whole: Path | None = None) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Parameters
+    ----------
+    whole
+        What is to be deleted where the file is damaged, if that is more than the file; so below.
+
+    Raises
+    ------
+    DamagedFile
+        If it is missing or not what was written; so below.
+    """
+    content: dict[str, Any] = json.loads(sealed_bytes(Path(path), whole=whole))
+    del content[CHECKSUM]
+    return content
+
+
+# --- tables -----------------------------------------------------------------------------
 
 
 def write_parquet(frame: pd.DataFrame, path: str | Path, origin: Mapping[str, Any]) -> None:
     """Write a table as Parquet, its provenance in the file's metadata under the key `trim`."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), b"trim": json.dumps(origin).encode()}
+    write_table(table, path, {**(table.schema.metadata or {}), "trim": json.dumps(origin)})
+
+
+def write_table(table: pa.Table, path: str | Path, metadata: Mapping[Any, Any]) -> None:
+    """Write a table as Parquet, with metadata and a checksum among them."""
+    import pyarrow.parquet as pq
+
     with written_aside(path) as aside:
-        pq.write_table(table.replace_schema_metadata(metadata), aside, compression="zstd")
+        marked = table.replace_schema_metadata({**metadata, CHECKSUM: PLACE})
+        pq.write_table(marked, aside, compression="zstd", write_page_checksum=True)
+        seal(aside)
+
+
+def read_parquet(path: str | Path, layout: Layout, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read what `write_parquet` wrote.
+
+    Parameters
+    ----------
+    layout
+        Columns that there must be; there may be others.
+    columns
+        Which are read; all by default.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    content = pa.BufferReader(sealed_bytes(path))
+    asked = {name: column for name, column in layout.items() if columns is None or name in columns}
+    try:
+        file = pq.ParquetFile(content)
+        check_types(file.schema_arrow, asked, columns or ())
+        table = file.read(columns and list(columns))
+        check_ranges(table, asked)
+    except (pa.ArrowException, ValueError) as error:
+        raise DamagedFile(path, str(error)) from None
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def read_origin(path: str | Path) -> dict[str, Any]:
+    """Return the provenance that `write_parquet` wrote into a table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(pa.BufferReader(sealed_bytes(Path(path))))
+    origin: dict[str, Any] = json.loads(schema.metadata[b"trim"])
+    return origin
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path, exact: Sequence[str] = ()) -> None:
@@ -63,5 +148,66 @@ def write_csv(frame: pd.DataFrame, path: str | Path, exact: Sequence[str] = ()) 
         Columns of settings, written in full; measured numbers get six significant digits.
     """
     frame = frame.assign(**{name: frame[name].map(lambda value: repr(float(value))) for name in exact})
+    write_text(frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"), path)
+
+
+def read_csv(path: str | Path, *, whole: Path | None = None) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote, or one of somebody else's."""
+    import pandas as pd
+
+    return pd.read_csv(io.BytesIO(summed_bytes(Path(path), whole=whole)))
+
+
+# --- text, and arrays -------------------------------------------------------------------
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write text, with its checksum beside it."""
+    content = text.encode()
     with written_aside(path) as aside:
-        frame.to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
+        aside.write_bytes(content)
+        sum_file(Path(path), content)
+
+
+def read_text(path: str | Path) -> str:
+    """Read text that `write_text` wrote, or some of somebody else's."""
+    return summed_bytes(Path(path)).decode("utf-8")
+
+
+def write_tensors(tensors: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write arrays as safetensors."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    with written_aside(path) as aside:
+        plain = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        save_file(plain, aside, metadata={CHECKSUM: PLACE})
+        seal(aside)
+
+
+def read_tensors(path: Path, *, whole: Path | None = None) -> dict[str, NDArray[Any]]:
+    """Read what `write_tensors` wrote."""
+    from safetensors.numpy import load
+
+    tensors: dict[str, NDArray[Any]] = load(sealed_bytes(path, whole=whole))
+    return tensors
+
+
+def write_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write arrays as npz, the checksum as the comment of the archive."""
+    import numpy as np
+
+    with written_aside(path) as aside:
+        with aside.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(aside, "a") as archive:
+            archive.comment = PLACE.encode()
+        seal(aside)
+
+
+def read_arrays(path: Path, *, whole: Path | None = None) -> dict[str, NDArray[Any]]:
+    """Read what `write_arrays` wrote."""
+    import numpy as np
+
+    with np.load(io.BytesIO(sealed_bytes(path, whole=whole)), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}

@@ -22,8 +22,9 @@ from trim import __version__
 from trim.config.experiment import Experiment, config_hash
 from trim.config.models import LanguageModel, Sampling
 from trim.config.parsing import parse_config
-from trim.errors import TrimError
-from trim.files import write_csv, write_json, write_parquet, written_aside
+from trim.errors import TrimError, about_disk
+from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
+from trim.layouts import NODES
 from trim.models.batching import BatchLoop
 from trim.models.opening import open_pair, open_scorer, served_prm, with_noise
 from trim.models.protocols import ModelPair, StepScorer
@@ -160,8 +161,6 @@ class Job:
         The problems of a split are the input `{split}_problems`, or `problems` where there is one split alone; its
         explored trees, if any, `{split}_trees`.
         """
-        import pandas as pd
-
         with self.grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
             verdict, grown = judge(grader, exact=labelled), []
             for split in splits:
@@ -175,7 +174,7 @@ class Job:
                     pair,
                 )
                 if explored := self.input.get(f"{split}_trees"):
-                    trees.load(pd.read_parquet(explored))
+                    trees.load(read_parquet(explored, NODES))
                 grown.append(trees)
             yield grown
 
@@ -219,25 +218,31 @@ class Job:
 def open_job(snakemake: Any) -> Iterator[Job]:
     """Run the body of a script: what it logs goes to the rule's log, an error that a user can fix is one sentence."""
     job = Job(snakemake)
-    job.log_file.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic(), time.process_time()
+    try:
+        _open_log(job.log_file)
+        yield job
+    except Exception as error:
+        said = error if isinstance(error, TrimError) else about_disk(error, job.log_file)
+        if said is None:
+            job.log.exception("%s failed", job.rule)
+            raise
+        job.log.error("%s", said)
+        print(f"{job.rule}: {said}", file=sys.stderr)
+        sys.exit(1)
+    job.log.info("done in %.1f s, %.1f CPU s", time.monotonic() - started[0], time.process_time() - started[1])
+
+
+def _open_log(path: Path) -> None:
+    logging.raiseExceptions, logging.lastResort = False, None  # on a full disk, the log's own error helps nobody
+    path.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[logging.FileHandler(job.log_file, mode="w", encoding="utf-8")],
+        handlers=[logging.FileHandler(path, mode="w", encoding="utf-8")],
         force=True,
     )
     logging.captureWarnings(True)
-    started = time.monotonic(), time.process_time()
-    try:
-        yield job
-    except TrimError as error:
-        job.log.error("%s", error)
-        print(f"{job.rule}: {error}", file=sys.stderr)
-        sys.exit(1)
-    except Exception:
-        job.log.exception("%s failed", job.rule)
-        raise
-    job.log.info("done in %.1f s, %.1f CPU s", time.monotonic() - started[0], time.process_time() - started[1])
 
 
 def use_threads(count: int) -> None:

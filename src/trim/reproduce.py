@@ -3,9 +3,10 @@
 It runs Snakemake and then its report, and looks after what a plain call of Snakemake does not:
 
 - only one run works in a checkout at a time (`results/.lock`, which the system frees when its holder dies);
-- a run that was killed is simply started again: whatever it left running is stopped first, and
-  Snakemake's own stale locks are removed. What a run starts carries `TRIM_RUN=<checkout>` in its
-  environment, which outlives any parent and is how leftovers are known.
+- a run that was killed is simply started again: what it left running or lying about is cleared away
+  first (`trim.leftovers`);
+- what would end in a traceback later is said at the start: a full disk, a folder that is closed to us,
+  files from the future.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
 from typing import IO, Any
 
@@ -32,17 +35,16 @@ import psutil
 import yaml
 
 from trim import __version__
-from trim.errors import ConfigError, TrimError
+from trim.errors import ConfigError, RunError, TrimError, about_disk
+from trim.leftovers import MARK, clear_scripts, kill, other_snakemake, refuse_other_snakemake, say, stop_leftovers
 
-MARK = "TRIM_RUN"
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 REFUSED = 2
-PATIENCE = 10.0
-"""Seconds that a killed process gets to disappear."""
+LEAST_ROOM = 4 << 20
+"""Bytes that a run needs on the disk to begin at all."""
 
-
-class RunError(TrimError):
-    """A run cannot start next to what is running already."""
+SKEW = 60.0
+"""Seconds that clocks of several machines may be apart."""
 
 
 def main(arguments: Sequence[str] | None = None, snakemake: Sequence[str] = SNAKEMAKE) -> int:
@@ -60,6 +62,7 @@ def main(arguments: Sequence[str] | None = None, snakemake: Sequence[str] = SNAK
     try:
         name = experiment_name(root, options.configfile, options.config)
         with only_run(root):
+            check_ground(root, name)
             return _reproduce(root, name, [*snakemake, *_settings(options)], extra)
     except TrimError as error:
         print(f"trim: {error}.", file=sys.stderr)
@@ -85,10 +88,6 @@ def _settings(options: argparse.Namespace) -> list[str]:
         if values := getattr(options, option):
             settings += [f"--{option}", *values]
     return settings
-
-
-def _say(text: str) -> None:
-    print(f"trim: {text}", flush=True)
 
 
 # --- the experiment ---------------------------------------------------------------------
@@ -132,8 +131,10 @@ def _reproduce(root: Path, name: str, snakemake: list[str], extra: list[str]) ->
         status = _make_report(root, results, snakemake)
     wall, cpu = time.monotonic() - wall, _children_cpu() - cpu
     _log_run(root / results, started=started.isoformat(), wall_seconds=wall, cpu_seconds=cpu, status=status)
-    _say(f"{wall:.1f} s of wall time, {cpu:.1f} s of CPU time.")
-    _say(_where_to_look(root, results) if status == 0 else _what_failed(root, results, status))
+    say(f"{wall:.1f} s of wall time, {cpu:.1f} s of CPU time.")
+    say(_where_to_look(root, results) if status == 0 else _what_failed(root, results, status))
+    if status != 0 and (reason := _outer_reason(root)):
+        say(reason)
     return status
 
 
@@ -173,6 +174,56 @@ def _where_to_look(root: Path, results: Path) -> str:
 def _what_failed(root: Path, results: Path, status: int) -> str:
     logs = results / "logs" if (root / results / "logs").is_dir() else Path(".snakemake/log")
     return f"stopped with status {status}; logs are in {logs}. Start again at any time: what is finished stays."
+
+
+# --- the ground that a run stands on ----------------------------------------------------
+
+
+def check_ground(root: Path, name: str) -> None:
+    """Check that there is room, that we may write, and that no file of the experiment is dated after now.
+
+    Raises
+    ------
+    RunError
+        Says in one sentence what is wrong, and where.
+    """
+    for folder in (root / "results", root / "results" / name, root / "step_store", root / ".snakemake"):
+        if folder.is_dir():
+            _check_writable(folder)
+    late = time.time() + SKEW
+    future = [path for path in _files_of(root, name) if path.lstat().st_mtime > late]
+    if future:
+        more = f" and {len(future) - 1} more files" if len(future) > 1 else ""
+        raise RunError(
+            f"{future[0]}{more}: dated after now ({datetime.now():%Y-%m-%d %H:%M}), so that snakemake takes what is made "
+            "from it for older; set the clock right, or `touch` what is from the future, then start again"
+        )
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        with TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(LEAST_ROOM))
+            trial.flush()
+    except OSError as error:
+        raise about_disk(error, folder) or error from None
+
+
+def _files_of(root: Path, name: str) -> Iterator[Path]:
+    yield root / "config.yaml"
+    for folder, below, files in os.walk(root / "results" / name):
+        below.sort()
+        yield from (Path(folder) / file for file in sorted(files))
+
+
+def _outer_reason(root: Path) -> str | None:
+    """Say why a run failed, where that is not in its logs: a full disk, or another Snakemake that was faster."""
+    if owner := other_snakemake(root):
+        return f"snakemake is at work here too (process {owner.pid}) and holds the lock; wait until it has ended."
+    free = shutil.disk_usage(root / "results").free
+    if free < LEAST_ROOM:
+        return f"the disk of {root / 'results'} is full ({free >> 20} MB free); make room, then start again."
+    return None
 
 
 # --- the child --------------------------------------------------------------------------
@@ -228,17 +279,26 @@ def only_run(root: Path) -> Iterator[None]:
     Raises
     ------
     RunError
-        Another run, or a Snakemake that was started by hand, is at work here.
+        Another run, or a Snakemake that was started by hand, is at work here; or nothing can be written here.
     """
-    path = root / "results" / ".lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a+", encoding="utf-8") as lock:
+    with _open_lock(root / "results" / ".lock") as lock:
         if not _locked(lock):
             _take_over(root, lock)
         _write_record(lock)
         stop_leftovers(root)
-        remove_stale_locks(root)
+        refuse_other_snakemake(root)
+        clear_scripts(root)
         yield
+
+
+def _open_lock(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except IsADirectoryError:
+        raise RunError(f"{path} is a folder, but must be a file; remove it, then start again") from None
+    except OSError as error:
+        raise about_disk(error, path) or error from None
 
 
 def _locked(lock: IO[str]) -> bool:
@@ -253,8 +313,8 @@ def _take_over(root: Path, lock: IO[str]) -> None:
     """Get the lock of a run whose `make` was killed; refuse to touch any other."""
     record = _read_record(lock)
     if orphan := _orphan(record):
-        _kill([orphan])
-        _say("stopped a run whose `make` had been killed.")
+        kill([orphan])
+        say("stopped a run whose `make` had been killed.")
         if _locked(lock):
             return
     pid, host = record.get("pid", "unknown"), record.get("host", "an unknown host")
@@ -303,75 +363,6 @@ def _orphan(record: dict[str, Any]) -> psutil.Process | None:
         if same and record["make_pid"] not in {parent.pid for parent in run.parents()}:
             return run
     return None
-
-
-# --- what a killed run left behind ------------------------------------------------------
-
-
-def stop_leftovers(root: Path) -> None:
-    """Kill every process that an earlier run of this checkout started, and say so."""
-    stopped: set[int] = set()
-    while leftovers := [process for process in _others() if _started_by_run(process, root)]:
-        _kill(leftovers)
-        stopped |= {process.pid for process in leftovers}
-    if stopped:
-        _say(f"stopped {len(stopped)} process(es) that a killed run had left behind.")
-
-
-def remove_stale_locks(root: Path) -> None:
-    """Remove Snakemake's locks on this directory, unless a Snakemake still works in it.
-
-    Raises
-    ------
-    RunError
-        A Snakemake that does not belong to a run of ours is at work here.
-    """
-    locks = list((root / ".snakemake" / "locks").glob("*.lock"))
-    if locks and (owner := next((process for process in _others() if _is_snakemake(process, root)), None)):
-        raise RunError(
-            f"snakemake is already at work in {root} (process {owner.pid}); "
-            f"wait until it has ended, or stop it with `kill {owner.pid}`, then start again"
-        )
-    for lock in locks:
-        lock.unlink(missing_ok=True)
-
-
-def _others() -> Iterator[psutil.Process]:
-    """Live processes of this user, without this one and those above it."""
-    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.pid not in own and process.uids().real == os.getuid() and _alive(process):
-                yield process
-
-
-def _started_by_run(process: psutil.Process, root: Path) -> bool:
-    with suppress(psutil.Error, OSError):
-        return bool(process.environ().get(MARK) == str(root))
-    return False
-
-
-def _is_snakemake(process: psutil.Process, root: Path) -> bool:
-    with suppress(psutil.Error, OSError):
-        return process.cwd() == str(root) and any(Path(word).name == "snakemake" for word in process.cmdline())
-    return False
-
-
-def _alive(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
-def _kill(processes: Sequence[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    deadline = time.monotonic() + PATIENCE
-    while alive := [process.pid for process in processes if _alive(process)]:
-        if time.monotonic() > deadline:
-            raise RunError(f"process {alive[0]} of a killed run does not end; stop it, then start again")
-        time.sleep(0.02)
 
 
 if __name__ == "__main__":

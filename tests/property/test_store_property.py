@@ -1,4 +1,4 @@
-"""Whatever is put, flushed and opened again, a shelf holds what came first."""
+"""Whatever is put, flushed and opened again, a partition holds what came first."""
 
 import tempfile
 from pathlib import Path
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trim.models.protocols import FinishReason, Step
-from trim.models.store import STEPS, Shelf
+from trim.models.store import STEPS, Partition
 
 STEP = st.builds(
     Step,
@@ -26,29 +26,29 @@ def key(i: int) -> bytes:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ACTION, max_size=25))
-def test_a_shelf_is_a_dictionary_in_which_the_first_entry_counts(actions: list[tuple]) -> None:
+def test_a_partition_is_a_dictionary_in_which_the_first_entry_counts(actions: list[tuple]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        shelf = Shelf(Path(folder), STEPS)
+        partition = Partition(Path(folder), STEPS)
         on_disk: dict[int, Step] = {}
         known: dict[int, Step] = {}
         for action in actions:
             match action:
                 case ("put", i, step):
                     known.setdefault(i, step)
-                    assert shelf.put(key(i), step) == known[i]
+                    assert partition.put(key(i), step) == known[i]
                 case ("flush",):
-                    shelf.flush()
+                    partition.flush()
                     on_disk = dict(known)
                 case ("reopen",):
-                    shelf.flush()
+                    partition.flush()
                     on_disk = dict(known)
-                    shelf = Shelf(Path(folder), STEPS)
+                    partition = Partition(Path(folder), STEPS)
                 case ("kill",):
                     known = dict(on_disk)
-                    shelf = Shelf(Path(folder), STEPS)
-            assert [shelf.get(key(i)) for i in range(6)] == [known.get(i) for i in range(6)]
-            assert len(shelf) == len(known)
-        again = Shelf(Path(folder), STEPS)
+                    partition = Partition(Path(folder), STEPS)
+            assert [partition.get(key(i)) for i in range(6)] == [known.get(i) for i in range(6)]
+            assert len(partition) == len(known)
+        again = Partition(Path(folder), STEPS)
         assert {i: again.get(key(i)) for i in range(6) if again.get(key(i))} == on_disk
         assert again.counts.conflicts == 0
 
@@ -57,7 +57,7 @@ def test_a_shelf_is_a_dictionary_in_which_the_first_entry_counts(actions: list[t
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), STEP, st.booleans()), max_size=20))
 def test_of_several_writers_what_was_written_first_counts(puts: list[tuple[int, int, Step, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        writers = [Shelf(Path(folder), STEPS) for _ in range(3)]
+        writers = [Partition(Path(folder), STEPS) for _ in range(3)]
         own: list[dict[int, Step]] = [{}, {}, {}]
         expected: dict[int, Step] = {}
         for writer, i, step, flush in puts:
@@ -66,10 +66,10 @@ def test_of_several_writers_what_was_written_first_counts(puts: list[tuple[int, 
             if flush:
                 writers[writer].flush()
                 expected = own[writer] | expected
-        for shelf, entries in zip(writers, own, strict=True):
-            shelf.flush()
+        for partition, entries in zip(writers, own, strict=True):
+            partition.flush()
             expected = entries | expected
-        merged = Shelf(Path(folder), STEPS)
+        merged = Partition(Path(folder), STEPS)
         assert {i: merged.get(key(i)) for i in range(4) if merged.get(key(i))} == expected
         disagreeing = sum(own[w][i] != expected[i] for w in range(3) for i in own[w])
         assert merged.counts.conflicts == disagreeing

@@ -17,7 +17,7 @@ import trim
 from trim.errors import BackendError, StoreError
 from trim.models import store as store_module
 from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
-from trim.models.store import SCORES, STEPS, MissingEntries, Shelf, StepStore, StoredStepModel, StoredStepScorer
+from trim.models.store import SCORES, STEPS, MissingEntries, Partition, StepStore, StoredStepModel, StoredStepScorer
 from trim.problems.problem import Problem
 from trim.rollout.engine import Run, solve_all
 from trim.rollout.tables import score_steps
@@ -80,7 +80,7 @@ def test_requests_for_the_same_step_are_computed_once(tmp_path: Path, scripted_p
 
 def test_one_entry_that_does_not_fit_takes_no_other_with_it(tmp_path: Path) -> None:
     store = StepStore(tmp_path, "part")
-    weak, strong = store.shelf("weak", STEPS), store.shelf("strong", STEPS)
+    weak, strong = store.partition("weak", STEPS), store.partition("strong", STEPS)
     good = [Step(f"{i}\n\n", (i,), 3, FinishReason.SEPARATOR) for i in range(5)]
     odd = [
         Step("half a letter \ud835", (1,), 3, FinishReason.LENGTH),
@@ -94,9 +94,9 @@ def test_one_entry_that_does_not_fit_takes_no_other_with_it(tmp_path: Path) -> N
         store.flush()
     store.flush()  # what was named is not named again
     again = StepStore(tmp_path, "part", offline=True)
-    kept = [again.shelf("weak", STEPS).get(key(i)) for i in range(8)]
+    kept = [again.partition("weak", STEPS).get(key(i)) for i in range(8)]
     assert kept == [*good[:2], None, None, None, *good[2:]]
-    assert len(again.shelf("strong", STEPS)) == 8
+    assert len(again.partition("strong", STEPS)) == 8
 
 
 def test_an_entry_that_does_not_fit_reaches_all_who_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,45 +197,45 @@ ODD_STEPS = [
 
 
 def test_entries_come_back_as_they_were(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, STEPS)
+    partition = Partition(tmp_path, STEPS)
     for i, step in enumerate(ODD_STEPS):
-        shelf.put(key(i), step)
-    shelf.flush()
-    again = Shelf(tmp_path, STEPS)
+        partition.put(key(i), step)
+    partition.flush()
+    again = Partition(tmp_path, STEPS)
     assert [again.get(key(i)) for i in range(4)] == [*ODD_STEPS, None]
     values = [0.1, 1 / 3, 1e-300, 1.0, 0.0]
-    scores = Shelf(tmp_path / "scores", SCORES)
+    scores = Partition(tmp_path / "scores", SCORES)
     for i, value in enumerate(values):
         scores.put(key(i), Score(value, i))
     scores.flush()
-    again_scores = Shelf(tmp_path / "scores", SCORES)
+    again_scores = Partition(tmp_path / "scores", SCORES)
     assert [again_scores.get(key(i)) for i in range(5)] == [Score(v, i) for i, v in enumerate(values)]
     assert len(again_scores) == 5
 
 
 def test_only_what_was_flushed_is_on_disk(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, SCORES)
-    shelf.put(key(0), Score(0.5, 1))
+    partition = Partition(tmp_path, SCORES)
+    partition.put(key(0), Score(0.5, 1))
     assert segments(tmp_path) == []
-    shelf.flush()
-    shelf.flush()
+    partition.flush()
+    partition.flush()
     assert len(segments(tmp_path)) == 1
-    shelf.put(key(1), Score(0.6, 1))
-    assert len(Shelf(tmp_path, SCORES)) == 1
-    shelf.flush()
+    partition.put(key(1), Score(0.6, 1))
+    assert len(Partition(tmp_path, SCORES)) == 1
+    partition.flush()
     assert [pq.read_metadata(s).num_rows for s in segments(tmp_path)] == [1, 1]
 
 
 def test_many_entries_flush_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "FLUSH_ENTRIES", 10)
-    shelf = Shelf(tmp_path, SCORES)
+    partition = Partition(tmp_path, SCORES)
     for i in range(25):
-        shelf.put(key(i), Score(i / 25, i))
-    assert len(Shelf(tmp_path, SCORES)) == 20
+        partition.put(key(i), Score(i / 25, i))
+    assert len(Partition(tmp_path, SCORES)) == 20
 
 
-def test_two_writers_share_a_shelf(tmp_path: Path) -> None:
-    first, second = Shelf(tmp_path, SCORES), Shelf(tmp_path, SCORES)
+def test_two_writers_share_a_partition(tmp_path: Path) -> None:
+    first, second = Partition(tmp_path, SCORES), Partition(tmp_path, SCORES)
     for i in range(10):
         (first, second)[i % 2].put(key(i), Score(i / 10, i))
         if i % 3 == 0:
@@ -243,7 +243,7 @@ def test_two_writers_share_a_shelf(tmp_path: Path) -> None:
             second.flush()
     first.flush()
     second.flush()
-    both = Shelf(tmp_path, SCORES)
+    both = Partition(tmp_path, SCORES)
     assert [both.get(key(i)) for i in range(10)] == [Score(i / 10, i) for i in range(10)]
     assert both.counts.conflicts == 0
     assert first.get(key(1)) is None  # read when opened
@@ -251,50 +251,50 @@ def test_two_writers_share_a_shelf(tmp_path: Path) -> None:
 
 def test_the_smallest_segment_wins_and_conflicts_are_counted(tmp_path: Path) -> None:
     for name, value in (("b", 0.2), ("a", 0.1), ("c", 0.3)):
-        shelf = Shelf(tmp_path / name, SCORES)
+        partition = Partition(tmp_path / name, SCORES)
         for i in range(3):
-            shelf.put(key(i), Score(value if i else 0.5, i))  # all agree on the first
-        shelf.flush()
+            partition.put(key(i), Score(value if i else 0.5, i))  # all agree on the first
+        partition.flush()
         (tmp_path / "all").mkdir(exist_ok=True)
         segments(tmp_path / name)[0].rename(tmp_path / "all" / f"{name}.parquet")
-    shelf = Shelf(tmp_path / "all", SCORES)
-    assert [shelf.get(key(i)).value for i in range(3)] == [0.5, 0.1, 0.1]
-    assert shelf.counts.conflicts == 4
+    partition = Partition(tmp_path / "all", SCORES)
+    assert [partition.get(key(i)).value for i in range(3)] == [0.5, 0.1, 0.1]
+    assert partition.counts.conflicts == 4
 
 
 def test_what_was_written_first_wins(tmp_path: Path) -> None:
-    opened_first, opened_last = Shelf(tmp_path, SCORES), Shelf(tmp_path, SCORES)
+    opened_first, opened_last = Partition(tmp_path, SCORES), Partition(tmp_path, SCORES)
     opened_last.put(key(0), Score(0.9, 1))
     opened_last.flush()
     opened_first.put(key(0), Score(0.1, 1))
     opened_first.flush()
-    assert Shelf(tmp_path, SCORES).get(key(0)) == Score(0.9, 1)
+    assert Partition(tmp_path, SCORES).get(key(0)) == Score(0.9, 1)
 
 
 def test_a_truncated_segment_is_named(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, SCORES)
-    shelf.put(key(0), Score(0.5, 1))
-    shelf.flush()
+    partition = Partition(tmp_path, SCORES)
+    partition.put(key(0), Score(0.5, 1))
+    partition.flush()
     (segment,) = segments(tmp_path)
     whole = segment.read_bytes()
     for length in (0, 3, len(whole) // 2, len(whole) - 1):
         segment.write_bytes(whole[:length])
         with pytest.raises(StoreError, match=f"{segment.name}: damaged segment .* delete it"):
-            Shelf(tmp_path, SCORES)
+            Partition(tmp_path, SCORES)
 
 
 def test_a_changed_byte_is_never_read_as_another_entry(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, SCORES)
+    partition = Partition(tmp_path, SCORES)
     for i in range(50):
-        shelf.put(key(1000 * i), Score(i / 50, i))
-    shelf.flush()
+        partition.put(key(1000 * i), Score(i / 50, i))
+    partition.flush()
     (segment,) = segments(tmp_path)
     whole = segment.read_bytes()
     refused = 0
     for position in range(0, len(whole), 13):
         segment.write_bytes(whole[:position] + bytes([whole[position] ^ 0x41]) + whole[position + 1 :])
         try:
-            damaged = Shelf(tmp_path, SCORES)
+            damaged = Partition(tmp_path, SCORES)
         except StoreError:
             refused += 1
         else:  # a byte that says nothing of the content, such as the writer's name
@@ -305,21 +305,21 @@ def test_a_changed_byte_is_never_read_as_another_entry(tmp_path: Path) -> None:
 def test_a_segment_of_something_else_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"key": pa.array([key(0)], pa.binary(16)), "other": [1]}), tmp_path / "a.parquet")
     with pytest.raises(StoreError, match="a.parquet: damaged segment"):
-        Shelf(tmp_path, SCORES)
+        Partition(tmp_path, SCORES)
 
 
 def test_what_a_killed_writer_left_aside_is_ignored(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, SCORES)
-    shelf.put(key(0), Score(0.5, 1))
-    shelf.flush()
+    partition = Partition(tmp_path, SCORES)
+    partition.put(key(0), Score(0.5, 1))
+    partition.flush()
     (segment,) = segments(tmp_path)
     (tmp_path / "20990101-half.tmp").write_bytes(segment.read_bytes()[:100])
-    assert len(Shelf(tmp_path, SCORES)) == 1
+    assert len(Partition(tmp_path, SCORES)) == 1
 
 
-def test_a_shelf_says_whose_it_is(tmp_path: Path) -> None:
+def test_a_partition_says_whose_it_is(tmp_path: Path) -> None:
     store = StepStore(tmp_path, "arith.test")
-    store.shelf('{"model": "tiny"}', STEPS)
+    store.partition('{"model": "tiny"}', STEPS)
     (description,) = tmp_path.glob("*/identity.json")
     assert '{\\"model\\": \\"tiny\\"}' in description.read_text()
     assert (description.parent / "arith.test").is_dir()
@@ -347,9 +347,9 @@ def rename(self, target):
     return result
 
 Path.replace = rename
-shelf = store.Shelf(folder, store.SCORES)
+partition = store.Partition(folder, store.SCORES)
 for i in range(10**9):
-    shelf.put(i.to_bytes(16, "big"), Score(i / 1e9, i))
+    partition.put(i.to_bytes(16, "big"), Score(i / 1e9, i))
 """
 
 
@@ -360,13 +360,13 @@ def start_writer(folder: Path, fatal_flush: int) -> subprocess.Popen[str]:
 
 
 def check_survivors(folder: Path, flushed: int, unflushed: int) -> None:
-    shelf = Shelf(folder, SCORES)
-    assert flushed <= len(shelf) <= flushed + unflushed
-    assert [shelf.get(key(i)) for i in range(len(shelf))] == [Score(i / 1e9, i) for i in range(len(shelf))]
+    partition = Partition(folder, SCORES)
+    assert flushed <= len(partition) <= flushed + unflushed
+    assert [partition.get(key(i)) for i in range(len(partition))] == [Score(i / 1e9, i) for i in range(len(partition))]
     # The store works on.
-    shelf.put(key(10**9), Score(1.0, 0))
-    shelf.flush()
-    assert Shelf(folder, SCORES).get(key(10**9)) == Score(1.0, 0)
+    partition.put(key(10**9), Score(1.0, 0))
+    partition.flush()
+    assert Partition(folder, SCORES).get(key(10**9)) == Score(1.0, 0)
 
 
 def test_a_kill_between_writing_and_renaming_loses_the_unflushed_batch_alone(tmp_path: Path) -> None:

@@ -94,10 +94,10 @@ def of_other_jobs(tree: Path) -> dict[str, bytes]:
 
 
 def test_a_damaged_segment_of_the_store_is_named_and_nothing_else_is_touched(smoke_copy: Path) -> None:
-    shelves = [
+    partitions = [
         path.parent for path in (smoke_copy / "step_store").glob("*/identity.json") if "sampling" in path.read_text()
     ]
-    segment = next(shelves[0].glob("arith.test/*.parquet"))
+    segment = next(partitions[0].glob("arith.test/*.parquet"))
     segment.write_bytes(segment.read_bytes()[:-20])
     target = RESULTS / "episodes/trim-thr/arith/arith.parquet"
     (smoke_copy / target).unlink()

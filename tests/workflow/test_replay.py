@@ -21,7 +21,7 @@ PATIENCE = 600.0
 
 
 def store_counts(tree: Path) -> list[tuple[int, ...]]:
-    """(hits, misses, conflicts) of every shelf that a job opened."""
+    """(hits, misses, conflicts) of every partition that a job opened."""
     logs = (tree / RESULTS / "logs").rglob("*.log")
     return [tuple(map(int, found)) for log in logs for found in MISSES.findall(log.read_text(encoding="utf-8"))]
 

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from trim.config.experiment import Bootstrap
 from trim.evaluation.claims.ledger import latex_claims, ledger, read_auc
 from trim.evaluation.claims.published import Paper, metric_check
 from trim.evaluation.claims.statements import MINIMUM_AUC
 from trim.evaluation.claims.world import World
 from trim.evaluation.study import CURVE_COLUMNS, read_episodes, studies, studies_by_prm
+from trim.files import read_csv
 from trim.jobs import open_job
 
 with open_job(snakemake) as job:
@@ -23,11 +22,11 @@ with open_job(snakemake) as job:
         main=params.main_dataset,
         trained_on=params.trained_on,
         prm=params.prm,
-        auc=read_auc(pd.read_csv(given.quality), MINIMUM_AUC) if given.quality else {},
+        auc=read_auc(read_csv(given.quality), MINIMUM_AUC) if given.quality else {},
         paper=Paper(published),
         noisy=params.noisy,
     )
-    claims = ledger(world, pd.read_csv(given.main), params.models, published, bootstrap.level)
+    claims = ledger(world, read_csv(given.main), params.models, published, bootstrap.level)
     job.write_csv(claims, output.claims)
     job.write_csv(metric_check(published), output.metric_check)
     job.write_text(latex_claims(claims), output.claims_tex)

@@ -7,6 +7,7 @@ from trim.evaluation.ablations import ablations, prm_routing
 from trim.evaluation.power import power_note
 from trim.evaluation.sampling import sampling
 from trim.evaluation.study import CURVE_COLUMNS, read_dev_episodes, read_episodes, studies, studies_by_prm
+from trim.files import read_csv
 from trim.jobs import open_job
 
 NO_QUALITY = pd.DataFrame(columns=["prm", "dataset", "measure", "value"])
@@ -16,7 +17,7 @@ with open_job(snakemake) as job:
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     main = studies(read_episodes(inputs.episodes, CURVE_COLUMNS), bootstrap, params.seed)
     by_prm = studies_by_prm(inputs.by_prm, bootstrap, params.seed)
-    quality = pd.read_csv(inputs.quality) if inputs.quality else NO_QUALITY
+    quality = read_csv(inputs.quality) if inputs.quality else NO_QUALITY
     where, level = (params.main_dataset, params.prm), bootstrap.level
     job.write_csv(ablations(main, by_prm, *where, level), output.ablations)
     job.write_csv(prm_routing(main, by_prm, *where, quality, level), output.prm_routing)

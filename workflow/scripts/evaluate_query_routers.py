@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from trim.files import read_parquet
 from trim.jobs import open_job, use_threads
+from trim.layouts import EPISODES
 from trim.models.encoder import Encoder
 from trim.problems.problem import read_problems
 from trim.routers.query_level.disk import load_policies
@@ -16,7 +16,7 @@ with open_job(snakemake) as job:
     encoder = Encoder(params.encoder or inputs.encoder, revision=params.revision, device=params.device)
     policies, space = load_policies(Path(inputs.folder), params.device)
     for problem_file, solution_file in zip(inputs.problems, inputs.solutions, strict=True):
-        problems, solved = read_problems(Path(problem_file)), pd.read_parquet(solution_file)
+        problems, solved = read_problems(Path(problem_file)), read_parquet(solution_file, EPISODES)
         vectors = space.standardise(encoder.embed([problem.text for problem in problems]))
         options = Options(solved, problems, params.samples)
         episodes = route_table(policies, gather_evidence(solved, problems, vectors), options)

@@ -3,11 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from trim.config.routers import QueryRouters
-from trim.files import written_aside
+from trim.files import read_parquet, written_aside
 from trim.jobs import open_job, use_threads
+from trim.layouts import EPISODES, STEPS
 from trim.models.encoder import Encoder
 from trim.routers.query_level.disk import Space, load_policies, save_policies
 from trim.routers.query_level.fit import embed_solutions, fit_policies
@@ -22,10 +21,10 @@ with open_job(snakemake) as job:
     encoder, settings = new_encoder(), QueryRouters.model_validate(params.settings)
     problems, dev_problems = job.problems(), job.problems("dev_problems")
     vectors, dev_vectors = (encoder.embed([problem.text for problem in part]) for part in (problems, dev_problems))
-    space, dev_solved = Space.of(vectors), pd.read_parquet(inputs.dev_solutions)
-    train = gather_evidence(pd.read_parquet(inputs.solutions), problems, space.standardise(vectors))
+    space, dev_solved = Space.of(vectors), read_parquet(inputs.dev_solutions, EPISODES)
+    train = gather_evidence(read_parquet(inputs.solutions, EPISODES), problems, space.standardise(vectors))
     dev = gather_evidence(dev_solved, dev_problems, space.standardise(dev_vectors))
-    solutions = embed_solutions(pd.read_parquet(inputs.rollouts), problems, encoder)
+    solutions = embed_solutions(read_parquet(inputs.rollouts, STEPS), problems, encoder)
     seed = f"{params.seed}/{job.wildcards.trained_on}"
     data = QueryTraining(train, dev, solutions, new_encoder, settings, seed)
     policies = fit_policies(data, params.operating_points)

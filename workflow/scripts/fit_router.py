@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from trim.config.routers import Routers
-from trim.files import written_aside
+from trim.files import read_parquet, written_aside
 from trim.jobs import open_job, use_threads
+from trim.layouts import SCORED_STEPS
 from trim.rollout.tables import roll_out_points
 from trim.routers.controls import ALONE
 from trim.routers.registry import step_router
@@ -24,7 +23,7 @@ with open_job(snakemake) as job:
                 dev,
                 settings,
                 params.labelled,
-                pd.read_parquet(given.solutions) if given.solutions else None,
+                read_parquet(given.solutions, SCORED_STEPS) if given.solutions else None,
                 Path(given.donor) if given.donor else None,
                 aside / "tensorboard",
                 lambda what: job.progress(f"{what} on {trained_on}"),

@@ -3,14 +3,16 @@
 import pandas as pd
 
 from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram
+from trim.files import read_parquet
 from trim.jobs import open_job
+from trim.layouts import SCORED_STEPS
 from trim.rollout.tables import STEP_KEYS
 
 with open_job(snakemake) as job:
     quality, reliability, histogram = [], [], []
     for name, path in job.input.items():
         prm, _, dataset = name.partition("/")
-        steps = pd.read_parquet(path).dropna(subset=["valid"])
+        steps = read_parquet(path, SCORED_STEPS).dropna(subset=["valid"])
         steps["valid"] = steps["valid"].astype(bool)
         head = {"prm": prm, "dataset": dataset}
         quality.append(prm_quality(steps, STEP_KEYS).assign(**head))

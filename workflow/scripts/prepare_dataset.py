@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from trim.config.experiment import ArithmeticFamily, Dataset
-from trim.files import written_aside
 from trim.jobs import open_job
 from trim.problems.adapters import load_dataset, source_digest
 from trim.problems.grading import text_only
@@ -37,8 +36,7 @@ with open_job(snakemake) as job:
     check_disjoint(splits)
     files = {split: Path(job.output[split]) for split in SPLITS}
     for split, problems in splits.items():
-        with written_aside(files[split]) as aside:
-            write_problems(problems, aside)
+        write_problems(problems, files[split])
         job.log.info("%s: %d problems", split, len(problems))
     content = manifest(name, spec, splits, files, **origin)
     job.write_json(content, job.output.manifest)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from trim.checksums import sum_folder
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import Sampling, TrainedModel
 from trim.files import written_aside
@@ -25,3 +26,4 @@ with open_job(snakemake) as job:
         )
         origin = job.provenance
         job.write_json(metrics, folder / "metrics.json")
+        sum_folder(folder)

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
 from pydantic import TypeAdapter
 
+from trim.checksums import sum_folder
 from trim.config.datasets import ArithmeticFamily
 from trim.config.models import PRM
-from trim.files import written_aside
+from trim.files import read_parquet, written_aside
 from trim.jobs import open_job, use_threads
+from trim.layouts import STEPS
 from trim.models.prm_kinds import PrmTraining, Trace, train_prm
 from trim.rollout.tables import STEP_KEYS
 
@@ -18,7 +19,7 @@ with open_job(snakemake) as job:
     texts = {problem.id: problem.text for problem in job.problems()}
     traces = [
         Trace(texts[problem], tuple(steps["text"]), tuple(map(bool, steps["valid"])))
-        for (_, problem, _), steps in pd.read_parquet(job.input.rollouts).groupby(STEP_KEYS, sort=True)
+        for (_, problem, _), steps in read_parquet(job.input.rollouts, STEPS).groupby(STEP_KEYS, sort=True)
     ]
     job.log.info("%d traces", len(traces))
     families = {name: ArithmeticFamily.model_validate(family) for name, family in params.datasets.items()}
@@ -28,3 +29,4 @@ with open_job(snakemake) as job:
         spec = TypeAdapter(PRM).validate_python(params.prm)
         train_prm(spec, training, folder, job.progress(f"training PRM {name}, steps"))
         job.write_json({"traces": len(traces)}, folder / "metrics.json")
+        sum_folder(folder)

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from trim.config.parsing import parse_config
-from trim.files import read_json
+from trim.files import read_csv, read_json
 from trim.jobs import open_job
 from trim.paper.numbers import all_numbers, choose, known_words, render, used_keys
 from trim.paper.tables import baseline_table, end_point_table, prm_table, router_table
 
 with open_job(snakemake) as job:
     files, params = job.input, job.params
-    tables = {Path(path).stem: pd.read_csv(path) for path in [*files.tables, *files.published]}
+    tables = {Path(path).stem: read_csv(path) for path in [*files.tables, *files.published]}
     numbers = all_numbers(tables, params.settings, read_json(files.provenance))
     used = used_keys(Path(files.manuscript).read_text(encoding="utf-8"))
     chosen, lacking, wrong = choose(used, numbers, known_words(parse_config({}).model_dump(mode="json")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ from trim.config.parsing import parse_config
 from trim.errors import InputError
 from trim.evaluation.curves import CPTS
 from trim.evaluation.format import ends_of, form_of
+from trim.files import read_csv, read_json
 from trim.names import identified, in_order
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def fill_readme(root: Path, results: Path) -> None:
 
 def render_results(results: Path) -> str:
     """Return the generated block as Markdown: headline claims, routers, and where both are from."""
-    import pandas as pd
-
-    claims, main = (pd.read_csv(_existing(results / "tables" / f"{name}.csv")) for name in ("claims", "main"))
+    claims, main = (read_csv(_existing(results / "tables" / f"{name}.csv")) for name in ("claims", "main"))
     dataset = parse_config({}).main_dataset
     shown = (
         main["trained_on"].isin(["untrained", dataset]) & main["dataset"].eq(dataset) & main["reading"].eq("envelope")
@@ -83,7 +81,7 @@ def _routers(main: pd.DataFrame, dataset: str) -> str:
 
 
 def _origin(results: Path) -> str:
-    origin = json.loads(_existing(results / "tables" / "provenance.json").read_text(encoding="utf-8"))
+    origin = read_json(_existing(results / "tables" / "provenance.json"))
     return f"Code {origin['code']}, Python {origin['python']}, torch {origin['packages']['torch']}."
 
 

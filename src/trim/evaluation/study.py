@@ -15,6 +15,8 @@ from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Number, holm, resample_counts, resampled_mean
 from trim.evaluation.curves import Metrics, Reading, pgr_at, read_envelope
+from trim.files import read_parquet
+from trim.layouts import EPISODES
 from trim.names import END_POINTS, variants
 
 if TYPE_CHECKING:
@@ -241,7 +243,7 @@ def read_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) ->
     """Read the episodes of several files, all columns or some."""
     import pandas as pd
 
-    return pd.concat([pd.read_parquet(path, columns=columns) for path in paths], ignore_index=True)
+    return pd.concat([read_parquet(path, EPISODES, columns) for path in paths], ignore_index=True)
 
 
 def read_dev_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) -> pd.DataFrame:

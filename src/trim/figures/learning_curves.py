@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trim.figures.style import PAGE_INCHES, SMALL, begin
-from trim.files import read_json
+from trim.files import read_csv, read_json
 from trim.names import look_of, names
 from trim.routers.learned.disk import DESCRIPTION
 
@@ -23,11 +23,9 @@ STYLES = ("-", "--", "-.", ":")
 
 def read_run(folder: Path) -> pd.DataFrame:
     """Read the looks at dev of one training run, whose folder is called variant.run."""
-    import pandas as pd
-
-    router = read_json(folder / DESCRIPTION)["router"]
+    router = read_json(folder / DESCRIPTION, whole=folder)["router"]
     variant, _, run = folder.name.rpartition(".")
-    return pd.read_csv(folder / "learning.csv").assign(router=router, variant=variant, run=int(run))
+    return read_csv(folder / "learning.csv", whole=folder).assign(router=router, variant=variant, run=int(run))
 
 
 def draw_fitted(runs: Sequence[Path], trained_on: str) -> Figure:

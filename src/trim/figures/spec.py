@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trim.config.experiment import Experiment
 from trim.errors import ConfigError
+from trim.files import read_csv, read_parquet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,9 +116,7 @@ def tables(*names: str) -> Reads:
 
 def _content(found: Any) -> Any:
     """Return what a draw function gets for a file: a data frame, or the path of what is not a table."""
-    import pandas as pd
-
     if not isinstance(found, str):
         return [Path(path) for path in found]
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    readers: dict[str, Callable[[str], Any]] = {".csv": read_csv, ".parquet": lambda path: read_parquet(path, {})}
     return readers.get(Path(found).suffix, Path)(found)

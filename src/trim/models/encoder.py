@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from trim.checksums import check_folder, sum_folder
 from trim.config.routers import EncoderTuning
 from trim.errors import BackendError
 from trim.models.training import batched, seed_torch
@@ -40,6 +41,7 @@ class Encoder(nn.Module):
     def __init__(self, name: str | Path, *, revision: str | None = None, device: str = "cpu") -> None:
         super().__init__()
         loading: dict[str, Any] = {"revision": revision, "device": device, "offline": Path(name).is_dir()}
+        check_folder(Path(name))
         try:
             model, self.tokenizer = load_model(name, head=False, **loading)
         except (OSError, ValueError) as error:
@@ -114,6 +116,7 @@ class TextClassifier(nn.Module):
         self.encoder.tokenizer.save_pretrained(folder)
         save_file(self.head.state_dict(), folder / HEAD_FILE)
         (folder / SHAPE_FILE).write_text(json.dumps({"shape": self.shape}) + "\n", encoding="utf-8")
+        sum_folder(folder)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> TextClassifier:

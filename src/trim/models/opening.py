@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from trim.checksums import check_folder
 from trim.config.models import (
     ApiModel,
     GgufModel,
@@ -266,10 +267,17 @@ def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> st
 
 
 def fingerprint_model(name: str, revision: str | None) -> str:
-    """Identify a model by the content of its folder, or by its hub name and revision."""
+    """Identify a model by the content of its folder, or by its hub name and revision.
+
+    Raises
+    ------
+    DamagedFile
+        If the folder holds checksums, and a file of it is another one.
+    """
     folder = Path(name)
     if not folder.is_dir():
         return f"{name}@{revision or 'main'}"
+    check_folder(folder)
     digest = hashlib.sha256()
     for path in sorted({path for pattern in FINGERPRINTED for path in folder.glob(pattern)}):
         if path.name != "metrics.json":  # says how it was made, not what it is

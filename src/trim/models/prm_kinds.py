@@ -6,15 +6,16 @@ holds it is imported with the config: it must import nothing that does so too, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from trim.checksums import check_folder
 from trim.config.section import Section
 from trim.errors import InputError
-from trim.files import read_json
 from trim.plugins import added
 
 if TYPE_CHECKING:
@@ -91,10 +92,12 @@ def prm_kinds() -> dict[str, PrmKind]:
 
 def train_prm(spec: Any, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> None:
     """Train a PRM and fill its folder, which says afterwards what it is."""
-    from trim.files import write_json
-
+    if training.backbone is not None:
+        check_folder(training.backbone)
     resolve_name(prm_kinds()[spec.kind].train)(spec, training, folder, on_progress)
-    write_json(spec.model_dump(mode="json"), folder / DESCRIPTION_FILE)
+    # Without a checksum of its own: the model's identity is made from this file too, and the folder has checksums.
+    described = json.dumps(spec.model_dump(mode="json"), indent=1)
+    (folder / DESCRIPTION_FILE).write_text(described + "\n", encoding="utf-8")
 
 
 def load_prm(folder: Path, device: str = "cpu", **reader: Any) -> Any:
@@ -106,7 +109,7 @@ def load_prm(folder: Path, device: str = "cpu", **reader: Any) -> Any:
         If the folder does not say, or of a kind that nobody registered.
     """
     try:
-        kind = read_json(folder / DESCRIPTION_FILE)["kind"]
+        kind = json.loads((folder / DESCRIPTION_FILE).read_bytes())["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: {DESCRIPTION_FILE} does not say which PRM this is ({error}); train it") from error
     if (known := prm_kinds().get(kind)) is None:

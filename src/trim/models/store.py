@@ -1,9 +1,10 @@
 """The step store: a memo on disk of every step and score ever asked for.
 
-A shelf is a folder for one model and one part of a dataset; its content is immutable
-Parquet segments, written aside and renamed. Each writer owns its segments, so jobs on
-several machines share a store without a lock. A reader takes the segments that are there
-when it opens the shelf; of two entries under one key the one in the smallest
+A partition is a folder for one model and one part of a dataset; its content is immutable
+Parquet segments, written aside and renamed, each of which says which model it is of and
+carries a checksum. Each writer owns its segments, so jobs on several machines share a
+store without a lock. A reader takes the segments that are there
+when it opens the partition; of two entries under one key the one in the smallest
 (segment name, position) wins, and names begin with the time of writing: what was stored
 first is the step. A kill loses at most the entries that were not flushed.
 """
@@ -24,7 +25,10 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trim.errors import StoreError
+from trim.checksums import sealed_bytes
+from trim.errors import DamagedFile, StoreError, TrimError
+from trim.files import write_table, written_aside
+from trim.layouts import COUNT, TEXT, Column, Layout, check_ranges
 from trim.models.protocols import FinishReason, Prefix, Score, Step, StepModel, StepScorer
 
 Entry = TypeVar("Entry", bound=Step | Score)
@@ -43,6 +47,8 @@ class Codec(Generic[Entry]):
     schema: pa.Schema
     encode: Callable[[Entry], tuple[Any, ...]]
     decode: Callable[..., Entry]
+    ranges: Layout
+    """What may stand in the columns beside the key."""
 
 
 STEPS: Codec[Step] = Codec(
@@ -57,24 +63,26 @@ STEPS: Codec[Step] = Codec(
     ),
     lambda step: (step.text, list(step.token_ids), step.prompt_tokens, step.finish.value),
     lambda text, ids, prompt_tokens, finish: Step(text, tuple(ids), prompt_tokens, FinishReason(finish)),
+    {"text": TEXT, "token_ids": COUNT, "prompt_tokens": COUNT, "finish": Column("text", among=tuple(FinishReason))},
 )
 SCORES: Codec[Score] = Codec(
     pa.schema([("key", pa.binary(16)), ("value", pa.float64()), ("prompt_tokens", pa.int32())]),
     lambda score: (score.value, score.prompt_tokens),
     Score,
+    {"value": Column("number", 0, 1), "prompt_tokens": COUNT},
 )
 
 
 @dataclass
-class ShelfCounts:
-    """What happened at a shelf: entries found, entries computed, and keys stored with different content."""
+class PartitionCounts:
+    """What happened at a partition: entries found, entries computed, and keys stored with different content."""
 
     hits: int = 0
     misses: int = 0
     conflicts: int = 0
 
 
-class Shelf(Generic[Entry]):
+class Partition(Generic[Entry]):
     """One folder of the store, read when opened, written in segments of its own.
 
     Parameters
@@ -83,14 +91,24 @@ class Shelf(Generic[Entry]):
         Where the segments are.
     codec
         Kind of the entries.
+    identity
+        Of the model; stands in every segment.
     origin
         Noted in every segment: what wrote it, beside what its identity says.
+
+    Raises
+    ------
+    StoreError
+        Names a segment that is damaged, or of another model.
     """
 
-    def __init__(self, folder: Path, codec: Codec[Entry], origin: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, codec: Codec[Entry], identity: str = "", origin: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
+        self.counts = PartitionCounts()
+        self._identity = identity
         self._origin = origin if origin is not None else {}
-        self.counts = ShelfCounts()
         self._codec: Codec[Entry] = codec
         self._entries: dict[bytes, Entry | tuple[Any, ...]] = {}
         self._unflushed: list[tuple[bytes, Entry]] = []
@@ -134,7 +152,6 @@ class Shelf(Generic[Entry]):
         self._flushed_at = time.monotonic()
         if not self._unflushed:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             table = self._table(self._unflushed)
         except UNFIT:
@@ -149,19 +166,17 @@ class Shelf(Generic[Entry]):
                 f"the first of them is {ascii(refused[0])[:SHOWN_CHARACTERS]}"
             ) from None
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{self._writer}-{self._segments_written:05d}"
-        aside = self.folder / f"{name}.tmp"
-        pq.write_table(table, aside, compression="zstd", write_page_checksum=True)
-        aside.replace(self.folder / f"{name}.parquet")
+        metadata = {"trim": json.dumps(dict(self._origin)), "identity": self._identity}
+        write_table(table, self.folder / f"{name}.parquet", metadata)
         self._segments_written += 1
         self._unflushed.clear()
 
     def _table(self, pairs: Sequence[tuple[bytes, Entry]]) -> pa.Table:
         rows = [(key, *self._codec.encode(entry)) for key, entry in pairs]
         columns = zip(zip(*rows, strict=True), self._codec.schema, strict=True)
-        return pa.table(
-            [pa.array(column, kind.type) for column, kind in columns],
-            schema=self._codec.schema.with_metadata({"trim": json.dumps(dict(self._origin))}),
-        )
+        table = pa.table([pa.array(column, kind.type) for column, kind in columns], schema=self._codec.schema)
+        check_ranges(table, self._codec.ranges)
+        return table
 
     def _fits(self, pair: tuple[bytes, Entry]) -> bool:
         try:
@@ -172,25 +187,41 @@ class Shelf(Generic[Entry]):
 
     def _read(self, segment: Path) -> None:
         try:
-            table = pq.read_table(
-                segment, schema=self._codec.schema, partitioning=None, page_checksum_verification=True
-            )
-            if any(column.null_count for column in table.columns):
-                raise pa.ArrowInvalid("a column is missing or has gaps")
-        except (OSError, pa.ArrowException) as error:
+            # Segments of earlier versions, which may have been paid for, have the checksums of their pages alone.
+            content = pa.BufferReader(sealed_bytes(segment, required=False))
+            file = pq.ParquetFile(content, page_checksum_verification=True)
+            self._check_kind(file.schema_arrow, segment)
+            table = file.read()
+            check_ranges(table, self._codec.ranges)
+            keys, *columns = (column.to_pylist() for column in table.columns)
+            entries = list(zip(*columns, strict=True))
+            own: dict[bytes, tuple[Any, ...]] = {}
+            if any(own.setdefault(key, entry) != entry for key, entry in zip(keys, entries, strict=True)):
+                raise ValueError("a key stands there twice with different content")
+        except (OSError, ValueError, pa.ArrowException, DamagedFile) as error:
+            why = error.why if isinstance(error, DamagedFile) else error
             raise StoreError(
-                f"{segment}: damaged segment of the step store ({error}); delete it, its entries will be computed again"
-            ) from error
-        keys, *columns = (column.to_pylist() for column in table.columns)
-        for key, *values in zip(keys, *columns, strict=True):
-            entry = tuple(values)
+                f"{segment}: damaged segment of the step store ({why}); delete it, its entries will be computed again"
+            ) from None
+        for key, entry in own.items():
             if self._entries.setdefault(key, entry) != entry:
                 self.counts.conflicts += 1
+
+    def _check_kind(self, schema: pa.Schema, segment: Path) -> None:
+        """Check columns and model of a segment, before it is read."""
+        if not schema.equals(self._codec.schema, check_metadata=False):
+            raise ValueError(f"its columns are {', '.join(f'{field.name}: {field.type}' for field in schema)}")
+        identity = (schema.metadata or {}).get(b"identity", self._identity.encode()).decode(errors="replace")
+        if identity != self._identity:
+            raise StoreError(
+                f"{segment}: a segment of another model ({identity[:SHOWN_CHARACTERS]}); move it back to the folder "
+                "of that model, or delete it"
+            )
 
 
 @dataclass
 class StepStore:
-    """All shelves of one job: one for each model, all for the same part of a dataset.
+    """All partitions of one job: one for each model, all for the same part of a dataset.
 
     Attributes
     ----------
@@ -207,31 +238,28 @@ class StepStore:
     root: Path
     part: str
     offline: bool = False
-    shelves: dict[str, Shelf[Any]] = field(default_factory=dict)
+    partitions: dict[str, Partition[Any]] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
 
-    def shelf(self, identity: str, codec: Codec[Entry]) -> Shelf[Entry]:
-        """Open the shelf of a model; its folder says in identity.json which model that is."""
-        if identity not in self.shelves:
+    def partition(self, identity: str, codec: Codec[Entry]) -> Partition[Entry]:
+        """Open the partition of a model; its folder says in identity.json which model that is."""
+        if identity not in self.partitions:
             name = hashlib.sha256(identity.encode()).hexdigest()[:16]
             folder = self.root / name / self.part
-            if not self.offline:
-                folder.mkdir(parents=True, exist_ok=True)
-                described = self.root / name / "identity.json"
-                if not described.exists():
-                    aside = described.with_suffix(f".{secrets.token_hex(4)}.tmp")
+            described = self.root / name / "identity.json"
+            if not self.offline and not described.exists():
+                with written_aside(described) as aside:
                     aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
-                    aside.replace(described)
-            self.shelves[identity] = Shelf(folder, codec, self.origin)
-        return self.shelves[identity]
+            self.partitions[identity] = Partition(folder, codec, identity, self.origin)
+        return self.partitions[identity]
 
     def flush(self) -> None:
-        """Write what is not on disk yet, of every shelf, before an error of one of them is told."""
+        """Write what is not on disk yet, of every partition, before an error of one of them is told."""
         errors = []
-        for shelf in self.shelves.values():
+        for partition in self.partitions.values():
             try:
-                shelf.flush()
-            except (OSError, StoreError) as error:
+                partition.flush()
+            except (OSError, TrimError) as error:
                 errors.append(error)
         if errors:
             raise errors[0]
@@ -239,80 +267,70 @@ class StepStore:
     @property
     def misses(self) -> int:
         """How many steps and scores were not in the store."""
-        return sum(shelf.counts.misses for shelf in self.shelves.values())
+        return sum(partition.counts.misses for partition in self.partitions.values())
 
     def report(self) -> dict[str, dict[str, int]]:
         """Return the counts by model identity."""
-        return {identity: vars(shelf.counts).copy() for identity, shelf in self.shelves.items()}
+        return {identity: vars(partition.counts).copy() for identity, partition in self.partitions.items()}
 
 
 class MissingEntries(StoreError):
     """Offline, the store lacks steps or scores that the experiment needs."""
 
 
-class StoredStepModel:
-    """A `StepModel` that asks the model behind it only for steps never seen.
+class _Stored(Generic[Entry]):
+    """Asks a model only for entries never seen; requests for one that is being computed wait for it."""
 
-    Requests for the same step that arrive while it is being written wait for it.
-    """
+    def __init__(self, identity: str, store: StepStore, codec: Codec[Entry]) -> None:
+        self.identity = identity
+        self._offline = store.offline
+        self._partition = store.partition(identity, codec)
+        self._pending: dict[bytes, asyncio.Future[Entry]] = {}
+
+    async def _remembered(self, key: bytes, compute: Callable[[], Awaitable[Entry]]) -> Entry:
+        partition, pending = self._partition, self._pending
+        found = partition.get(key)
+        if found is not None:
+            partition.counts.hits += 1
+            return found
+        if key in pending:
+            return await asyncio.shield(pending[key])
+        partition.counts.misses += 1
+        if self._offline:
+            raise MissingEntries(f"{partition.folder}: an entry is missing")
+        future = pending[key] = asyncio.get_running_loop().create_future()
+        try:
+            entry = partition.put(key, await compute())
+        except BaseException as error:
+            future.set_exception(error)
+            future.exception()  # those who wait get it; nobody waiting is no fault
+            raise
+        finally:
+            del pending[key]
+        future.set_result(entry)
+        return entry
+
+
+class StoredStepModel(_Stored[Step]):
+    """A `StepModel` behind the store."""
 
     def __init__(self, model: StepModel, store: StepStore) -> None:
-        self.identity = model.identity
+        super().__init__(model.identity, store, STEPS)
         self._model = model
-        self._offline = store.offline
-        self._shelf = store.shelf(model.identity, STEPS)
-        self._pending: dict[bytes, asyncio.Future[Step]] = {}
 
     async def step(self, prefix: Prefix, replicate: int) -> Step:
         """Return the stored step, or have it written and store it."""
         key = hashlib.blake2b(prefix.digest, digest_size=16, key=b"%d" % replicate).digest()
-        return await _remembered(
-            self._shelf, self._pending, key, self._offline, lambda: self._model.step(prefix, replicate)
-        )
+        return await self._remembered(key, lambda: self._model.step(prefix, replicate))
 
 
-class StoredStepScorer:
-    """A `StepScorer` that asks the scorer behind it only for scores never seen."""
+class StoredStepScorer(_Stored[Score]):
+    """A `StepScorer` behind the store."""
 
     def __init__(self, scorer: StepScorer, store: StepStore) -> None:
-        self.identity = scorer.identity
+        super().__init__(scorer.identity, store, SCORES)
         self._scorer = scorer
-        self._offline = store.offline
-        self._shelf = store.shelf(scorer.identity, SCORES)
-        self._pending: dict[bytes, asyncio.Future[Score]] = {}
 
     async def score(self, prefix: Prefix, step: str) -> Score:
         """Return the stored score, or have it computed and store it."""
-        key = prefix.extend(step).digest
-        return await _remembered(
-            self._shelf, self._pending, key, self._offline, lambda: self._scorer.score(prefix, step)
-        )
-
-
-async def _remembered(
-    shelf: Shelf[Entry],
-    pending: dict[bytes, asyncio.Future[Entry]],
-    key: bytes,
-    offline: bool,
-    compute: Callable[[], Awaitable[Entry]],
-) -> Entry:
-    found = shelf.get(key)
-    if found is not None:
-        shelf.counts.hits += 1
-        return found
-    if key in pending:
-        return await asyncio.shield(pending[key])
-    shelf.counts.misses += 1
-    if offline:
-        raise MissingEntries(f"{shelf.folder}: an entry is missing")
-    future = pending[key] = asyncio.get_running_loop().create_future()
-    try:
-        entry = shelf.put(key, await compute())
-    except BaseException as error:
-        future.set_exception(error)
-        future.exception()  # those who wait get it; nobody waiting is no fault
-        raise
-    finally:
-        del pending[key]
-    future.set_result(entry)
-    return entry
+        return await self._remembered(prefix.extend(step).digest, lambda: self._scorer.score(prefix, step))

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from trim.checksums import summed_bytes
 from trim.errors import InputError
+from trim.files import write_text
 from trim.problems.records import read_json_lines
 
 
@@ -50,9 +52,7 @@ def fingerprint(content: str) -> str:
 
 def write_problems(problems: Iterable[Problem], path: Path) -> None:
     """Write problems as JSON lines, one problem a line."""
-    with path.open("w", encoding="utf-8") as file:
-        for problem in problems:
-            file.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
+    write_text("".join(json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems), path)
 
 
 def read_problems(path: Path) -> list[Problem]:
@@ -63,11 +63,15 @@ def read_problems(path: Path) -> list[Problem]:
     InputError
         Names file and line of what is not a problem.
     """
+    if path.is_file():
+        summed_bytes(path)
     return [_to_problem(record, path, number) for number, record in read_json_lines(path)]
 
 
 def _to_problem(record: dict[str, Any], path: Path, number: int) -> Problem:
     try:
+        if wrong := next((name for name, value in record.items() if not isinstance(value, str)), None):
+            raise TypeError(f"{wrong!r} is no text")
         return Problem(**record)
     except TypeError as error:
         raise InputError(

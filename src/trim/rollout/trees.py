@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trim.errors import StoreError
+from trim.errors import InputError, StoreError
 from trim.models.protocols import ModelPair, Prefix, Step
 from trim.models.store import MissingEntries
 from trim.problems.answers.boxes import solution_answer
@@ -331,9 +331,18 @@ class RolloutTrees:
         return pd.DataFrame(columns)
 
     def load(self, table: pd.DataFrame) -> RolloutTrees:
-        """Take over the nodes that `table` laid out, and return the trees; it must be empty."""
-        assert not self._count, "only an empty trees takes over a table"
+        """Take over the nodes that `table` laid out, and return the trees; there must be none yet.
+
+        Raises
+        ------
+        InputError
+            If the nodes are of other problems, or lead out of the table.
+        """
+        assert not self._count, "only where there are no nodes yet is a table taken over"
         index = {problem.id: i for i, problem in enumerate(self.problems)}
+        farthest = table[["parent", "child_draft", "child_strong"]].to_numpy().max(initial=UNKNOWN)
+        if farthest >= len(table) or not table["problem_id"].isin(list(index)).all():
+            raise InputError("rollout trees: nodes are missing, or of other problems; delete them and run again")
         self._make_room(len(table))
         nodes = self.nodes
         nodes["root"] = table["problem_id"].map(index).to_numpy() * self.replicates + table["replicate"].to_numpy()

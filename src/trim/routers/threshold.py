@@ -132,9 +132,11 @@ def load(router: str, folder: Path) -> list[OperatingPoint]:
     """Return the operating points of what `FittedThresholds.save` wrote."""
     variant = folder.name.rpartition(".")[0]
     try:
-        thresholds = [float(value) for value in read_json(folder / FILE)["thresholds"]]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{folder}: not a folder of thresholds ({error}); fit them again") from error
+        thresholds = [float(value) for value in read_json(folder / FILE, whole=folder)["thresholds"]]
+        if not np.isfinite(thresholds).all():
+            raise ValueError(f"they are {thresholds}")
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{folder}: not a folder of thresholds ({error}); delete it and run again") from None
     return FittedThresholds(router, variant, thresholds).points()
 
 

@@ -5,6 +5,7 @@ A pooling server can be wrong in silence: another step tag, another pooling, ano
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from pydantic import ValidationError, model_validator
 
 from trim.config.models import ServedPRM
 from trim.config.section import Section, Share
-from trim.errors import BackendError, InputError
-from trim.files import write_json
+from trim.errors import BackendError, DamagedFile, InputError
+from trim.files import read_json, write_json
 from trim.models.protocols import Prefix
 
 logger = logging.getLogger(__name__)
@@ -95,10 +96,11 @@ def golden_solutions(spec: ServedPRM, cache: Path) -> list[GoldenSolution]:
         logger.info("computing golden scores of %s on the CPU, into %s", spec.name, cache)
         write_golden(spec, cache)
     try:
-        return list(GoldenFile.model_validate_json(path.read_bytes()).solutions)
-    except (OSError, ValidationError) as error:
-        what = error.strerror if isinstance(error, OSError) else "no golden scores"
-        raise InputError(f"{path}: {what}; write it by `trim golden`") from None
+        return list(GoldenFile.model_validate_json(json.dumps(read_json(path))).solutions)
+    except DamagedFile as error:
+        raise InputError(f"{path}: {error.why}; write it again by `trim golden`") from None
+    except (ValueError, ValidationError):
+        raise InputError(f"{path}: no golden scores; write it again by `trim golden`") from None
 
 
 def compute_golden(spec: ServedPRM) -> list[GoldenSolution]:

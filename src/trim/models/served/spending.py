@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import secrets
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from trim.config.serving import Price
 from trim.errors import BackendError, InputError
 from trim.models.served.wire import Number, shown
 
-_ENTRY = TypeAdapter(tuple[Number, Number], config={"strict": True})
+Checksum = Annotated[int, Field(ge=0, lt=1 << 32)]
+_ENTRY: TypeAdapter[tuple[int, int] | tuple[int, int, int]] = TypeAdapter(
+    tuple[Number, Number, Checksum] | tuple[Number, Number], config={"strict": True}
+)
 
 
 class SpendingLimit(BackendError):
@@ -80,7 +85,7 @@ class Ledger:
     def _pay(self, prompt_tokens: int, output_tokens: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._own.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([prompt_tokens, output_tokens]) + "\n")
+            file.write(json.dumps([prompt_tokens, output_tokens, _checksum(prompt_tokens, output_tokens)]) + "\n")
 
     def _look(self) -> tuple[int, int]:
         """Return all that was paid; reads only what was not read before."""
@@ -99,11 +104,18 @@ def _sum(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
 
 
 def _entry(path: Path, line: bytes) -> tuple[int, int]:
-    """Read the prompt and decoded tokens of one answer."""
+    """Read the prompt and decoded tokens of one answer; earlier versions wrote no checksum behind them."""
     try:
-        return _ENTRY.validate_json(line)
-    except ValidationError:
+        prompt_tokens, output_tokens, *checksum = _ENTRY.validate_json(line)
+        if checksum not in ([], [_checksum(prompt_tokens, output_tokens)]):
+            raise ValueError("another checksum")
+        return prompt_tokens, output_tokens
+    except ValueError:
         raise InputError(
-            f"{path}: {shown(line)} is no entry of the spending ledger, which reads [prompt tokens, decoded tokens]; "
-            "without it the limit cannot be kept; fix the line"
+            f"{path}: {shown(line)} is no entry of the spending ledger, which reads [prompt tokens, decoded tokens, "
+            "checksum]; without it the limit cannot be kept; fix the line"
         ) from None
+
+
+def _checksum(prompt_tokens: int, output_tokens: int) -> int:
+    return zlib.crc32(b"%d %d" % (prompt_tokens, output_tokens))

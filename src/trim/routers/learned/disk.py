@@ -7,18 +7,19 @@ i-th under names that begin with "i.".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from pydantic import Field
 
+from trim.config.section import Section
 from trim.errors import InputError
+from trim.files import read_json, read_tensors, write_json, write_tensors
+from trim.rollout.history import Observed
 from trim.routers.learned.agg import AggPolicy, Layer
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 
@@ -28,7 +29,55 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, NDArray[np.float32]]
 
 DESCRIPTION, WEIGHTS = "policy.json", "policy.safetensors"
-ENCODERS = {"trim-agg": AggregateEncoder, "trim-seq": SequenceEncoder}
+
+Size = Annotated[int, Field(ge=1, le=1 << 14)]
+
+
+class _Scale(Section, strict=True):
+    mean: dict[str, float]
+    deviation: dict[str, Annotated[float, Field(gt=0)]]
+
+
+class _Encoder(Section, strict=True):
+    scale: _Scale
+    conditioned: bool
+    features: list[str]
+    max_steps: Size | None = None
+
+    def built(self) -> AggregateEncoder | SequenceEncoder:
+        """Return the encoder of TRIM-Seq where it has a number of steps, else that of TRIM-Agg."""
+        for name in self.features:
+            if not (hasattr(Observed, name) or name in Observed.__annotations__):
+                raise ValueError(f"there is no feature {name!r}")
+        scale = Scale(self.scale.mean, self.scale.deviation)
+        if self.max_steps is None:
+            return AggregateEncoder(scale, self.conditioned, tuple(self.features))
+        return SequenceEncoder(scale, self.conditioned, self.max_steps, tuple(self.features))
+
+
+class _AggShape(Section, strict=True):
+    activation: Literal["tanh", "relu"]
+
+
+class _SeqShape(Section, strict=True):
+    width: Size
+    layers: Annotated[int, Field(ge=1, le=100)]
+    heads: Size
+
+
+class _Point(Section, strict=True):
+    kappa: Annotated[float, Field(gt=0)]
+    network: Annotated[int, Field(ge=0)]
+
+
+class _Description(Section, strict=True):
+    """What stands in `policy.json`."""
+
+    router: Literal["trim-agg", "trim-seq"]
+    encoder: _Encoder
+    shape: _AggShape | _SeqShape
+    points: list[_Point]
+    provenance: dict[str, Any]
 
 
 def save_policies(
@@ -49,7 +98,6 @@ def save_policies(
     points
         (kappa, index of the network that decides there), one for each operating point.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     description = {
         "router": router,
         "encoder": asdict(encoder),
@@ -57,9 +105,10 @@ def save_policies(
         "points": [{"kappa": kappa, "network": network} for kappa, network in points],
         "provenance": dict(origin),
     }
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    tensors = {f"{i}.{name}": np.ascontiguousarray(v) for i, net in enumerate(networks) for name, v in net.items()}
-    save_file(tensors, folder / WEIGHTS)
+    write_json(description, folder / DESCRIPTION)
+    write_tensors(
+        {f"{i}.{name}": v for i, network in enumerate(networks) for name, v in network.items()}, folder / WEIGHTS
+    )
 
 
 def load_policies(folder: Path) -> list[AggPolicy | SeqPolicy]:
@@ -71,22 +120,28 @@ def load_policies(folder: Path) -> list[AggPolicy | SeqPolicy]:
         When the folder does not hold what `save_policies` writes.
     """
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        tensors = load_file(folder / WEIGHTS)
-        router, shape = description["router"], description["shape"]
-        encoder = ENCODERS[router](**{**description["encoder"], "scale": Scale(**description["encoder"]["scale"])})
-        points = [(float(point["kappa"]), int(point["network"])) for point in description["points"]]
+        description = _Description.model_validate(read_json(folder / DESCRIPTION, whole=folder))
+        tensors = read_tensors(folder / WEIGHTS, whole=folder)
+        encoder, shape = description.encoder.built(), description.shape.model_dump()
+        points = [(point.kappa, point.network) for point in description.points]
         networks = {network: _with_prefix(tensors, f"{network}.") for _, network in points}
-        build = build_agg if router == "trim-agg" else build_seq
+        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+            raise ValueError("a weight is no finite number")
+        build = build_agg if description.router == "trim-agg" else build_seq
         return [build(encoder, shape, networks[network], kappa) for kappa, network in points]
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{folder}: not a folder of trained policies ({error}); train them again") from error
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{folder}: not a folder of trained policies ({error}); delete it and run again") from None
 
 
 def build_agg(encoder: Any, shape: Mapping[str, Any], network: Tensors, kappa: float) -> AggPolicy:
     """Build a policy of TRIM-Agg from tensors named layer.part."""
     count = 1 + max(int(name.partition(".")[0]) for name in network)
     layers = tuple(Layer(**_with_prefix(network, f"{i}.")) for i in range(count))
+    sizes = [encoder.size, *(len(layer.weight) for layer in layers)]
+    for i, layer in enumerate(layers):
+        rest = [part.shape for part in (layer.bias, layer.gain, layer.shift) if part is not None]
+        if layer.weight.shape != (sizes[i + 1], sizes[i]) or set(rest) != {(sizes[i + 1],)} or sizes[-1] != 2:
+            raise ValueError(f"layer {i} has weights of shape {layer.weight.shape}, which do not fit the others")
     return AggPolicy(encoder, layers, shape["activation"], kappa)
 
 
@@ -97,6 +152,9 @@ def build_seq(encoder: Any, shape: Mapping[str, Any], network: Tensors, kappa: f
 
     from trim.routers.learned.seq import SeqPolicy, SequenceNetwork
 
+    known = network["network.positions"].shape, len(_with_prefix(network, "network.blocks."))
+    if known[0] != (encoder.max_steps, shape["width"]) or known[1] % shape["layers"]:
+        raise ValueError(f"the weights are not those of {shape}, {encoder.max_steps} steps")
     reader = SequenceNetwork(len(encoder.features), encoder.max_steps, **shape)
     actor = nn.Linear(shape["width"], 2)
     for name, module in (("network", reader), ("actor", actor)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.errors import InputError
-from trim.files import written_aside
+from trim.files import read_arrays, write_arrays
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel
 from trim.routers.pomdp.transition import TransitionModel
@@ -22,6 +21,7 @@ Array = NDArray[np.float64]
 
 FORMAT = 1
 FILE = "solved.npz"
+POINTS = ("kappas", "costs", "values", "gap")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,22 +71,13 @@ def save_solved(folder: Path, solved: SolvedPomdp) -> None:
         "strong_if_wrong": model.transition.strong_if_wrong,
         "origin": dict(solved.origin),
     }
-    with written_aside(folder / FILE) as aside, aside.open("wb") as file:
-        np.savez_compressed(
-            file,
-            header=np.array(json.dumps(header)),
-            edges=model.observation.edges,
-            draft=model.observation.draft,
-            strong=model.observation.strong,
-            weak_accuracy=model.transition.weak_accuracy,
-            hazard=model.transition.hazard,
-            tokens=model.transition.tokens,
-            token_weights=model.transition.token_weights,
-            kappas=solved.kappas,
-            costs=solved.costs,
-            values=solved.values,
-            gap=solved.gap,
-        )
+    arrays = {
+        "header": np.array(json.dumps(header)),
+        **{name: getattr(model.observation, name) for name in ("edges", "draft", "strong")},
+        **{name: getattr(model.transition, name) for name in ("weak_accuracy", "hazard", "tokens", "token_weights")},
+        **{name: getattr(solved, name) for name in POINTS},
+    }
+    write_arrays(arrays, folder / FILE)
 
 
 def load_solved(folder: str | Path) -> SolvedPomdp:
@@ -98,9 +89,8 @@ def load_solved(folder: str | Path) -> SolvedPomdp:
         If the file is missing, damaged, or of another format.
     """
     path = Path(folder) / FILE
+    arrays = read_arrays(path, whole=path.parent)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         header = json.loads(str(arrays["header"]))
         if header["format"] != FORMAT:
             raise InputError(f"{path}: format {header['format']} of a solved POMDP, but this version reads {FORMAT}")
@@ -111,7 +101,16 @@ def load_solved(folder: str | Path) -> SolvedPomdp:
             TransitionModel(**{name: arrays[name] for name in names}, **strong),
             header["reward"],
         )
-        points = {name: arrays[name] for name in ("kappas", "costs", "values", "gap")}
+        points = {name: arrays[name] for name in POINTS}
+        _check_points(**points, max_steps=model.max_steps)
         return SolvedPomdp(model, **points, origin=header["origin"])
-    except (OSError, KeyError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        raise InputError(f"{path}: not a solved POMDP ({error}); solve it again") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a solved POMDP ({error}); delete {path.parent} and run again") from None
+
+
+def _check_points(kappas: Array, costs: Array, values: Array, gap: Array, max_steps: int) -> None:
+    count = len(kappas)
+    shapes = (count,), (count,), (count, max_steps + 1, values.shape[-1]), (count, max_steps + 1)
+    for name, array, shape in zip(POINTS, (kappas, costs, values, gap), shapes, strict=True):
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"{name} has shape {array.shape}, expected finite numbers of shape {shape}")

@@ -6,17 +6,15 @@ arrays, and below `classifiers` stands a Hugging Face folder for each fine-tuned
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from trim.errors import InputError
+from trim.files import read_json, read_tensors, write_json, write_tensors
 from trim.routers.query_level.evidence import Floats, QueryRouter
 from trim.routers.query_level.registry import baseline
 
@@ -52,14 +50,13 @@ class Space:
 
 def save_policies(folder: Path, policies: Sequence[Policy], space: Space, origin: Mapping[str, Any]) -> None:
     """Write all baselines that were fitted to a dataset, and the space of the embeddings they read."""
-    folder.mkdir(parents=True, exist_ok=True)
     arrays = {"space.mean": space.mean, "space.scale": space.scale}
     described = []
     for policy in policies:
         settings = {}
         for name, value in ((field.name, getattr(policy.fitted, field.name)) for field in fields(policy.fitted)):  # type: ignore[arg-type]  # all are
             if isinstance(value, np.ndarray):
-                arrays[f"{policy.router}.{policy.variant}.{name}"] = np.ascontiguousarray(value)
+                arrays[f"{policy.router}.{policy.variant}.{name}"] = value
             elif name == "classifier":
                 value.save(folder / CLASSIFIERS / policy.router)
             else:
@@ -72,9 +69,8 @@ def save_policies(folder: Path, policies: Sequence[Policy], space: Space, origin
                 "thresholds": list(policy.thresholds),
             }
         )
-    save_file(arrays, folder / ARRAYS)
-    content = {"policies": described, "provenance": dict(origin)}
-    (folder / DESCRIPTION).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_tensors(arrays, folder / ARRAYS)
+    write_json({"policies": described, "provenance": dict(origin)}, folder / DESCRIPTION)
 
 
 def load_policies(folder: Path, device: str = "cpu") -> tuple[list[Policy], Space]:
@@ -86,12 +82,14 @@ def load_policies(folder: Path, device: str = "cpu") -> tuple[list[Policy], Spac
         When the folder holds something else.
     """
     try:
-        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["policies"]
-        arrays = load_file(folder / ARRAYS)
+        described = read_json(folder / DESCRIPTION, whole=folder)["policies"]
+        arrays = read_tensors(folder / ARRAYS, whole=folder)
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("a weight is no finite number")
         policies = [_load(folder, item, arrays, device) for item in described]
         return policies, Space(arrays["space.mean"], arrays["space.scale"])
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise InputError(f"{folder}: not a folder of query-level routers ({error}); fit them again") from error
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: not a folder of query-level routers ({error}); delete it and run again") from None
 
 
 def _load(folder: Path, item: Mapping[str, Any], arrays: Mapping[str, Floats], device: str) -> Policy:
@@ -102,4 +100,4 @@ def _load(folder: Path, item: Mapping[str, Any], arrays: Mapping[str, Floats], d
         from trim.models.encoder import TextClassifier
 
         parts["classifier"] = TextClassifier.load(folder / CLASSIFIERS / router, device)
-    return Policy(router, variant, baseline(router).kind(**parts), tuple(item["thresholds"]))
+    return Policy(router, variant, baseline(router).kind(**parts), tuple(map(float, item["thresholds"])))
