@@ -195,8 +195,8 @@ def check_ground(root: Path, name: str) -> None:
     if future:
         more = f" and {len(future) - 1} more files" if len(future) > 1 else ""
         raise RunError(
-            f"{future[0]}{more}: dated after now ({datetime.now():%Y-%m-%d %H:%M}), so that snakemake takes what is made "
-            "from it for older; set the clock right, or `touch` what is from the future, then start again"
+            f"{future[0]}{more}: dated after now ({datetime.now():%Y-%m-%d %H:%M}), so that snakemake takes what is "
+            "made from it for older; set the clock right, or `touch` what is from the future, then start again"
         )
 
 
