@@ -11,6 +11,7 @@ from snakemake.utils import min_version
 
 from trim.config.parsing import parse_config
 from trim.errors import TrimError
+from trim.routers.registry import fitted_routers
 from trim.slurm import end_forgotten_jobs
 
 min_version("9.0")
@@ -23,6 +24,7 @@ configfile: "config.yaml"
 # All that rules know of the config: checked, with every default filled in.
 try:
     EXPERIMENT = parse_config(config)
+    FITTED = fitted_routers(EXPERIMENT.routers)
 except TrimError as error:
     raise WorkflowError(str(error)) from None
 

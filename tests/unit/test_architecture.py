@@ -26,7 +26,7 @@ def files(*suffixes: str) -> list[Path]:
 def stated() -> dict[str, set[str]]:
     """Read from the page's table which rooms each room imports, in the order of the table."""
     section = PAGE.read_text(encoding="utf-8").split("## Rooms")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `([\w.]+?)/?` \| .* \| (.*) \|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)/?` \|[^|]+\|([^|]*)\|$", section, re.MULTILINE)
     return {room.removesuffix(".py"): set(re.findall(r"\w+", imports)) for room, imports in rows}
 
 
@@ -117,3 +117,38 @@ def test_no_file_is_too_long() -> None:
 def test_no_function_is_too_long() -> None:
     found = {path: too_long(path.read_text(encoding="utf-8"), LONGEST_FUNCTION) for path in files(".py")}
     assert {str(path.relative_to(ROOT)): long for path, long in found.items() if long} == {}
+
+
+def snippets() -> Iterator[tuple[str, str]]:
+    """Yield the code on the page, each with the file that it says it is from."""
+    source = ""
+    pattern = r"^From \[`[^`]+`\]\(\.\./([^)]+)\):$|^```(\w+)\n(.*?)^```$"
+    section = PAGE.read_text(encoding="utf-8").split("## How to add")[1]
+    for named, language, code in re.findall(pattern, section, re.MULTILINE | re.DOTALL):
+        source = named or source
+        if language:
+            yield source, code
+
+
+@pytest.mark.parametrize(("source", "code"), list(snippets()))
+def test_code_on_the_page_is_that_of_the_example(source: str, code: str) -> None:
+    assert code in (ROOT / source).read_text(encoding="utf-8")
+
+
+def test_every_part_of_the_example_is_on_the_page() -> None:
+    shown = {ROOT / source for source, _ in snippets()}
+    assert {path for path in (ROOT / "examples/own_parts/src").rglob("*.py") if path.name != "__init__.py"} <= shown
+
+
+def test_what_the_page_points_at_is_there() -> None:
+    """Functions and classes in backquotes stand in the file in brackets behind them."""
+    text = PAGE.read_text(encoding="utf-8")
+    flowing = re.sub(r"\n *", " ", text)
+    pointed = re.findall(r"`([\w.]+)`(?: and `([\w.]+)`)? \(`([\w/]+\.py)`\)", flowing)
+    assert len(pointed) > 20
+    for *names, file in pointed:
+        content = (SOURCE / file).read_text(encoding="utf-8")
+        for name in filter(None, names):
+            assert re.search(rf"\b{name.split('.')[-1]}\b", content), f"{name} is not in {file}"
+    for file in re.findall(r"`([\w/]+\.(?:py|smk|yaml))`", text):
+        assert any((ROOT / folder / file).is_file() for folder in ("", "src/trim", "workflow/rules")) or "/" not in file

@@ -95,8 +95,11 @@ def test_a_router_is_found_by_its_name() -> None:
         (lambda: step_router("rsd", Routers()), "there is no fitted router 'rsd'; .*trim-pomdp"),
         (lambda: control_points("trim-thr", Routers()), "there is no router 'trim-thr' without a fit; .*random-step.*"),
         (lambda: control_points(RANDOM_QUERY, Routers()), "there is no router 'random-query' without a fit; .*"),
-        (lambda: fitted_routers(Routers(others={"mine": {}})), r"routers\.others\.mine: no installed package .*"),
-        (lambda: controls(Routers(others={"mine": {}})), r"routers\.others\.mine: no installed package .*"),
+        (
+            lambda: fitted_routers(Routers(others={"mine": {}})),
+            r"config: routers\.others\.mine: no installed package .*",
+        ),
+        (lambda: controls(Routers(others={"mine": {}})), r"config: routers\.others\.mine: no installed package .*"),
     ],
 )
 def test_an_unknown_router_is_one_sentence(find: Callable[[], object], sentence: str) -> None:
@@ -343,6 +346,16 @@ def test_a_router_of_another_package_is_run_where_the_config_names_it() -> None:
         step_router("patient", plain)
     with pytest.raises(ConfigError, match="no router 'impatient' without a fit"):
         control_points("impatient", plain)
+
+
+@pytest.mark.usefixtures("installed")
+def test_its_settings_are_checked_as_all_others_are() -> None:
+    for content, sentence in (
+        ({"dept": 2}, "unknown key 'routers.others.patient.dept'; remove it"),
+        ({"depth": "deep"}, "routers.others.patient.depth: .*integer"),
+    ):
+        with pytest.raises(ConfigError, match=f"^config: {sentence}"):
+            step_router("patient", Routers(others={"patient": content}))
 
 
 @pytest.mark.usefixtures("installed")

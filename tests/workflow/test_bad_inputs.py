@@ -35,6 +35,8 @@ def tree(tmp_path: Path) -> Path:
         ({"evaluated_on": ["arithmetic"]}, "evaluated_on names 'arithmetic'"),
         ({"pair": {"prm": "oracle"}}, "PRM 'oracle' is not under prms"),
         ({"seed": "lucky"}, "seed: "),
+        ({"pair": {"home": "arith"}}, "key 'pair.home' is now called 'main_dataset'; rename it"),
+        ({"routers": {"others": {"mine": {}}}}, "routers.others.mine: no installed package registers a router of that"),
     ],
 )
 def test_a_wrong_config_stops_before_any_job(tree: Path, changes: dict[str, object], expected: str) -> None:

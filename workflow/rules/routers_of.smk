@@ -2,9 +2,8 @@
 
 from trim.names import routers_of
 from trim.names import variants as variants_of
-from trim.routers.registry import controls, fitted_routers
+from trim.routers.registry import controls
 
-FITTED = fitted_routers(EXPERIMENT.routers)
 ROUTER_SETTINGS = settings_of(EXPERIMENT.routers)
 
 

@@ -92,8 +92,8 @@ def _others(settings: Routers) -> Mapping[str, Any]:
         if name not in installed:
             there = ", ".join(sorted(installed)) or "none"
             raise ConfigError(
-                f"routers.others.{name}: no installed package registers a router of that name in the entry point group "
-                f"trim.routers (there: {there}); install it, or remove the key"
+                f"config: routers.others.{name}: no installed package registers a router of that name in the entry "
+                f"point group trim.routers (there: {there}); install it, or remove the key"
             )
         if isinstance(router := installed[name], StepRouter):
             read_section(router.settings, content, f"routers.others.{name}")
