@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,3 +125,12 @@ def classifier_folder(model_folders: dict[str, Path], tmp_path_factory: pytest.T
     _save_classifier(model, ClassifierHead(model.config.hidden_size), folder)
     (folder / DESCRIPTION_FILE).write_text('{"kind": "classifier"}', encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def no_open_figures() -> Iterator[None]:
+    """Close the figures that a test has drawn."""
+    from matplotlib import pyplot as plt
+
+    yield
+    plt.close("all")

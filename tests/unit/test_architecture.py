@@ -126,7 +126,7 @@ def snippets() -> Iterator[tuple[str, str]]:
     section = PAGE.read_text(encoding="utf-8").split("## How to add")[1]
     for named, language, code in re.findall(pattern, section, re.MULTILINE | re.DOTALL):
         source = named or source
-        if language:
+        if language and language != "bash":
             yield source, code
 
 

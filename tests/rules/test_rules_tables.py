@@ -1,0 +1,126 @@
+"""Rules of tables, each alone: what it leaves, and that it is what the whole run left."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rule_outputs import COSTS, ROUTERS, assert_same
+from run_rule import run_rule
+from smoke import RESULTS
+
+from trim.names import routers_of
+
+
+def test_compare_on_dev(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables/dev.csv", RESULTS / "tables/dev_comparisons.csv"]
+    run_rule("compare_on_dev", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    main = pd.read_csv(smoke_copy / targets[0])
+    assert set(main["router"]) == {*routers_of("trim", "query"), "random-query"}
+    assert set(main.loc[main["router"] != "random-query", "trained_on"]) == {"arith"} == set(main["dataset"])
+
+
+def test_compute_metrics(smoke_copy: Path, smoke_run: Path) -> None:
+    names = ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "strong_calls.csv")
+    targets = [RESULTS / "tables" / name for name in names]
+    run_rule("compute_metrics", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    curves = pd.read_csv(smoke_copy / targets[0])
+    head = ["pair", "dataset", "trained_on", "router", "variant", "seed", "operating_point"]
+    assert list(curves)[:9] == [*head, "n_problems", "n_replicates"]
+    estimates = ["accuracy", "strong_share", *COSTS[:4], "strong_calls"]
+    for name in estimates:
+        assert (curves[f"{name}_lo"] <= curves[name] + 1e-9).all(), name
+        assert (curves[name] <= curves[f"{name}_hi"] + 1e-9).all(), name
+    assert not curves.duplicated(head).any()
+    for dataset, size in {"arith": 24, "arith-words": 16}.items():
+        rows = curves[curves["dataset"] == dataset]
+        assert set(rows["router"]) == {*ROUTERS, "random-query"}
+        assert (rows["n_problems"] == size).all()
+        assert (rows["n_replicates"] == 1).all()
+        strong = rows[rows["router"] == "strong-only"].iloc[0]
+        assert strong["strong_share"] == 1
+        for router, trained_on in ROUTERS.items():
+            episodes = pd.read_parquet(smoke_copy / RESULTS / f"episodes/{router}/{trained_on}/{dataset}.parquet")
+            means = episodes.groupby(["variant", "operating_point"])["strong_tokens"].mean()
+            found = rows[rows["router"] == router].set_index(["variant", "operating_point"])["strong_tokens"]
+            assert len(found) == len(means)
+            np.testing.assert_allclose(found.sort_index(), means.sort_index(), rtol=1e-5)
+    main = pd.read_csv(smoke_copy / targets[1])
+    columns = [*head[:6], "reading", "weak_accuracy", "strong_accuracy", "cpt50", "cpt80", "cpt95", "delta_ibc", "apgr"]
+    assert [name for name in main if not re.search("_(lo|hi)$", name)][: len(columns)] == columns
+    assert set(main["reading"]) == {"envelope", "paper"}
+    undefined = main["strong_accuracy"] <= main["weak_accuracy"]
+    assert main.loc[undefined, ["cpt50", "delta_ibc", "apgr"]].isna().all(axis=None)
+    assert main.loc[undefined, "reason"].notna().all()
+
+
+def test_compute_ablations(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / f"tables/{name}.csv" for name in ("ablations", "sampling", "power", "prm_routing")]
+    run_rule("compute_ablations", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    ablations, sampling, power, routing = (pd.read_csv(smoke_copy / target) for target in targets)
+    assert {"takeover", "look-ahead", "filter", "memory", "budget"} <= set(ablations["ablation"])
+    assert set(ablations["dataset"]) == {"arith", "arith-words"}
+    assert {"p_value", "p_corrected"} <= set(ablations)
+    assert set(sampling["dataset"]) <= {"arith"}
+    assert set(power["trained_on"]) <= {"arith"}
+    assert {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp"} <= set(routing["router"])
+    assert "verifier" in set(routing["prm"])
+
+
+def test_compute_generalization(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables" / name for name in ("generalization.csv", "generalization.tex", "transfer.csv")]
+    run_rule("compute_generalization", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    matrix, moved = (pd.read_csv(smoke_copy / targets[i]) for i in (0, 2))
+    assert set(matrix["router"]) == {router for router, trained_on in ROUTERS.items() if trained_on == "arith"}
+    assert set(matrix["dataset"]) == {"arith", "arith-words"}
+    assert matrix["difference"].isna().all()  # fitted on one dataset only
+    assert ((moved["dev_strong_share"] - moved["wanted_share"]).abs() <= 0.05).all()
+
+
+def test_compute_budgets(smoke_copy: Path, smoke_run: Path) -> None:
+    names = ("budgeted.csv", "budgeted.tex", "interventions.csv", "interventions.tex")
+    targets = [RESULTS / "tables" / name for name in names]
+    run_rule("compute_budgets", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    budgets, rescues = (pd.read_csv(smoke_copy / targets[i]) for i in (0, 2))
+    assert set(budgets["strong_share"]) == {0.1, 0.15, 0.2, 0.25, 0.3}
+    assert set(budgets["router"]) == {*ROUTERS, "random-query"} - {"weak-only", "strong-only"}
+    assert set(rescues["strong_calls"]) <= {"1", "2", "3", ">3"}
+
+
+def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / f"tables/prm_{name}.csv" for name in ("quality", "reliability", "histogram")]
+    run_rule("measure_prm", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    quality, reliability, histogram = (pd.read_csv(smoke_copy / target) for target in targets)
+    for table in (quality, reliability, histogram):
+        pairs = set(table[["prm", "dataset"]].itertuples(index=False, name=None))
+        home = {(prm, "arith") for prm in ("verifier", "noisy", "classifier")}
+        assert pairs == home | {("verifier", "arith-words")}
+    steps = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
+    mine = histogram[(histogram["prm"] == "verifier") & (histogram["dataset"] == "arith")]
+    assert mine["right"].sum() == steps["valid"].sum()
+    assert mine["wrong"].sum() == (~steps["valid"].astype(bool)).sum()
+
+
+def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("models", "rollouts", "scores", "trees", "routers"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / "tables" / name for name in ("claims.csv", "claims.tex", "metric_check.csv")]
+    run_rule("check_claims", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    claims, _, check = (pd.read_csv(smoke_copy / target) if target.suffix == ".csv" else None for target in targets)
+    needed = ["claim", "scope", "source", "paper_value", "ours", "lo", "hi", "verdict", "why"]
+    assert set(needed) <= set(claims)
+    described = pd.read_csv(smoke_copy / "data/published/claims.csv")
+    statements = claims[claims["scope"] == "analogue"]
+    assert list(statements["key"].unique()) == described["key"].tolist()
+    assert statements["headline"].dropna().tolist() == ["efficiency", "tokens", "generalization", "takeover", "learned"]
+    assert set(claims.loc[claims["scope"] == "same", "verdict"]) == {"not tested"}  # models of our own
+    assert claims[["claim", "verdict", "why"]].notna().all(axis=None)
+    assert set(check["source"]) == {"Figure 6", "released log"}
