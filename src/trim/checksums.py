@@ -93,7 +93,7 @@ def summed_bytes(path: Path, *, whole: Path | None = None) -> bytes:
 def sum_folder(folder: Path) -> None:
     """Note the checksum of every file of a folder in it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
-    lines = [f"{_hex_of_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    lines = [f"{_hex_of_file(path).decode()}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 

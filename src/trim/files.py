@@ -7,10 +7,10 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trim.checksums import PLACE, seal, sealed_bytes, sum_file, summed_bytes
 from trim.errors import DamagedFile, about_disk
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
+
+Parsed = TypeVar("Parsed")
 
 CHECKSUM = "checksum"
 """Key of the checksum in JSON, and in the metadata of Parquet and safetensors."""
@@ -76,9 +78,16 @@ def read_json(path: str | Path, *, whole: Path | None = None) -> dict[str, Any]:
     DamagedFile
         If it is missing or not what was written; so below.
     """
-    content: dict[str, Any] = json.loads(sealed_bytes(Path(path), whole=whole))
-    del content[CHECKSUM]
-    return content
+    content = _parsed(Path(path), json.loads, whole)
+    return {key: value for key, value in content.items() if key != CHECKSUM}
+
+
+def _parsed(path: Path, parse: Callable[[bytes], Parsed], whole: Path | None) -> Parsed:
+    content = sealed_bytes(path, whole=whole)
+    try:
+        return parse(content)
+    except Exception as error:  # what parsers say of a file of another kind
+        raise DamagedFile(path, str(error), whole) from None
 
 
 # --- tables -----------------------------------------------------------------------------
@@ -115,18 +124,17 @@ def read_parquet(path: str | Path, layout: Layout, columns: Sequence[str] | None
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = Path(path)
-    content = pa.BufferReader(sealed_bytes(path))
     asked = {name: column for name, column in layout.items() if columns is None or name in columns}
-    try:
-        file = pq.ParquetFile(content)
+
+    def parse(content: bytes) -> pd.DataFrame:
+        file = pq.ParquetFile(pa.BufferReader(content))
         check_types(file.schema_arrow, asked, columns or ())
         table = file.read(columns and list(columns))
         check_ranges(table, asked)
-    except (pa.ArrowException, ValueError) as error:
-        raise DamagedFile(path, str(error)) from None
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    return _parsed(Path(path), parse, None)
 
 
 def read_origin(path: str | Path) -> dict[str, Any]:
@@ -134,9 +142,11 @@ def read_origin(path: str | Path) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(pa.BufferReader(sealed_bytes(Path(path))))
-    origin: dict[str, Any] = json.loads(schema.metadata[b"trim"])
-    return origin
+    def parse(content: bytes) -> dict[str, Any]:
+        origin: dict[str, Any] = json.loads(pq.read_schema(pa.BufferReader(content)).metadata[b"trim"])
+        return origin
+
+    return _parsed(Path(path), parse, None)
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path, exact: Sequence[str] = ()) -> None:
@@ -189,8 +199,7 @@ def read_tensors(path: Path, *, whole: Path | None = None) -> dict[str, NDArray[
     """Read what `write_tensors` wrote."""
     from safetensors.numpy import load
 
-    tensors: dict[str, NDArray[Any]] = load(sealed_bytes(path, whole=whole))
-    return tensors
+    return _parsed(path, load, whole)
 
 
 def write_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
@@ -209,5 +218,8 @@ def read_arrays(path: Path, *, whole: Path | None = None) -> dict[str, NDArray[A
     """Read what `write_arrays` wrote."""
     import numpy as np
 
-    with np.load(io.BytesIO(sealed_bytes(path, whole=whole)), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    def parse(content: bytes) -> dict[str, NDArray[Any]]:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+
+    return _parsed(path, parse, whole)

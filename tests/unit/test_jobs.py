@@ -1,7 +1,9 @@
 """What every script of the workflow shares: where results come from, parts of the work, progress and errors."""
 
+import errno
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,3 +164,30 @@ def test_progress_is_told_every_few_seconds_and_at_the_end(
     clock[0] += 2
     quick(5, 5)
     assert capsys.readouterr().err == ""
+
+
+# --- the disk ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_an_error_of_the_disk_is_one_sentence(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), open_job(given(tmp_path)):
+        raise OSError(number, os.strerror(number), str(tmp_path / "table.parquet"))
+    line = capsys.readouterr().err
+    assert line.startswith(f"make_table: {tmp_path}")
+    assert line.count("\n") == 1
+    assert "then start again" in said(tmp_path)
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SystemExit), open_job(given(tmp_path)):
+        raise AssertionError("a job without a log does not begin")
+    assert capsys.readouterr().err == (
+        f"make_table: {tmp_path}: Permission denied; get the right to read and write there, then start again\n"
+    )

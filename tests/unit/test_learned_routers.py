@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.errors import InputError
+from trim.files import read_json, write_json
 from trim.problems.problem import Problem
 from trim.rollout.history import Observed
 from trim.rollout.trees import RolloutTrees
@@ -219,16 +220,41 @@ print(json.dumps([[p.kappa for p in policies], [p.decide(seen).tolist() for p in
         assert decided == expected
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
-def test_a_damaged_policy_is_one_sentence(damage: str, tmp_path) -> None:
-    folder = tmp_path / "policy"
-    save_policies(folder, "trim-agg", AGG.encoder, AGG.shape, [AGG.tensors(sb3_policy(AGG))], [(0.5, 0)], {})
-    if damage == "missing":
-        (folder / "policy.safetensors").unlink()
-    elif damage == "cut":
-        weights = folder / "policy.safetensors"
-        weights.write_bytes(weights.read_bytes()[:100])
-    else:
-        (folder / "policy.json").write_text('{"router": "trim-best"}')
-    with pytest.raises(InputError, match="not a folder of trained policies .* train them again"):
-        load_policies(folder)
+@pytest.mark.parametrize("name", ["policy.json", "policy.safetensors"])
+def test_a_damaged_policy_is_one_sentence(name: str, tmp_path) -> None:
+    save_policies(tmp_path, "trim-agg", AGG.encoder, AGG.shape, [AGG.tensors(sb3_policy(AGG))], [(0.5, 0)], {})
+    whole = (tmp_path / name).read_bytes()
+    for content in (whole[:100], b'{"router": "trim-best"}'):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            InputError, match=f"{name}: not what this workflow wrote .*; delete {tmp_path} and run again"
+        ):
+            load_policies(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: .*No such file"):
+        load_policies(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("learner", "changes"),
+    [
+        (AGG, {"router": "trim-best"}),
+        (AGG, {"shape": {"activation": "sine"}}),
+        (AGG, {"points": [{"kappa": "0.5", "network": 0}]}),
+        (AGG, {"points": [{"kappa": 0.5, "network": 7}]}),
+        (AGG, {"encoder": {"scale": {"mean": {}, "deviation": {}}, "conditioned": True, "features": ["score"]}}),
+        (AGG, {"encoder": {"scale": {"mean": {}, "deviation": {}}, "conditioned": True, "features": ["__class__"]}}),
+        (SEQ, {"shape": {"width": 10**9, "layers": 2, "heads": 4}}),
+        (SEQ, {"shape": {"width": 1 << 14, "layers": 2, "heads": 4}}),
+        (SEQ, {"shape": {"width": 16, "layers": 3, "heads": 4}}),
+    ],
+)
+def test_settings_that_do_not_fit_the_weights_are_refused_before_anything_is_built(learner, changes, tmp_path) -> None:
+    router = "trim-seq" if learner is SEQ else "trim-agg"
+    save_policies(
+        tmp_path, router, learner.encoder, learner.shape, [learner.tensors(sb3_policy(learner))], [(0.5, 0)], {}
+    )
+    assert len(load_policies(tmp_path)) == 1
+    write_json(read_json(tmp_path / "policy.json") | changes, tmp_path / "policy.json")
+    with pytest.raises(InputError, match="not a folder of trained policies .*; delete it and run again"):
+        load_policies(tmp_path)

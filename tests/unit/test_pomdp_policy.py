@@ -13,6 +13,7 @@ from histories import first_drafts, step_by_step
 from pomdp_models import random_model, random_observed
 
 from trim.errors import InputError
+from trim.files import write_arrays
 from trim.models.protocols import ModelPair
 from trim.problems.problem import Problem
 from trim.rollout.engine import Run, solve_all
@@ -165,7 +166,7 @@ def test_saving_twice_gives_the_same_bytes(model: PomdpModel, solution: Solution
 
 def test_bad_files_get_a_sentence(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
     path = tmp_path / FILE
-    with pytest.raises(InputError, match=r"solved.npz: not a solved POMDP .*; solve it again"):
+    with pytest.raises(InputError, match=r"solved.npz: .*No such file.*; delete .* and run again"):
         load_solved(tmp_path)
     save_solved(tmp_path, solved(model, solution))
     with pytest.raises(InputError, match=r"kappa 0.3 was not solved; there are \[0.1, 0.4, 1.6\]"):
@@ -173,11 +174,15 @@ def test_bad_files_get_a_sentence(model: PomdpModel, solution: Solution, tmp_pat
     whole = path.read_bytes()
     for damaged in (b"", b"text", whole[: len(whole) // 2], whole[:2000] + bytes(64) + whole[2064:]):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match="not a solved POMDP"):
+        with pytest.raises(InputError, match="solved.npz: not what this workflow wrote"):
             load_solved(tmp_path)
-    np.savez(path, scores=np.ones(3))
+    write_arrays({"scores": np.ones(3)}, path)
     with pytest.raises(InputError, match="not a solved POMDP"):
         load_solved(tmp_path)
-    np.savez(path, header=np.array(json.dumps({"format": 2})))
+    write_arrays({"header": np.array(json.dumps({"format": 2}))}, path)
     with pytest.raises(InputError, match="format 2 of a solved POMDP, but this version reads 1"):
+        load_solved(tmp_path)
+    short = replace(solved(model, solution), gap=solution.gap[:1])
+    save_solved(tmp_path, short)
+    with pytest.raises(InputError, match="gap has shape .*, expected finite numbers of shape"):
         load_solved(tmp_path)

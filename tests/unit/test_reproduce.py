@@ -1,5 +1,6 @@
 """The launcher, with a small stand-in for Snakemake and, once, with the real one."""
 
+import errno
 import json
 import os
 import signal
@@ -7,11 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 import trim
+from trim import reproduce
 from trim.errors import ConfigError
 from trim.reproduce import MARK, REFUSED, experiment_name, main
 
@@ -241,6 +244,100 @@ def test_snakemake_started_by_hand_is_refused_and_its_locks_stay(locks, capsys):
     assert f"kill {by_hand.pid}" in capsys.readouterr().err
     assert len(list(locks.iterdir())) == 2
     assert alive(by_hand.pid)
+
+
+def test_snakemake_that_is_still_planning_is_refused_too(checkout, capsys):
+    Path("snakemake").write_text("import time; time.sleep(300)")  # it takes its lock only with its plan
+    planning = start([sys.executable, "snakemake"])
+    wait_for(lambda: "snakemake" in psutil.Process(planning.pid).cmdline())
+    assert run() == REFUSED
+    assert f"snakemake is already at work in {checkout} (process {planning.pid})" in capsys.readouterr().err
+    assert not Path("calls.jsonl").exists()
+
+
+def test_who_was_faster_is_said(checkout, capsys, monkeypatch):
+    Path("snakemake").write_text("import time; time.sleep(300)")
+    monkeypatch.setenv("FAKE", "fail")
+    faster = start([sys.executable, "snakemake"])
+    wait_for(lambda: "snakemake" in psutil.Process(faster.pid).cmdline())
+    monkeypatch.setattr(reproduce, "refuse_other_snakemake", lambda root: None)  # it came a moment later
+    assert run() == 1
+    assert f"snakemake is at work here too (process {faster.pid}) and holds the lock" in capsys.readouterr().out
+
+
+def test_scripts_of_killed_jobs_are_removed(checkout):
+    scripts = Path(".snakemake/scripts")
+    scripts.mkdir(parents=True)
+    (scripts / "tmpabc.train.py").write_text("config with a password")
+    assert run() == 0
+    assert not scripts.exists()
+
+
+# --- the ground that a run stands on ----------------------------------------------------
+
+
+def refused_with(capsys, *arguments):
+    assert run(*arguments) == REFUSED
+    assert not Path("calls.jsonl").exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_lock_that_is_a_folder_is_one_sentence(checkout, capsys):
+    Path("results/.lock").mkdir(parents=True)
+    assert refused_with(capsys) == (
+        f"trim: {checkout}/results/.lock is a folder, but must be a file; remove it, then start again."
+    )
+
+
+def test_files_from_the_future_are_named(checkout, capsys):
+    Path("results/mini/tables").mkdir(parents=True)
+    for name in ("a.csv", "b.csv", "c.csv"):
+        Path("results/mini/tables", name).touch()
+    later = time.time() + 7200
+    for name in ("b.csv", "c.csv"):
+        os.utime(f"results/mini/tables/{name}", (later, later))
+    said = refused_with(capsys)
+    assert f"{checkout}/results/mini/tables/b.csv and 1 more files: dated after now" in said
+    assert "`touch` what is from the future" in said
+    for name in ("b.csv", "c.csv"):
+        Path("results/mini/tables", name).touch()
+    assert run() == 0
+
+
+@pytest.mark.parametrize("folder", ["results", "results/mini", "step_store", ".snakemake"])
+def test_a_folder_that_is_closed_or_full_is_named(checkout, capsys, monkeypatch, folder):
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    open_trial, closed = reproduce.TemporaryFile, True
+
+    def trial(dir):
+        if dir != checkout / folder:
+            return open_trial(dir=dir)
+        if closed:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir / "trial"))
+        return Path("/dev/full").open("wb")
+
+    monkeypatch.setattr(reproduce, "TemporaryFile", trial)
+    assert f"trim: {checkout / folder}: Read-only file system; get the right" in refused_with(capsys)
+    closed = False
+    assert f"trim: {checkout / folder}: there is no room left on this disk" in refused_with(capsys)
+
+
+def test_results_that_cannot_be_made_are_one_sentence(checkout, capsys):
+    Path("results").symlink_to("/sys", target_is_directory=True)
+    assert "; get the right to read and write there, then start again." in refused_with(capsys)
+
+
+def test_a_disk_that_is_full_at_the_end_is_said(checkout, capsys, monkeypatch):
+    monkeypatch.setenv("FAKE", "fail")
+    assert run() == 1
+    assert "is full" not in capsys.readouterr().out
+    monkeypatch.setattr(reproduce.shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
+    assert run() == 1
+    assert f"the disk of {checkout / 'results'} is full (1 MB free); make room" in capsys.readouterr().out
+
+
+# --- killed for real --------------------------------------------------------------------
 
 
 def test_real_snakemake_killed_in_a_job_is_started_again(checkout):

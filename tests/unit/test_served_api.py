@@ -196,7 +196,7 @@ def test_an_answer_that_is_no_step_was_paid_for_as_well(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="ended in an unknown way"):
         ask(answer, StepStore(tmp_path, "p"), [DEEP])
     (path,) = (tmp_path / "spending").rglob("*.jsonl")
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [[20, 5]] * 2
+    assert [json.loads(line)[:2] for line in path.read_text().splitlines()] == [[20, 5]] * 2
 
 
 def test_an_answer_without_a_count_is_paid_at_its_most() -> None:
@@ -256,7 +256,7 @@ def test_what_was_paid_is_counted_over_jobs(tmp_path: Path) -> None:
     ask(continues, StepStore(tmp_path, "p"), prefixes[:2])
     ask(continues, StepStore(tmp_path, "p"), prefixes)  # two steps are in the store
     lines = [line for path in (tmp_path / "spending").rglob("*.jsonl") for line in path.read_text().splitlines()]
-    assert [json.loads(line) for line in lines] == [[20, 5]] * 5  # three steps, and a look at the API by each job
+    assert [json.loads(line)[:2] for line in lines] == [[20, 5]] * 5  # three steps, and a look at the API by each job
 
 
 @pytest.mark.parametrize("limit", [{"max_tokens": 260}, {"max_cost": 0.00075}])
@@ -307,7 +307,7 @@ def test_half_a_line_of_a_killed_job_is_not_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["[30, -10]", "[30]", "[1, 2, 3]", '["3", 1]', "[1.5, 1]", "{}", "[true, 1]", "no", ""]
+    "line", ["[30, -10]", "[30]", "[1, 2, 3]", "[1, 2, 3, 4]", '["3", 1]', "[1.5, 1]", "{}", "[true, 1]", "no", ""]
 )
 def test_a_ledger_that_cannot_be_read_is_not_guessed_at(tmp_path: Path, line: str) -> None:
     (tmp_path / "other.jsonl").write_text(f"[30, 10]\n{line}\n")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from trim.cli import app
 from trim.config.models import ServedPRM
 from trim.errors import BackendError, InputError
+from trim.files import write_json
 from trim.models.prm import SHARD_INDEX, load_classifier
 from trim.models.protocols import Prefix
 from trim.models.served.golden import check_scores, golden_solutions, write_golden
@@ -60,17 +62,24 @@ def test_a_score_that_is_off_is_refused(spec: ServedPRM, off: float, refused: bo
         asyncio.run(check)
 
 
-def scored(scores: str) -> bytes:
-    return b'{"solutions": [{"problem": "p", "steps": ["a"], "scores": %s}]}' % scores.encode()
+def scored(scores: Any) -> dict[str, Any]:
+    return {"solutions": [{"problem": "p", "steps": ["a"], "scores": scores}]}
 
 
 @pytest.mark.parametrize(
     "content",
-    [None, b"{", b"{}", b"[]", b"\xff\xfe{\0", b"[" * 5000, b'{"solutions": 5}', b'{"solutions": [], "more": 1}']
-    + [
-        scored(text)
-        for text in ("[2]", "[-0.5]", "[NaN]", "[Infinity]", '["0.5"]', "[true]", "[0.5, 0.5]", "[]", "0.5")
-    ],
+    [{}, {"solutions": 5}, {"solutions": [], "more": 1}]
+    + [scored(value) for value in ([2], [-0.5], [nan], [inf], ["0.5"], [True], [0.5, 0.5], [], 0.5)],
+)
+def test_golden_scores_that_can_be_none_are_named(spec: ServedPRM, tmp_path: Path, content: dict[str, Any]) -> None:
+    path = tmp_path / "golden.json"
+    write_json(content, path)
+    with pytest.raises(InputError, match=r"golden.json: no golden scores; write it by `trim golden`"):
+        golden_solutions(spec.model_copy(update={"golden": str(path)}), tmp_path / "never.json")
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"{", b"{}", b"[]", b"\xff\xfe{\0", b"[" * 5000, json.dumps(scored([0.5])).encode()]
 )
 def test_a_file_without_golden_scores_is_named(spec: ServedPRM, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "golden.json"

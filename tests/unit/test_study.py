@@ -9,6 +9,7 @@ from made_episodes import ends, made_episodes, right
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.study import Study, nearest, studies, studies_by_prm
+from trim.files import write_parquet
 
 SETTINGS = Bootstrap(resamples=50)
 POINT = (right(20), 2 * right(20))
@@ -52,7 +53,7 @@ def test_end_points_have_no_curve(data: Study) -> None:
 def test_prms_share_the_resamples_of_the_experiment(data: Study, tmp_path: Path) -> None:
     episodes = made_episodes(ends() | ROUTERS)
     for name in ("noisy", "sharp"):
-        episodes.assign(prm=name).to_parquet(tmp_path / f"{name}.parquet")
+        write_parquet(episodes.assign(prm=name), tmp_path / f"{name}.parquet", {})
     by_prm = studies_by_prm(map(str, sorted(tmp_path.glob("*.parquet"))), SETTINGS, 7)
     assert list(by_prm) == ["noisy", "sharp"]
     for prm in by_prm.values():

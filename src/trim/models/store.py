@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trim.checksums import sealed_bytes
-from trim.errors import DamagedFile, StoreError, TrimError
+from trim.errors import DamagedFile, StoreError, TrimError, about_disk
 from trim.files import write_table, written_aside
 from trim.layouts import COUNT, TEXT, Column, Layout, check_ranges
 from trim.models.protocols import FinishReason, Prefix, Score, Step, StepModel, StepScorer
@@ -63,7 +63,12 @@ STEPS: Codec[Step] = Codec(
     ),
     lambda step: (step.text, list(step.token_ids), step.prompt_tokens, step.finish.value),
     lambda text, ids, prompt_tokens, finish: Step(text, tuple(ids), prompt_tokens, FinishReason(finish)),
-    {"text": TEXT, "token_ids": COUNT, "prompt_tokens": COUNT, "finish": Column("text", among=tuple(FinishReason))},
+    {
+        "text": TEXT,
+        "token_ids": Column("whole", -1),
+        "prompt_tokens": COUNT,
+        "finish": Column("text", among=tuple(FinishReason)),
+    },
 )
 SCORES: Codec[Score] = Codec(
     pa.schema([("key", pa.binary(16)), ("value", pa.float64()), ("prompt_tokens", pa.int32())]),
@@ -247,6 +252,8 @@ class StepStore:
             name = hashlib.sha256(identity.encode()).hexdigest()[:16]
             folder = self.root / name / self.part
             described = self.root / name / "identity.json"
+            if not self.offline:
+                _make(folder)
             if not self.offline and not described.exists():
                 with written_aside(described) as aside:
                     aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
@@ -272,6 +279,13 @@ class StepStore:
     def report(self) -> dict[str, dict[str, int]]:
         """Return the counts by model identity."""
         return {identity: vars(partition.counts).copy() for identity, partition in self.partitions.items()}
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise about_disk(error, folder) or error from None
 
 
 class MissingEntries(StoreError):

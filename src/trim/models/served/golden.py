@@ -98,9 +98,9 @@ def golden_solutions(spec: ServedPRM, cache: Path) -> list[GoldenSolution]:
     try:
         return list(GoldenFile.model_validate_json(json.dumps(read_json(path))).solutions)
     except DamagedFile as error:
-        raise InputError(f"{path}: {error.why}; write it again by `trim golden`") from None
+        raise InputError(f"{path}: {error.why}; write it by `trim golden`") from None
     except (ValueError, ValidationError):
-        raise InputError(f"{path}: no golden scores; write it again by `trim golden`") from None
+        raise InputError(f"{path}: no golden scores; write it by `trim golden`") from None
 
 
 def compute_golden(spec: ServedPRM) -> list[GoldenSolution]:

@@ -47,6 +47,7 @@ class Ledger:
         self._price = price
         self._own = folder / f"{secrets.token_hex(8)}.jsonl"
         self._read: dict[Path, int] = {}
+        self._fields: dict[Path, int] = {}
         self._paid = (0, 0)
         self._under_way = (0, 0)
 
@@ -95,26 +96,27 @@ class Ledger:
                 for line in file:
                     if line.endswith(b"\n"):  # a job that was killed may leave half a line
                         self._read[path] = self._read.get(path, 0) + len(line)
-                        self._paid = _sum(self._paid, _entry(path, line))
+                        self._paid = _sum(self._paid, self._entry(path, line))
         return self._paid
+
+    def _entry(self, path: Path, line: bytes) -> tuple[int, int]:
+        """Read the prompt and decoded tokens of one answer; files of earlier versions have no checksums behind them."""
+        try:
+            prompt_tokens, output_tokens, *checksum = entry = _ENTRY.validate_json(line)
+            if self._fields.setdefault(path, len(entry)) != len(entry):
+                raise ValueError("as many fields as in the line before")
+            if checksum and checksum[0] != _checksum(prompt_tokens, output_tokens):
+                raise ValueError("another checksum")
+            return prompt_tokens, output_tokens
+        except ValueError:
+            raise InputError(
+                f"{path}: {shown(line)} is no entry of the spending ledger, which reads [prompt tokens, decoded "
+                "tokens, checksum]; without it the limit cannot be kept; fix the line"
+            ) from None
 
 
 def _sum(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
     return first[0] + second[0], first[1] + second[1]
-
-
-def _entry(path: Path, line: bytes) -> tuple[int, int]:
-    """Read the prompt and decoded tokens of one answer; earlier versions wrote no checksum behind them."""
-    try:
-        prompt_tokens, output_tokens, *checksum = _ENTRY.validate_json(line)
-        if checksum not in ([], [_checksum(prompt_tokens, output_tokens)]):
-            raise ValueError("another checksum")
-        return prompt_tokens, output_tokens
-    except ValueError:
-        raise InputError(
-            f"{path}: {shown(line)} is no entry of the spending ledger, which reads [prompt tokens, decoded tokens, "
-            "checksum]; without it the limit cannot be kept; fix the line"
-        ) from None
 
 
 def _checksum(prompt_tokens: int, output_tokens: int) -> int:

@@ -47,7 +47,7 @@ class _Encoder(Section, strict=True):
     def built(self) -> AggregateEncoder | SequenceEncoder:
         """Return the encoder of TRIM-Seq where it has a number of steps, else that of TRIM-Agg."""
         for name in self.features:
-            if not (hasattr(Observed, name) or name in Observed.__annotations__):
+            if name.startswith("_") or not hasattr(Observed, name):
                 raise ValueError(f"there is no feature {name!r}")
         scale = Scale(self.scale.mean, self.scale.deviation)
         if self.max_steps is None:

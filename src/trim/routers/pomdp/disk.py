@@ -89,7 +89,7 @@ def load_solved(folder: str | Path) -> SolvedPomdp:
         If the file is missing, damaged, or of another format.
     """
     path = Path(folder) / FILE
-    arrays = read_arrays(path, whole=path.parent)
+    arrays: dict[str, Any] = read_arrays(path, whole=path.parent)
     try:
         header = json.loads(str(arrays["header"]))
         if header["format"] != FORMAT:

@@ -1,0 +1,246 @@
+"""Whatever befalls a file that the workflow wrote, it is named when it is read, and never believed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pomdp_models import random_model
+
+from trim.errors import TrimError
+from trim.files import read_csv, read_json, read_parquet, write_csv, write_json, write_parquet
+from trim.layouts import EPISODES
+from trim.models.opening import fingerprint_model
+from trim.models.protocols import FinishReason, Score, Step
+from trim.models.served.golden import GoldenFile, GoldenSolution, golden_solutions
+from trim.models.served.spending import Ledger
+from trim.models.store import SCORES, STEPS, Partition
+from trim.problems.problem import Problem, read_problems, write_problems
+from trim.routers.learned.agg import AggPolicy
+from trim.routers.learned.disk import load_policies, save_policies
+from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
+from trim.routers.pomdp.disk import SolvedPomdp, load_solved, save_solved
+from trim.routers.pomdp.solver import solve
+from trim.routers.query_level import disk as query_disk
+from trim.routers.query_level.frugal import Frugal
+from trim.routers.threshold import FittedThresholds
+from trim.routers.threshold import load as load_thresholds
+
+INPUTS = 250
+"""Damages tried on each file."""
+
+
+@dataclass
+class Written:
+    """Something that was written: its file, what reads it, and what it reads like."""
+
+    path: Path
+    read: Callable[[], Any]
+
+
+def policies(folder: Path) -> list[Any]:
+    """Two trained policies of TRIM-Agg, as far as a reader can tell."""
+    return [
+        (policy.kappa, [layer.weight.tolist() for layer in policy.layers])
+        for policy in load_policies(folder)
+        if isinstance(policy, AggPolicy)
+    ]
+
+
+def write_policies(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"0.weight": (8, 5), "0.bias": (8,), "1.weight": (2, 8), "1.bias": (2,)}
+    network = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    encoder = AggregateEncoder(Scale({"score": 0.5}, {"score": 0.2}), conditioned=True)
+    save_policies(folder, "trim-agg", encoder, {"activation": "tanh"}, [network], [(0.5, 0), (0.7, 0)], {"seed": 3})
+
+
+def write_sequence_policies(folder: Path) -> None:
+    from torch import nn
+
+    from trim.routers.learned.seq import SequenceNetwork
+
+    modules = {"network": SequenceNetwork(2, 6, 8, 1, 2), "actor": nn.Linear(8, 2)}
+    network = {f"{name}.{key}": v.numpy() for name, part in modules.items() for key, v in part.state_dict().items()}
+    encoder = SequenceEncoder(Scale({}, {}), conditioned=True, max_steps=6)
+    save_policies(folder, "trim-seq", encoder, {"width": 8, "layers": 1, "heads": 2}, [network], [(0.5, 0)], {})
+
+
+def write_pomdp(folder: Path) -> None:
+    model = random_model(np.random.default_rng(0), bins=4, steps=4)
+    solution = solve(model, [0.01, 0.04], 20)
+    save_solved(folder, SolvedPomdp(model, np.array([0.4, 1.6]), solution.costs, solution.upper, solution.gap, {}))
+
+
+def episodes() -> pd.DataFrame:
+    values = {"text": "a é b", "whole": 3, "number": 0.25, "truth": True}
+    return pd.DataFrame({name: [values[column.kind]] * 40 for name, column in EPISODES.items()})
+
+
+def partition_content(folder: Path, codec: Any) -> list[Any]:
+    partition = Partition(folder, codec, "a model")
+    return [partition.get(bytes([i]) * 16) for i in range(20)]
+
+
+def write_partition(folder: Path, codec: Any) -> None:
+    partition = Partition(folder, codec, "a model")
+    for i in range(20):
+        step = Step(f"step {i} ½\n\n", (i, 7), i, FinishReason.SEPARATOR)
+        partition.put(bytes([i]) * 16, Score(i / 20, i) if codec is SCORES else step)
+    partition.flush()
+
+
+def spent(folder: Path) -> tuple[int, int]:
+    from trim.config.serving import Price
+
+    price = Price(input_per_million=1, output_per_million=1, max_cost=1e6, max_tokens=10**9)
+    return Ledger(folder, price)._look()
+
+
+def write_ledger(folder: Path) -> None:
+    from trim.config.serving import Price
+
+    ledger = Ledger(folder, Price(input_per_million=1, output_per_million=1, max_cost=1e6, max_tokens=10**9))
+    for i in range(5):
+        ledger._pay(100 + i, 20 * i)
+    (own,) = folder.glob("*.jsonl")
+    own.rename(folder / "ledger.jsonl")
+
+
+def write_golden(path: Path) -> None:
+    solution = GoldenSolution(problem="1+1", steps=("2\n\n",), scores=(0.75,))
+    write_json(GoldenFile(model="prm", solutions=(solution,)).model_dump(mode="json"), path)
+
+
+def read_golden(path: Path) -> Any:
+    from trim.config.models import ServedPRM
+
+    return golden_solutions(ServedPRM(name="prm", golden=str(path)), path)
+
+
+def write_model(folder: Path) -> None:
+    from trim.checksums import sum_folder
+
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(np.random.default_rng(0).bytes(2000))
+    (folder / "prm.json").write_text('{"kind": "likelihood"}')
+    sum_folder(folder)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Written]]:
+    """One file of each kind that is read back."""
+    root = tmp_path_factory.mktemp("written")
+    write_json({"a": [1, 2.5, "ü"], "provenance": {"seed": 3}}, root / "a.json")
+    write_parquet(episodes(), root / "episodes.parquet", {"seed": 3})
+    write_csv(pd.DataFrame({"name": ["a", "b"], "value": [1.5, 2]}), root / "table.csv")
+    write_problems(
+        [Problem("p-0", "mine", "1+1?", "2", "f0"), Problem("p-1", "mine", "2+1?", "3", "f1")], root / "p.jsonl"
+    )
+    FittedThresholds("trim-thr", "default", [0.25, 0.5]).save(root / "default.0", {})
+    write_policies(root / "agg")
+    write_sequence_policies(root / "seq")
+    write_pomdp(root / "pomdp")
+    space = query_disk.Space(np.zeros(3), np.ones(3))
+    frugal = Frugal(weights=np.arange(5.0))
+    query_disk.save_policies(root / "query", [query_disk.Policy("frugal", "default", frugal, [0.5])], space, {})
+    write_golden(root / "golden.json")
+    write_ledger(root / "spending")
+    write_model(root / "model")
+    for name, codec in (("steps", STEPS), ("scores", SCORES)):
+        write_partition(root / name, codec)
+
+    def queried() -> Any:
+        loaded, _ = query_disk.load_policies(root / "query")
+        return [(policy.fitted.weights.tolist(), policy.thresholds) for policy in loaded]
+
+    def network() -> Any:
+        states = [policy.network.state_dict() for policy in load_policies(root / "seq")]
+        return [value.tolist() for state in states for value in state.values()]
+
+    (steps,), (scores,) = ((root / name).glob("*.parquet") for name in ("steps", "scores"))
+    yield {
+        "json": Written(root / "a.json", lambda: read_json(root / "a.json")),
+        "parquet": Written(root / "episodes.parquet", lambda: read_parquet(root / "episodes.parquet", EPISODES)),
+        "csv": Written(root / "table.csv", lambda: read_csv(root / "table.csv")),
+        "checksum of csv": Written(root / ".table.csv.sha256", lambda: read_csv(root / "table.csv")),
+        "problems": Written(root / "p.jsonl", lambda: read_problems(root / "p.jsonl")),
+        "thresholds": Written(
+            root / "default.0/thresholds.json", lambda: load_thresholds("trim-thr", root / "default.0")
+        ),
+        "agg settings": Written(root / "agg/policy.json", lambda: policies(root / "agg")),
+        "agg weights": Written(root / "agg/policy.safetensors", lambda: policies(root / "agg")),
+        "seq settings": Written(root / "seq/policy.json", network),
+        "seq weights": Written(root / "seq/policy.safetensors", network),
+        "pomdp": Written(root / "pomdp/solved.npz", lambda: load_solved(root / "pomdp").values.tolist()),
+        "query settings": Written(root / "query/policies.json", queried),
+        "query weights": Written(root / "query/policies.safetensors", queried),
+        "golden": Written(root / "golden.json", lambda: read_golden(root / "golden.json")),
+        "ledger": Written(root / "spending/ledger.jsonl", lambda: spent(root / "spending")),
+        "model": Written(root / "model/model.safetensors", lambda: fingerprint_model(str(root / "model"), None)),
+        "prm.json": Written(root / "model/prm.json", lambda: fingerprint_model(str(root / "model"), None)),
+        "steps": Written(steps, lambda: partition_content(root / "steps", STEPS)),
+        "scores": Written(scores, lambda: partition_content(root / "scores", SCORES)),
+    }
+    shutil.rmtree(root)
+
+
+KINDS = (
+    *("json", "parquet", "csv", "checksum of csv", "problems", "thresholds", "agg settings", "agg weights"),
+    *("seq settings", "seq weights", "pomdp", "query settings", "query weights", "golden", "ledger", "model"),
+    *("prm.json", "steps", "scores"),
+)
+
+
+def damaged(whole: bytes, how: str, where: float, bit: int) -> bytes:
+    at = min(int(where * len(whole)), len(whole) - 1)
+    match how:
+        case "flip":
+            return whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :]
+        case "cut":
+            return whole[:at]
+        case "zero":
+            return whole[:at] + bytes(min(64, len(whole) - at)) + whole[at + 64 :]
+        case _:
+            return whole[:at] + whole[at : at + 16] + whole[at:]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_file_is_named_and_never_believed(written: dict[str, Written], kind: str) -> None:
+    path, read = written[kind].path, written[kind].read
+    whole, known = path.read_bytes(), read()
+
+    @settings(max_examples=INPUTS, deadline=None, database=None)
+    @given(st.sampled_from(["flip", "flip", "cut", "zero", "repeat"]), st.floats(0, 1), st.integers(0, 7))
+    def check(how: str, where: float, bit: int) -> None:
+        content = damaged(whole, how, where, bit)
+        if kind == "ledger" and not content.endswith(b"\n"):
+            return  # half a line is what a killed job leaves
+        path.write_bytes(content)
+        try:
+            found = read()
+        except TrimError as error:
+            assert path.name.strip(".").removesuffix(".sha256") in str(error)
+            assert "\n" not in str(error)
+        else:
+            same = found.equals(known) if isinstance(known, pd.DataFrame) else found == known
+            assert same or (kind == "ledger" and len(content) < len(whole)), "believed"
+
+    try:
+        check()
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_is_read_as_it_was_written(written: dict[str, Written], kind: str) -> None:
+    first, second = written[kind].read(), written[kind].read()
+    assert first.equals(second) if isinstance(first, pd.DataFrame) else first == second
