@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from trim.checksums import SUMS
 from trim.config.routers import EncoderTuning, QueryRouters
 from trim.errors import ConfigError, InputError
+from trim.files import write_json
 from trim.names import names, routers_of
 from trim.routers.query_level.automix import AutoMix, fit_automix
 from trim.routers.query_level.best_route import label_best
