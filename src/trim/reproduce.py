@@ -32,9 +32,9 @@ from types import FrameType
 from typing import IO, Any
 
 import psutil
-import yaml
 
 from trim import __version__
+from trim.config.reading import read_overlay
 from trim.errors import ConfigError, RunError, TrimError, about_disk
 from trim.leftovers import MARK, clear_scripts, kill, other_snakemake, refuse_other_snakemake, say, stop_leftovers
 
@@ -99,28 +99,18 @@ def experiment_name(root: Path, overlays: Sequence[str] = (), overrides: Sequenc
     Raises
     ------
     ConfigError
-        A config file is missing or is no YAML mapping, or the name is missing or no plain name.
+        A config file is missing, no YAML mapping or holds code, or the name is missing or no plain name.
     """
     merged: dict[str, Any] = {}
     for path in (root / "config.yaml", *(root / overlay for overlay in overlays)):
-        merged |= _read_yaml(path)
+        if not (content := read_overlay(path)):
+            raise ConfigError(f"{path} must hold `key: value` lines")
+        merged |= content
     merged |= dict(pair.split("=", 1) for pair in overrides if "=" in pair)
     name = str(merged.get("experiment", ""))
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ConfigError(f"config.yaml: `experiment` must be letters, digits, - and _, but is {name!r}")
     return name
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}; start from the root of the checkout") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold `key: value` lines")
-    return content
 
 
 def _reproduce(root: Path, name: str, snakemake: list[str], extra: list[str]) -> int:

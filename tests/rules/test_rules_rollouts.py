@@ -10,7 +10,7 @@ from rule_outputs import KEYS, SIZES, assert_same, origin
 from run_rule import run_rule
 from smoke import RESULTS
 
-from trim.files import read_origin, write_parquet
+from trim.files import write_parquet
 from trim.problems.arithmetic import step_labels
 from trim.problems.problem import read_problems
 
@@ -72,13 +72,13 @@ def test_score_rollouts(smoke_copy: Path) -> None:
 @pytest.mark.parametrize(("rule", "room"), [("gather_rollouts", "rollouts"), ("gather_scores", "scores/verifier")])
 def test_gather(rule: str, room: str, smoke_copy: Path, smoke_run: Path) -> None:
     target = RESULTS / room / "arith.test.parquet"
-    table, origin = pd.read_parquet(smoke_copy / target), read_origin(smoke_copy / target)
+    table, made = pd.read_parquet(smoke_copy / target), origin(smoke_copy / target)
     shuffled = np.random.default_rng(0).permutation(len(table))
     head, _, tail = room.partition("/")
     shards = smoke_copy / RESULTS / head / "shards" / tail
     shards.mkdir(parents=True, exist_ok=True)
     for index in range(3):
-        write_parquet(table.iloc[shuffled[index::3]], shards / f"arith.test.{index + 1}-of-3.parquet", origin)
+        write_parquet(table.iloc[shuffled[index::3]], shards / f"arith.test.{index + 1}-of-3.parquet", made)
     run_rule(rule, smoke_copy, target, options=SHARDS)
     assert_same(smoke_copy, smoke_run, target)
     steps = pd.read_parquet(smoke_copy / target)

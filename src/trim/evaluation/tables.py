@@ -12,7 +12,7 @@ import numpy as np
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import columns, compared
-from trim.evaluation.curves import CPTS, READINGS
+from trim.evaluation.curves import CPTS, read_as_paper
 from trim.evaluation.format import cell, escape, named, tabular
 from trim.evaluation.study import MEASURED, SWEEP, Array, Study, Sweep, correct_for_multiplicity, measure, study
 from trim.names import THR, routers_of
@@ -87,9 +87,10 @@ def _main_rows(data: Study, level: float) -> Iterator[dict[str, Any]]:
     is_better = data.strong > data.weak
     tail = {"reason": "" if is_better[0] else "strong is not better than weak"}
     for sweep in data.curves():
-        for name, reading in READINGS.items():
+        readings = {"envelope": data.metrics[sweep.key], "paper": data.read(sweep, read_as_paper)}
+        for name, metrics in readings.items():
             row: dict[str, Any] = {**sweep.head, "reading": name, **ends}
-            for metric, number in data.read(sweep, reading).items():
+            for metric, number in metrics.items():
                 row |= columns(metric, number, level)
             yield row | tail | {"undefined_resamples": float(np.mean(~is_better[1:]))}
 
