@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +34,6 @@ from trim.routers.threshold import load as load_thresholds
 
 INPUTS = 250
 """Damages tried on each file."""
-
-
-@dataclass
-class Written:
-    """Something that was written: its file, what reads it, and what it reads like."""
-
-    path: Path
-    read: Callable[[], Any]
 
 
 def policies(folder: Path) -> list[Any]:
@@ -135,16 +125,12 @@ def write_model(folder: Path) -> None:
     sum_folder(folder)
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Written]]:
-    """One file of each kind that is read back."""
-    root = tmp_path_factory.mktemp("written")
+def write_all(root: Path) -> None:
+    """Write one file of each kind that is read back."""
     write_json({"a": [1, 2.5, "ü"], "provenance": {"seed": 3}}, root / "a.json")
     write_parquet(episodes(), root / "episodes.parquet", {"seed": 3})
     write_csv(pd.DataFrame({"name": ["a", "b"], "value": [1.5, 2]}), root / "table.csv")
-    write_problems(
-        [Problem("p-0", "mine", "1+1?", "2", "f0"), Problem("p-1", "mine", "2+1?", "3", "f1")], root / "p.jsonl"
-    )
+    write_problems([Problem(f"p-{i}", "mine", f"{i}+1?", f"{i + 1}", f"f{i}") for i in range(2)], root / "p.jsonl")
     FittedThresholds("trim-thr", "default", [0.25, 0.5]).save(root / "default.0", {})
     write_policies(root / "agg")
     write_sequence_policies(root / "seq")
@@ -158,46 +144,56 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Writ
     for name, codec in (("steps", STEPS), ("scores", SCORES)):
         write_partition(root / name, codec)
 
-    def queried() -> Any:
-        loaded, _ = query_disk.load_policies(root / "query")
-        return [(policy.fitted.weights.tolist(), policy.thresholds) for policy in loaded]
 
-    def network() -> Any:
-        states = [policy.network.state_dict() for policy in load_policies(root / "seq")]
-        return [value.tolist() for state in states for value in state.values()]
-
-    (steps,), (scores,) = ((root / name).glob("*.parquet") for name in ("steps", "scores"))
-    yield {
-        "json": Written(root / "a.json", lambda: read_json(root / "a.json")),
-        "parquet": Written(root / "episodes.parquet", lambda: read_parquet(root / "episodes.parquet", EPISODES)),
-        "csv": Written(root / "table.csv", lambda: read_csv(root / "table.csv")),
-        "checksum of csv": Written(root / ".table.csv.sha256", lambda: read_csv(root / "table.csv")),
-        "problems": Written(root / "p.jsonl", lambda: read_problems(root / "p.jsonl")),
-        "thresholds": Written(
-            root / "default.0/thresholds.json", lambda: load_thresholds("trim-thr", root / "default.0")
-        ),
-        "agg settings": Written(root / "agg/policy.json", lambda: policies(root / "agg")),
-        "agg weights": Written(root / "agg/policy.safetensors", lambda: policies(root / "agg")),
-        "seq settings": Written(root / "seq/policy.json", network),
-        "seq weights": Written(root / "seq/policy.safetensors", network),
-        "pomdp": Written(root / "pomdp/solved.npz", lambda: load_solved(root / "pomdp").values.tolist()),
-        "query settings": Written(root / "query/policies.json", queried),
-        "query weights": Written(root / "query/policies.safetensors", queried),
-        "golden": Written(root / "golden.json", lambda: read_golden(root / "golden.json")),
-        "ledger": Written(root / "spending/ledger.jsonl", lambda: spent(root / "spending")),
-        "model": Written(root / "model/model.safetensors", lambda: fingerprint_model(str(root / "model"), None)),
-        "prm.json": Written(root / "model/prm.json", lambda: fingerprint_model(str(root / "model"), None)),
-        "steps": Written(steps, lambda: partition_content(root / "steps", STEPS)),
-        "scores": Written(scores, lambda: partition_content(root / "scores", SCORES)),
-    }
-    shutil.rmtree(root)
+def read_query(folder: Path) -> Any:
+    loaded, _ = query_disk.load_policies(folder)
+    return [(policy.fitted.weights.tolist(), policy.thresholds) for policy in loaded]  # type: ignore[attr-defined]
 
 
-KINDS = (
-    *("json", "parquet", "csv", "checksum of csv", "problems", "thresholds", "agg settings", "agg weights"),
-    *("seq settings", "seq weights", "pomdp", "query settings", "query weights", "golden", "ledger", "model"),
-    *("prm.json", "steps", "scores"),
-)
+def read_sequences(folder: Path) -> Any:
+    states = [policy.network.state_dict() for policy in load_policies(folder)]  # type: ignore[union-attr]
+    return [value.tolist() for state in states for value in state.values()]
+
+
+READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    "a.json": ("", lambda root: read_json(root / "a.json")),
+    "episodes.parquet": ("", lambda root: read_parquet(root / "episodes.parquet", EPISODES)),
+    "table.csv": ("", lambda root: read_csv(root / "table.csv")),
+    ".table.csv.sha256": ("", lambda root: read_csv(root / "table.csv")),
+    "p.jsonl": ("", lambda root: read_problems(root / "p.jsonl")),
+    "thresholds.json": ("default.0", lambda folder: load_thresholds("trim-thr", folder)),
+    "agg/policy.json": ("agg", policies),
+    "agg/policy.safetensors": ("agg", policies),
+    "seq/policy.json": ("seq", read_sequences),
+    "seq/policy.safetensors": ("seq", read_sequences),
+    "solved.npz": ("pomdp", lambda folder: load_solved(folder).values.tolist()),
+    "policies.json": ("query", read_query),
+    "policies.safetensors": ("query", read_query),
+    "golden.json": ("", lambda root: read_golden(root / "golden.json")),
+    "ledger.jsonl": ("spending", spent),
+    "model.safetensors": ("model", lambda folder: fingerprint_model(str(folder), None)),
+    "prm.json": ("model", lambda folder: fingerprint_model(str(folder), None)),
+    "steps": ("steps", lambda folder: partition_content(folder, STEPS)),
+    "scores": ("scores", lambda folder: partition_content(folder, SCORES)),
+}
+"""By file (or, where its name is not known before, folder): the folder it is read from, and what reads it."""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    write_all(folder)
+    return folder
+
+
+def found_in(root: Path, kind: str) -> tuple[Path, Callable[[], Any]]:
+    """Return a file, and what reads it."""
+    folder, read = READERS[kind]
+    if kind in ("steps", "scores"):
+        (path,) = (root / folder).glob("*.parquet")
+    else:
+        path = root / folder / Path(kind).name
+    return path, partial(read, root / folder)
 
 
 def damaged(whole: bytes, how: str, where: float, bit: int) -> bytes:
@@ -213,16 +209,16 @@ def damaged(whole: bytes, how: str, where: float, bit: int) -> bytes:
             return whole[:at] + whole[at : at + 16] + whole[at:]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_file_is_named_and_never_believed(written: dict[str, Written], kind: str) -> None:
-    path, read = written[kind].path, written[kind].read
+@pytest.mark.parametrize("kind", READERS)
+def test_a_damaged_file_is_named_and_never_believed(root: Path, kind: str) -> None:
+    path, read = found_in(root, kind)
     whole, known = path.read_bytes(), read()
 
     @settings(max_examples=INPUTS, deadline=None, database=None)
     @given(st.sampled_from(["flip", "flip", "cut", "zero", "repeat"]), st.floats(0, 1), st.integers(0, 7))
     def check(how: str, where: float, bit: int) -> None:
         content = damaged(whole, how, where, bit)
-        if kind == "ledger" and not content.endswith(b"\n"):
+        if kind == "ledger.jsonl" and not content.endswith(b"\n"):
             return  # half a line is what a killed job leaves
         path.write_bytes(content)
         try:
@@ -232,7 +228,7 @@ def test_a_damaged_file_is_named_and_never_believed(written: dict[str, Written],
             assert "\n" not in str(error)
         else:
             same = found.equals(known) if isinstance(known, pd.DataFrame) else found == known
-            assert same or (kind == "ledger" and len(content) < len(whole)), "believed"
+            assert same or (kind == "ledger.jsonl" and len(content) < len(whole)), "believed"
 
     try:
         check()
@@ -240,7 +236,8 @@ def test_a_damaged_file_is_named_and_never_believed(written: dict[str, Written],
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_file_is_read_as_it_was_written(written: dict[str, Written], kind: str) -> None:
-    first, second = written[kind].read(), written[kind].read()
+@pytest.mark.parametrize("kind", READERS)
+def test_a_file_is_read_as_it_was_written(root: Path, kind: str) -> None:
+    _, read = found_in(root, kind)
+    first, second = read(), read()
     assert first.equals(second) if isinstance(first, pd.DataFrame) else first == second

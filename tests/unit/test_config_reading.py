@@ -144,7 +144,6 @@ FAMILY = {"source": "arithmetic", "sizes": {"test": 3}}
         {"datasets": {"Arith": FAMILY}},
         *({"datasets": {name: FAMILY}} for name in ("by_prm", "query-level", "shards", "untrained", "a b", "a/b")),
         {"prms": {"untrained": {"kind": "noisy", "of": "verifier"}}},
-        {"unknown": None},
     ],
     ids=str,
 )
