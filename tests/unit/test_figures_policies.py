@@ -23,6 +23,7 @@ from trim.figures import (
     pomdp_policy,
 )
 from trim.figures.style import STATE_LOOKS
+from trim.files import write_json
 from trim.routers.pomdp.policy import PomdpPolicy
 
 pytestmark = pytest.mark.usefixtures("no_open_figures")
@@ -130,7 +131,7 @@ def test_learning_curves_mark_the_snapshot_that_was_kept() -> None:
 def test_learning_of_a_run_is_read_with_its_name(tmp_path: Path) -> None:
     folder = tmp_path / "trim-seq" / "arith" / "conditioned.2"
     folder.mkdir(parents=True)
-    (folder / "policy.json").write_text('{"router": "trim-seq"}')
+    write_json({"router": "trim-seq"}, folder / "policy.json")
     (folder / "learning.csv").write_text("kappa,timesteps,dev_return\n,0,-0.5\n,100,0.25\n")
     run = learning_curves.read_run(folder)
     assert run[["router", "variant", "run"]].drop_duplicates().to_numpy().tolist() == [["trim-seq", "conditioned", 2]]

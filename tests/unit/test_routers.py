@@ -12,6 +12,7 @@ from histories import first_drafts
 
 from trim.config.routers import Routers
 from trim.errors import ConfigError, InputError
+from trim.files import write_json
 from trim.models.protocols import ModelPair, Prefix
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
@@ -184,9 +185,13 @@ def test_unknown_routers_and_damaged_thresholds_get_a_sentence(tmp_path: Path) -
         step_router("trim-best", Routers())
     folder = tmp_path / "default.0"
     FittedThresholds("trim-thr", "default", [0.5]).save(folder, {})
-    for damaged in ("", "{}", '{"thresholds": ["high"]}', "[]"):
+    for content in ({}, {"thresholds": ["high"]}):
+        write_json(content, folder / "thresholds.json")
+        with pytest.raises(InputError, match="default.0: not a folder of thresholds .*; delete it and run again"):
+            step_router("trim-thr", Routers()).load(folder)
+    for damaged in ("", "{}", "[]"):
         (folder / "thresholds.json").write_text(damaged)
-        with pytest.raises(InputError, match="default.0: not a folder of thresholds .*; fit them again"):
+        with pytest.raises(InputError, match="thresholds.json: not what .* no checksum.*; delete .* and run again"):
             step_router("trim-thr", Routers()).load(folder)
 
 

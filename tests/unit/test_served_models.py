@@ -14,6 +14,7 @@ from trim.config.experiment import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling, ServedModel, ServedPRM
 from trim.config.serving import Endpoint, Role, Serving
 from trim.errors import BackendError, ConfigError
+from trim.files import write_json
 from trim.models.opening import open_pair
 from trim.models.protocols import SEPARATOR, FinishReason, ModelPair, Prefix, Step
 from trim.models.served.models import is_degenerate, seed_of, write_step
@@ -40,7 +41,7 @@ def problems(count: int) -> list[Problem]:
 def specs(model_folders: dict[str, Path], tmp_path: Path) -> Specs:
     """Models whose tokenizer is there, and whose steps and scores the fakes script."""
     known = tmp_path / "golden.json"
-    known.write_text('{"solutions": []}', encoding="utf-8")
+    write_json({"solutions": []}, known)
     weak, strong = (ServedModel(name=str(model_folders[role]), max_model_len=1024) for role in ("weak", "strong"))
     prm = ServedPRM(
         name=str(model_folders["weak"]), step_tag=STEP_TAG, keeps_separator=True, max_model_len=1024, golden=str(known)

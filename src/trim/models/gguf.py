@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trim.errors import InputError
+from trim.errors import DamagedFile, InputError
 from trim.files import read_json, write_json, written_aside
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def convert_gguf(find: Callable[[], Path], sha256: str, folder: Path) -> None:
 
 
 def _is_there(folder: Path, manifest: dict[str, Any]) -> bool:
-    return (folder / MANIFEST_FILE).is_file() and read_json(folder / MANIFEST_FILE) == manifest
+    try:
+        return read_json(folder / MANIFEST_FILE) == manifest
+    except DamagedFile:
+        return False
 
 
 def _versions() -> dict[str, str | int]:
