@@ -1,1 +1,1 @@
-"""How a solution grows: the engine, its episodes, and the step store."""
+"""How a solution grows: histories, costs, one episode, and many at once on rollout trees."""

@@ -1,1 +1,1 @@
-"""Who decides: one file per router."""
+"""Who decides: a room for each family of routers, and one table in which all stand."""
