@@ -74,7 +74,7 @@ _POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3", "squared": "2", "c
 _PERCENT = {"percent", "percents", "pct", "per cent"}
 
 _WORD = re.compile(r"[A-Za-z]+")
-# Without possessive quantifiers, which Python 3.11.2 mistakes: each sign begins one alternative, so none is tried twice.
+# No possessive quantifiers: Python 3.11.2 mistakes them. Each sign begins one alternative, so none is tried twice.
 _TAIL = re.compile(
     r"(?:\\text\s*\{[^{}]*\}|[A-Za-z]+(?![A-Za-z])\.?|\s|/|\\cdot(?![a-z])|\^\s*(?:\{\s*(?:-\s*)?\d+\s*\}|-?\d)|\\degree(?![a-z])|[()']|(?<=[a-z])-(?=[a-z])|\\%)+"
 )
