@@ -8,6 +8,7 @@ import pytest
 from smoke import RESULTS, checkout, environment, snakemake
 
 from trim.debug import main
+from trim.files import write_text
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 DISJOINT = RESULTS / "problems/disjoint.json"
@@ -41,12 +42,12 @@ def test_the_script_leaves_what_it_leaves_in_the_workflow(prepared: Path) -> Non
 def test_a_debugger_opens_where_the_script_failed(prepared: Path) -> None:
     dev, test = (prepared / RESULTS / f"problems/arith/{split}.jsonl" for split in ("dev", "test"))
     kept = dev.read_bytes()
-    dev.write_bytes(test.read_bytes())
+    write_text(test.read_text(encoding="utf-8"), dev)
     try:
         done = debug(prepared, "check_splits", typed="up\np sorted(splits)\n")
         quiet = debug(prepared, "check_splits", "--no-pdb", typed="p 1\n")
     finally:
-        dev.write_bytes(kept)
+        write_text(kept.decode(), dev)
     assert done.returncode == quiet.returncode == 1
     assert "['dev', 'prm_train', 'router_train', 'test']" in done.stdout
     assert "share 24 of their problems" in done.stderr

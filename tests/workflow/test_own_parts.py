@@ -1,6 +1,5 @@
 """The workflow with a router, a control, a baseline, a PRM and a figure of another package: those under examples/."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import pytest
 import yaml
 from packages import EXAMPLE, installed
 from smoke import RESULTS, planned_rules, snakemake
+
+from trim.files import read_json
 
 TABLES, FIGURE = RESULTS / "tables", RESULTS / "figures/steepness_arith"
 UNTOUCHED = {"train_language_model", "collect_rollouts", "grow_trees", "collect_solutions"}
@@ -49,13 +50,12 @@ def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy:
     main = pd.read_csv(smoke_copy / TABLES / "main.csv")
     assert {"by-position", "take-turns", "by-length"} < set(main["router"])
 
-    kind = json.loads((smoke_copy / RESULTS / "models/prm-length/prm.json").read_text(encoding="utf-8"))
-    assert kind == {"kind": "step-length", "bins": 4}
+    assert read_json(smoke_copy / RESULTS / "models/prm-length/prm.json") == {"kind": "step-length", "bins": 4}
     quality = pd.read_csv(smoke_copy / TABLES / "prm_quality.csv")
     assert quality.loc[quality["prm"] == "length", "count"].max() > 100
     assert (smoke_copy / f"{FIGURE}.pdf").read_bytes().startswith(b"%PDF")
     assert (smoke_copy / f"{FIGURE}.png").stat().st_size > 10_000
-    manifest = json.loads((smoke_copy / RESULTS / "problems/riddles/manifest.json").read_text(encoding="utf-8"))
+    manifest = read_json(smoke_copy / RESULTS / "problems/riddles/manifest.json")
     assert manifest["splits"]["test"]["problems"] == 3
 
     snakemake(smoke_copy, "--report", "report.html", targets=("figures",), changes=overlay, packages=packages)
