@@ -1,5 +1,6 @@
 """The workflow with a router, a control, a baseline, a PRM and a figure of another package: those under examples/."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ UNTOUCHED = {"train_language_model", "collect_rollouts", "grow_trees", "collect_
 def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy: Path, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE, smoke_copy / "examples/own_parts")
     overlay = yaml.safe_load((EXAMPLE / "config/own_parts.yaml").read_text(encoding="utf-8"))
+    overlay["evaluated_on"] = ["arith"]  # one dataset is enough here
     packages = installed(tmp_path / "packages")
     said = snakemake(
         smoke_copy,
@@ -27,7 +29,7 @@ def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy:
             *(f"{FIGURE}.{kind}" for kind in ("pdf", "png")),
             RESULTS / "problems/riddles/manifest.json",
         ),
-        changes=overlay | {"evaluated_on": ["arith"]},  # one dataset is enough here
+        changes=overlay,
         packages=packages,
         cores=2,
     )
@@ -50,7 +52,8 @@ def test_parts_of_another_package_stand_in_models_tables_and_figures(smoke_copy:
     main = pd.read_csv(smoke_copy / TABLES / "main.csv")
     assert {"by-position", "take-turns", "by-length"} < set(main["router"])
 
-    assert read_json(smoke_copy / RESULTS / "models/prm-length/prm.json") == {"kind": "step-length", "bins": 4}
+    kind = json.loads((smoke_copy / RESULTS / "models/prm-length/prm.json").read_text(encoding="utf-8"))
+    assert kind == {"kind": "step-length", "bins": 4}
     quality = pd.read_csv(smoke_copy / TABLES / "prm_quality.csv")
     assert quality.loc[quality["prm"] == "length", "count"].max() > 100
     assert (smoke_copy / f"{FIGURE}.pdf").read_bytes().startswith(b"%PDF")
