@@ -78,15 +78,20 @@ def test_golden_scores_that_can_be_none_are_named(spec: ServedPRM, tmp_path: Pat
         golden_solutions(spec.model_copy(update={"golden": str(path)}), tmp_path / "never.json")
 
 
-@pytest.mark.parametrize(
-    "content", [None, b"{", b"{}", b"[]", b"\xff\xfe{\0", b"[" * 5000, json.dumps(scored([0.5])).encode()]
-)
+@pytest.mark.parametrize("content", [None, b"{", b"{}", b"[]", b"\xff\xfe{\0", b"[" * 5000])
 def test_a_file_without_golden_scores_is_named(spec: ServedPRM, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "golden.json"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"golden.json: .*; write it by `trim golden`"):
         golden_solutions(spec.model_copy(update={"golden": str(path)}), tmp_path / "never.json")
+
+
+def test_golden_scores_of_another_program_need_no_checksum(spec: ServedPRM, tmp_path: Path) -> None:
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(scored([0.5])))
+    (solution,) = golden_solutions(spec.model_copy(update={"golden": str(path)}), tmp_path / "never.json")
+    assert list(solution.scores) == [0.5]
 
 
 def test_a_checkpoint_in_shards_is_read(spec: ServedPRM, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
+from trim.checksums import sealed_bytes
 from trim.config.models import ServedPRM
 from trim.config.section import Section, Share
 from trim.errors import BackendError, DamagedFile, InputError
-from trim.files import read_json, write_json
+from trim.files import CHECKSUM, write_json
 from trim.models.protocols import Prefix
 
 logger = logging.getLogger(__name__)
@@ -96,10 +97,13 @@ def golden_solutions(spec: ServedPRM, cache: Path) -> list[GoldenSolution]:
         logger.info("computing golden scores of %s on the CPU, into %s", spec.name, cache)
         write_golden(spec, cache)
     try:
-        return list(GoldenFile.model_validate_json(json.dumps(read_json(path))).solutions)
+        # Scores written by hand, or by another program, have no checksum.
+        content = json.loads(sealed_bytes(path, required=False))
+        content.pop(CHECKSUM, None)
+        return list(GoldenFile.model_validate_json(json.dumps(content)).solutions)
     except DamagedFile as error:
         raise InputError(f"{path}: {error.why}; write it by `trim golden`") from None
-    except (ValueError, ValidationError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise InputError(f"{path}: no golden scores; write it by `trim golden`") from None
 
 
