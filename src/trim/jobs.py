@@ -20,13 +20,13 @@ from pydantic import TypeAdapter
 
 from trim import __version__
 from trim.config.experiment import Experiment, config_hash
-from trim.config.models import LanguageModel, Sampling
+from trim.config.models import LanguageModel, Sampling, ServedPRM, ValuePRM
 from trim.config.parsing import parse_config
 from trim.errors import TrimError, about_disk
 from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
-from trim.models.opening import open_pair, open_scorer, served_prm, with_noise
+from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish, served_prm, with_noise
 from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
@@ -36,6 +36,7 @@ from trim.rollout.trees import RolloutTrees
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trim.models.model_kinds import ReaderSource
     from trim.models.served.servers import Servers
 
 RECORDED_PACKAGES = ("torch", "transformers", "numpy", "pandas", "pyarrow", "snakemake", "matplotlib")
@@ -151,8 +152,24 @@ class Job:
         pair = self.params.pair
         with self._store(part) as store, closing(self._servers()) as servers:
             prm = served_prm(pair) or Path(self.input.prm)
-            scorer = open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers)
+            reader = self._backbone(prm, store)
+            scorer = open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers, reader)
             yield with_noise(scorer, pair)
+
+    @contextmanager
+    def backbone(self, prm: ValuePRM | None) -> Iterator[ReaderSource | None]:
+        """Open the language model of the pair that a PRM reads with in training, if it is a PRM that does so."""
+        use_threads(self.threads)
+        with self._store("prm_train") as store:
+            yield self._backbone(prm, store)
+
+    def _backbone(self, prm: Path | ServedPRM | ValuePRM | None, store: StepStore) -> ReaderSource | None:
+        wish = prm_wish(prm)
+        if wish is None:
+            return None
+        spec = TypeAdapter(LanguageModel).validate_python(self.params.pair["backbone"])
+        folder = Path(self.input.backbone) if self.input.backbone else None
+        return pair_reader(spec, folder, wish, store, self.params.pair["batch_size"])
 
     @contextmanager
     def trees(self, dataset: str, *splits: str, labelled: bool) -> Iterator[list[RolloutTrees]]:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from prm_traces import FAMILY, TRACES, make_traces, prefixes
 
-from trim.config.experiment import ArithmeticFamily
 from trim.config.models import ClassifierPRM, LikelihoodPRM
 from trim.config.section import Section
 from trim.errors import InputError
@@ -21,26 +21,8 @@ from trim.models.prm import StepJudge
 from trim.models.prm_kinds import PrmKind, PrmTraining, Progress, Trace, load_prm, train_prm
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
-from trim.problems.arithmetic import draw_program, step_labels
 
-FAMILY = ArithmeticFamily(min_steps=1, max_steps=5)
 KINDS = ("likelihood", "classifier")
-
-
-def make_traces(count: int) -> list[Trace]:
-    """Solutions, every other one with a wrong result in the middle."""
-    rng, traces = random.Random(11), []
-    for i in range(count):
-        program = draw_program(FAMILY, rng)
-        text, steps = program.render("symbols"), program.steps()
-        if i % 2:
-            wrong = len(steps) // 2 - 1 if len(steps) > 2 else 0
-            steps[wrong] = steps[wrong].replace("=", "=1", 1)
-        traces.append(Trace(text, tuple(steps), tuple(step_labels(text, steps))))
-    return traces
-
-
-TRACES = make_traces(40)
 
 
 def train(
@@ -57,11 +39,6 @@ def train(
 @pytest.fixture(scope="module")
 def folders(model_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: train(kind, model_folders["strong"], tmp_path_factory.mktemp(kind)) for kind in KINDS}
-
-
-def prefixes(traces: Sequence[Trace]) -> list[Prefix]:
-    """Return every step to judge, as the prefix that ends with it."""
-    return [Prefix.of(t.problem, *t.steps[: i + 1]) for t in traces for i in range(len(t.steps))]
 
 
 def judge_all(judge: StepJudge, requests: Sequence[Prefix]) -> dict[bytes, Score]:
@@ -257,7 +234,7 @@ def test_tuning_a_classifier_lowers_its_loss(model_folders: dict[str, Path], tmp
         (None, r"prm.json does not say which PRM this is \(.*\); train it"),
         ("{", r"prm.json does not say which PRM this is \(.*\); train it"),
         ('{"backbone": "weak"}', r"prm.json does not say which PRM this is \('kind'\); train it"),
-        ('{"kind": "oracle"}', "there is no PRM kind 'oracle'; there are likelihood, classifier"),
+        ('{"kind": "oracle"}', "there is no PRM kind 'oracle'; there are likelihood, classifier, value"),
     ],
 )
 def test_a_folder_that_holds_no_known_prm_gets_a_sentence(content: str | None, sentence: str, tmp_path: Path) -> None:
@@ -284,7 +261,7 @@ def load_constant(folder: Path, device: str, **reader: Any) -> tuple[str, str, A
 def test_a_kind_of_another_package_is_trained_and_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = PrmKind(ConstantPRM, f"{__name__}:train_constant", f"{__name__}:load_constant")
     monkeypatch.setattr(prm_kinds, "added", lambda group: {"constant": kind} if group == "trim.prms" else {})
-    assert list(prm_kinds.prm_kinds()) == ["likelihood", "classifier", "constant"]
+    assert list(prm_kinds.prm_kinds()) == ["likelihood", "classifier", "value", "constant"]
     train_prm(ConstantPRM(value=0.25), PrmTraining(TRACES, None, {}, {}, "seed"), tmp_path / "prm")
     assert json.loads((tmp_path / "prm/prm.json").read_text()) == {"kind": "constant", "value": 0.25}
     assert load_prm(tmp_path / "prm", batch_size=3) == ("0.25 40", "cpu", {"batch_size": 3})

@@ -42,9 +42,10 @@ rule train_prm:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=prm_training_mb,
+        runtime=120,
     params:
+        pair=lambda wildcards: scorer_params(wildcards.prm),
         prm=lambda wildcards: settings_of(EXPERIMENT.prms[wildcards.prm]),
         datasets=families(),
         mix=dict(EXPERIMENT.training_mix),

@@ -58,6 +58,8 @@ def scorer_params(prm):
     scorer = EXPERIMENT.prms[prm]
     if scorer.kind == "noisy":
         params["noise"], scorer = scorer.deviation, EXPERIMENT.prms[scorer.of]
+    if scorer.kind == "value":
+        params["backbone"] = settings_of(getattr(pair, scorer.backbone))
     return params | {"prm": settings_of(scorer)} if scorer.kind == "served" else params
 
 
@@ -109,6 +111,14 @@ def model_names():
         "prm": EXPERIMENT.prms[pair.prm],
     }
     return {role: getattr(m, "name", "one of our own") for role, m in models.items()}
+
+
+def prm_training_mb(wildcards, attempt):
+    """Host memory to train a PRM; one that reads with a real model of the pair holds that."""
+    prm = EXPERIMENT.prms[wildcards.prm]
+    if prm.kind == "value":
+        return memory_mb(prm.backbone)(wildcards, attempt)
+    return 2000
 
 
 # What decides intervals where routers are not compared at given shares.

@@ -67,6 +67,13 @@ def get_backbone(wildcards):
     return model_folder(role) if role else []
 
 
+def get_backbone_of_value(wildcards):
+    """The same of a PRM that goes on reading with it, if this pipeline trained it."""
+    name = getattr(EXPERIMENT.prms[wildcards.prm], "of", wildcards.prm)
+    prm = EXPERIMENT.prms[name]
+    return model_folder(prm.backbone) if prm.kind == "value" else []
+
+
 def encoder_folder():
     """Folder of the model that reads problems for the query-level baselines, where this pipeline trained it."""
     return [] if EXPERIMENT.routers.query.encoder else model_folder("weak")

@@ -18,15 +18,21 @@ with open_job(snakemake) as job:
     params, name = job.params, job.wildcards.prm
     texts = {problem.id: problem.text for problem in job.problems()}
     traces = [
-        Trace(texts[problem], tuple(steps["text"]), tuple(map(bool, steps["valid"])))
-        for (_, problem, _), steps in read_parquet(job.input.rollouts, STEPS).groupby(STEP_KEYS, sort=True)
+        Trace(
+            texts[problem],
+            tuple(steps["text"]),
+            tuple(map(bool, steps["valid"])) if steps["valid"].notna().all() else (),
+            bool(steps["correct"].iloc[0]),
+            behaviour,
+        )
+        for (behaviour, problem, _), steps in read_parquet(job.input.rollouts, STEPS).groupby(STEP_KEYS, sort=True)
     ]
     job.log.info("%d traces", len(traces))
     families = {name: ArithmeticFamily.model_validate(family) for name, family in params.datasets.items()}
-    backbone = Path(job.input.backbone) if job.input.backbone else None
-    training = PrmTraining(traces, backbone, families, params.mix, f"{params.seed}/prm/{name}")
-    with written_aside(job.output.folder) as folder:
-        spec = TypeAdapter(PRM).validate_python(params.prm)
-        train_prm(spec, training, folder, job.progress(f"training PRM {name}, steps"))
-        job.write_json({"traces": len(traces)}, folder / "metrics.json")
+    folder_of_backbone = Path(job.input.backbone) if job.input.backbone else None
+    spec = TypeAdapter(PRM).validate_python(params.prm)
+    with job.backbone(spec) as reader, written_aside(job.output.folder) as folder:
+        training = PrmTraining(traces, folder_of_backbone, families, params.mix, f"{params.seed}/prm/{name}", reader)
+        found = train_prm(spec, training, folder, job.progress(f"training PRM {name}"))
+        job.write_json({"traces": len(traces), **found}, folder / "metrics.json")
         sum_folder(folder)

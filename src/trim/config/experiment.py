@@ -157,7 +157,7 @@ class Experiment(Section):
         models = {"pair.weak": self.pair.weak, "pair.strong": self.pair.strong}
         used = {f"prms.{name}": self.prms[name] for name in self.used_prms if name in self.prms}
         found = tuple(key for key, model in models.items() if model.kind == "trained")
-        return found + tuple(key for key, prm in used.items() if prm.kind not in ("served", "noisy"))
+        return found + tuple(key for key, prm in used.items() if prm.kind not in ("served", "noisy", "value"))
 
     @property
     def used_prms(self) -> tuple[str, ...]:

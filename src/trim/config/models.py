@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Union
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from trim.config.section import Count, Section, Share
+from trim.config.section import Count, Section, Share, unrepeated
 from trim.plugins import added
 
 SYSTEM = (
@@ -143,6 +143,20 @@ class ClassifierPRM(Section):
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
 
 
+class ValuePRM(Section):
+    """A PRM that tells from what a language model of the pair knows of a step whether the solution will end right."""
+
+    kind: Literal["value"] = "value"
+    backbone: Literal["weak", "strong"] = Field("weak", description="which language model reads the steps, untuned")
+    reads: Annotated[tuple[Literal["likelihood", "hidden"], ...], Field(min_length=1), AfterValidator(unrepeated)] = (
+        Field(
+            ("likelihood", "hidden"),
+            description="what of it: the log-probabilities of a step's tokens, the hidden state at its end",
+        )
+    )
+    layer: Count | None = Field(None, description="layer after which hidden states are taken; null for the last")
+
+
 class NoisyPRM(Section):
     """Another PRM with noise on its scores."""
 
@@ -172,7 +186,7 @@ class ServedPRM(Section):
 
 if TYPE_CHECKING:
     LanguageModel = TrainedModel | PretrainedModel | GgufModel | ServedModel | ApiModel
-    PRM = LikelihoodPRM | ClassifierPRM | NoisyPRM | ServedPRM
+    PRM = LikelihoodPRM | ClassifierPRM | ValuePRM | NoisyPRM | ServedPRM
 else:  # the kinds of other installed packages too
 
     def _one_of(*sections, group):
@@ -180,4 +194,4 @@ else:  # the kinds of other installed packages too
         return Annotated[Union[(*sections, *others)], Field(discriminator="kind")]
 
     LanguageModel = _one_of(TrainedModel, PretrainedModel, GgufModel, ServedModel, ApiModel, group="trim.models")
-    PRM = _one_of(LikelihoodPRM, ClassifierPRM, NoisyPRM, ServedPRM, group="trim.prms")
+    PRM = _one_of(LikelihoodPRM, ClassifierPRM, ValuePRM, NoisyPRM, ServedPRM, group="trim.prms")

@@ -6,6 +6,7 @@ that holds it is imported with the config: it must import nothing that does so t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -18,8 +19,25 @@ if TYPE_CHECKING:
     from trim.config.models import Sampling
     from trim.models.batching import BatchLoop
     from trim.models.protocols import StepModel
+    from trim.models.reading import Reader
     from trim.models.served.servers import Servers
     from trim.models.store import StepStore
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSource:
+    """A reader that is opened when it is needed.
+
+    Attributes
+    ----------
+    identity
+        Says which model, and how it is read.
+    open
+        Returns the reader, the same at every call.
+    """
+
+    identity: str
+    open: Callable[[], Reader]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,8 @@ class Opening:
         Rows of a forward pass, and where it is computed.
     servers
         Starts or finds servers; None in a job without any.
+    reader
+        The reader of this model that the PRM reads with too, if it does.
     """
 
     role: Literal["weak", "strong"]
@@ -52,6 +72,7 @@ class Opening:
     batch_size: int
     device: str
     servers: Servers | None
+    reader: ReaderSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,17 +20,19 @@ from trim.config.models import (
     ServedModel,
     ServedPRM,
     TrainedModel,
+    ValuePRM,
 )
 from trim.config.serving import Role
 from trim.errors import ConfigError, InputError
 from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
 from trim.models.gguf import CONVERTER_VERSION, convert_gguf
-from trim.models.model_kinds import Opening, open_language_model
+from trim.models.model_kinds import Opening, ReaderSource, open_language_model
 from trim.models.noise import NoisyScorer
 from trim.models.protocols import ModelPair, StepModel, StepScorer
 from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
 
 if TYPE_CHECKING:
+    from trim.models.reading import Outputs, Reader
     from trim.models.served.client import HttpClient
     from trim.models.served.servers import Servers
 
@@ -82,48 +86,48 @@ def open_pair(
     servers
         Starts or finds the servers of those models that are served.
     """
-    loop = BatchLoop()
+    loop, specs = BatchLoop(), {"weak": weak, "strong": strong}
+    scoring = prm or folders.get("prm")
+    wish = prm_wish(scoring)
+    reader = pair_reader(specs[wish.backbone], folders.get(wish.backbone), wish, store, batch_size) if wish else None
 
-    def language_model(role: Literal["weak", "strong"], spec: LanguageModel) -> StoredStepModel:
-        opening = Opening(role, folders.get(role), sampling, store, loop, batch_size, device, servers)
-        return StoredStepModel(open_language_model(spec, opening), store)
+    def language_model(role: Literal["weak", "strong"]) -> StoredStepModel:
+        shared = reader if wish and wish.backbone == role else None
+        opening = Opening(role, folders.get(role), sampling, store, loop, batch_size, device, servers, shared)
+        return StoredStepModel(open_language_model(specs[role], opening), store)
 
     return ModelPair(
-        language_model("weak", weak),
-        language_model("strong", strong),
-        open_scorer(prm or folders["prm"], store, batch_size, loop, device, servers)
-        if prm or "prm" in folders
-        else None,
+        language_model("weak"),
+        language_model("strong"),
+        open_scorer(scoring, store, batch_size, loop, device, servers, reader) if scoring else None,
     )
 
 
 def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: Opening) -> StepModel:
     """Open a language model that runs in the job; nothing is loaded before a step is missing."""
     batch_size, device, sampling = opening.batch_size, opening.device, opening.sampling
-    local = spec if isinstance(spec, GgufModel) else _plain(spec, opening.folder)
+    local = _plain(spec, opening.folder)
     identity = identify_local(local, batch_size, device, sampling)
 
     def build() -> BatchBackend:
-        return build_generator(local, identity, sampling, opening.store, batch_size, device)
+        from trim.models.generator import StepGenerator
+
+        shared = opening.reader if is_ragged(local, device) else None
+        reader = shared.open() if shared else build_reader(local, opening.store, batch_size, device)
+        return StepGenerator(reader, identity, sampling)
 
     return BatchedStepModel(LazyBackend(build, batch_size), identity, opening.loop)
 
 
-def _plain(spec: TrainedModel | PretrainedModel, folder: Path | None) -> PretrainedModel:
+def _plain(spec: TrainedModel | PretrainedModel | GgufModel, folder: Path | None) -> PretrainedModel | GgufModel:
     """Return a model that the pipeline trained as what it is afterwards: one in a folder."""
-    return spec if isinstance(spec, PretrainedModel) else PretrainedModel(name=str(folder))
+    return PretrainedModel(name=str(folder)) if isinstance(spec, TrainedModel) else spec
 
 
-def build_generator(
-    spec: PretrainedModel | GgufModel,
-    identity: str,
-    sampling: Sampling,
-    store: StepStore,
-    batch_size: int,
-    device: str,
-) -> BatchBackend:
-    """Load a language model that runs in process."""
-    from trim.models.generator import StepGenerator
+def build_reader(
+    spec: PretrainedModel | GgufModel, store: StepStore, batch_size: int, device: str, wish: PrmWish | None = None
+) -> Reader:
+    """Load a language model that runs in process; what a PRM wishes to know, real models' reader alone can tell."""
     from trim.models.prompts import PrefixTokenizer
     from trim.models.ragged import RaggedReader
     from trim.models.transformers_backend import FixedShapeReader, load_model
@@ -133,8 +137,62 @@ def build_generator(
     offline, dtype = Path(name).is_dir(), spec.dtype if device == "cpu" else None
     model, tokenizer = load_model(name, revision=revision, device=device, offline=offline, dtype=dtype)
     prompts = PrefixTokenizer(tokenizer, system=spec.system)
+    if wish is not None:
+        layer, layers = None if wish.layer is None else wish.layer - 1, model.config.num_hidden_layers
+        if layer is not None and layer >= layers:
+            raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
+        return RaggedReader(model, prompts, batch_size=batch_size, outputs=wish.outputs, hidden_layer=layer)
     kind = RaggedReader if is_ragged(spec, device) else FixedShapeReader
-    return StepGenerator(kind(model, prompts, batch_size=batch_size), identity, sampling)
+    return kind(model, prompts, batch_size=batch_size)
+
+
+def pair_reader(spec: Any, folder: Path | None, wish: PrmWish, store: StepStore, batch_size: int) -> ReaderSource:
+    """Name the reader of a language model of the pair that a PRM reads with; it is loaded when it is first asked for.
+
+    Raises
+    ------
+    ConfigError
+        If the model runs elsewhere.
+    """
+    if not isinstance(spec, TrainedModel | PretrainedModel | GgufModel):
+        raise ConfigError(
+            f"a PRM of kind value reads with pair.{wish.backbone}, which must run in the job: {spec.kind}"
+        )
+    local = _plain(spec, folder)
+    facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
+    identity = json.dumps({"model": _content(local), **facts}, sort_keys=True)
+    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, "cpu", wish)))
+
+
+@dataclass(frozen=True, slots=True)
+class PrmWish:
+    """What a PRM wishes to know from a language model of the pair.
+
+    Attributes
+    ----------
+    backbone
+        Which one.
+    outputs
+        As of a reader.
+    layer
+        Layer after which hidden states are taken, from 1; None for the last.
+    """
+
+    backbone: Literal["weak", "strong"]
+    outputs: Outputs
+    layer: int | None
+
+
+def prm_wish(prm: Path | ServedPRM | ValuePRM | None) -> PrmWish | None:
+    """Return what a PRM (its folder, or its section of the config) wishes to know from the pair, if anything."""
+    if isinstance(prm, Path):
+        from trim.models.prm_kinds import prm_section
+
+        section = prm_section(prm)
+        prm = ValuePRM.model_validate(section) if section["kind"] == "value" else None
+    if not isinstance(prm, ValuePRM):
+        return None
+    return PrmWish(prm.backbone, "likelihood" if "likelihood" in prm.reads else "logits", prm.layer)
 
 
 def fetch_gguf(spec: GgufModel, store: StepStore) -> str:
@@ -171,8 +229,15 @@ def open_scorer(
     loop: BatchLoop,
     device: str = "cpu",
     servers: Servers | None = None,
+    reader: ReaderSource | None = None,
 ) -> StoredStepScorer:
-    """Open a PRM behind the store: a folder that this pipeline trained, or a served one."""
+    """Open a PRM behind the store: a folder that this pipeline trained, or a served one.
+
+    Parameters
+    ----------
+    reader
+        Reads with a language model of the pair, for a PRM that wishes so (`prm_wish`).
+    """
     if isinstance(prm, ServedPRM):
         return StoredStepScorer(open_served_scorer(prm, store, servers), store)
     folder = prm
@@ -180,10 +245,12 @@ def open_scorer(
     def build() -> BatchBackend:
         from trim.models.prm_kinds import load_prm
 
-        backend: BatchBackend = load_prm(folder, device, batch_size=batch_size)
+        more = {"reader": reader} if reader else {}
+        backend: BatchBackend = load_prm(folder, device, batch_size=batch_size, **more)
         return backend
 
-    identity = identify(str(folder), None, batch_size, device, role="prm")
+    shape = {"rows": None, "reader": reader.identity} if reader else {}
+    identity = identify(str(folder), None, batch_size, device, role="prm", **shape)
     return StoredStepScorer(BatchedStepScorer(LazyBackend(build, batch_size), identity, loop), store)
 
 
@@ -254,9 +321,14 @@ def identify_local(spec: PretrainedModel | GgufModel, batch_size: int, device: s
         more["dtype"] = spec.dtype
     if is_ragged(spec, device):  # its steps hang on their whole company: the number of rows says too little
         more |= {"backend": f"ragged/{RAGGED_VERSION}", "rows": None}
+    return _identify(_content(spec), batch_size, device, **more)
+
+
+def _content(spec: PretrainedModel | GgufModel) -> str:
+    """Identify the weights of a model that runs in the job."""
     if isinstance(spec, GgufModel):
-        return _identify(f"gguf/{CONVERTER_VERSION}:{spec.sha256}", batch_size, device, **more)
-    return identify(spec.name, spec.revision, batch_size, device, **more)
+        return f"gguf/{CONVERTER_VERSION}:{spec.sha256}"
+    return fingerprint_model(spec.name, spec.revision)
 
 
 def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> str:

@@ -20,6 +20,7 @@ from trim.plugins import added
 
 if TYPE_CHECKING:
     from trim.config.datasets import ArithmeticFamily
+    from trim.models.model_kinds import ReaderSource
 
 DESCRIPTION_FILE = "prm.json"
 """Says which kind a folder holds."""
@@ -29,11 +30,25 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A rollout with a label for each step: whether it is right given the text before it."""
+    """A rollout.
+
+    Attributes
+    ----------
+    problem, steps
+        Their texts.
+    labels
+        Whether each step is right given the text before it; empty where nobody knows.
+    correct
+        Whether the final answer is right.
+    behaviour
+        Who wrote it: `weak-only`, `strong-only`, `mixed`.
+    """
 
     problem: str
     steps: tuple[str, ...]
     labels: tuple[bool, ...]
+    correct: bool = False
+    behaviour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +58,11 @@ class PrmTraining:
     Attributes
     ----------
     traces
-        Labelled rollouts of the main dataset.
+        Rollouts of the main dataset.
     backbone
-        Folder of the language model that it starts from, if it starts from one.
+        Folder of the language model that it starts from, if it starts from one that the pipeline trained.
+    reader
+        Opens a reader of the language model that it reads with, for kinds that do so.
     families, mix
         What the language models were trained on.
     seed
@@ -57,6 +74,7 @@ class PrmTraining:
     families: Mapping[str, ArithmeticFamily]
     mix: Mapping[str, float]
     seed: str
+    reader: ReaderSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +98,35 @@ class PrmKind:
 
 def prm_kinds() -> dict[str, PrmKind]:
     """Return all kinds by name, those of other packages last."""
-    from trim.config.models import ClassifierPRM, LikelihoodPRM
+    from trim.config.models import ClassifierPRM, LikelihoodPRM, ValuePRM
 
-    training, loading = "trim.models.prm_training", "trim.models.prm"
+    training, loading, value = "trim.models.prm_training", "trim.models.prm", "trim.models.value_prm"
     built_in = {
         "likelihood": PrmKind(LikelihoodPRM, f"{training}:train_likelihood_prm", f"{loading}:load_likelihood"),
         "classifier": PrmKind(ClassifierPRM, f"{training}:train_classifier_prm", f"{loading}:load_classifier"),
+        "value": PrmKind(ValuePRM, f"{value}:train_value_prm", f"{value}:load_value_prm"),
     }
     return built_in | dict(added("trim.prms"))
 
 
-def train_prm(spec: Any, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> None:
-    """Train a PRM and fill its folder, which says afterwards what it is."""
+def train_prm(spec: Any, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> Mapping[str, Any]:
+    """Train a PRM and fill its folder, which says afterwards what it is; return what training found out."""
     if training.backbone is not None:
         check_folder(training.backbone)
-    resolve_name(prm_kinds()[spec.kind].train)(spec, training, folder, on_progress)
+    found = resolve_name(prm_kinds()[spec.kind].train)(spec, training, folder, on_progress)
     # Without a checksum of its own: the model's identity is made from this file too, and the folder has checksums.
     described = json.dumps(spec.model_dump(mode="json"), indent=1)
     (folder / DESCRIPTION_FILE).write_text(described + "\n", encoding="utf-8")
+    return found or {}
 
 
-def load_prm(folder: Path, device: str = "cpu", **reader: Any) -> Any:
-    """Load a PRM that this pipeline trained, whichever its kind: a `BatchBackend` that answers with scores.
+def load_prm(folder: Path, device: str = "cpu", **options: Any) -> Any:
+    """Load a PRM that this pipeline trained, whichever its kind: a `BatchBackend` that answers with scores."""
+    return resolve_name(prm_kinds()[prm_section(folder)["kind"]].load)(folder, device=device, **options)
+
+
+def prm_section(folder: Path) -> Mapping[str, Any]:
+    """Return what the config said of the PRM in a folder.
 
     Raises
     ------
@@ -109,9 +134,10 @@ def load_prm(folder: Path, device: str = "cpu", **reader: Any) -> Any:
         If the folder does not say, or of a kind that nobody registered.
     """
     try:
-        kind = json.loads((folder / DESCRIPTION_FILE).read_bytes())["kind"]
+        section: Mapping[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_bytes())
+        kind = section["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: {DESCRIPTION_FILE} does not say which PRM this is ({error}); train it") from error
-    if (known := prm_kinds().get(kind)) is None:
+    if kind not in prm_kinds():
         raise InputError(f"{folder}: there is no PRM kind {kind!r}; there are {', '.join(prm_kinds())}")
-    return resolve_name(known.load)(folder, device=device, **reader)
+    return section
