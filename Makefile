@@ -38,7 +38,7 @@ reproduce: $(INSTALLED) ## run the whole experiment; start it again after a kill
 	@$(BIN)/python -m trim.reproduce $(ARGS)
 
 test: lint ## check style and types, then run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
 
 bench: $(INSTALLED) ## print what the parts cost: solving, training, deciding, generating
 	$(BIN)/python benchmarks/pomdp.py

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "src", "data", "paper")
@@ -109,15 +110,22 @@ def planned_figures(output: str) -> set[str]:
 
 @functools.cache
 def _run_once(folder: Path) -> Path:
-    tree = checkout(folder / "check out")  # a space in the path, as users have it
-    (tree / "output.txt").write_text(snakemake(tree, cores=4), encoding="utf-8")
+    """Run it in a folder that all workers of the test session share: the first one runs, the others wait for it."""
+    tree = folder / "check out"  # a space in the path, as users have it
+    done = tree / "output.txt"  # written last
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not done.exists():
+            shutil.rmtree(tree, ignore_errors=True)
+            done.write_text(snakemake(checkout(tree), cores=4), encoding="utf-8")
     return tree
 
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkout with the results of the smoke config; for reading only."""
-    return _run_once(tmp_path_factory.getbasetemp() / "smoke")
+    base = tmp_path_factory.getbasetemp()
+    return _run_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke")
 
 
 @pytest.fixture

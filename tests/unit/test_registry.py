@@ -276,10 +276,10 @@ def test_a_variant_that_nobody_named_is_not_fitted(data: TrainingData) -> None:
             router.fit("hulk", data, 0)
 
 
-def test_without_labels_a_pomdp_asks_for_labelled_solutions(data: TrainingData) -> None:
+def test_without_labels_a_pomdp_infers_the_states_of_steps(data: TrainingData) -> None:
     lacking = TrainingData(data.trees, data.dev, data.settings, labelled=False)
-    with pytest.raises(InputError, match=r"name labelled solutions: routers\.pomdp\.observed_on"):
-        step_router("trim-pomdp", data.settings).fit("default", lacking, 0)
+    points = step_router("trim-pomdp", data.settings).fit("default", lacking, 0).points()
+    assert points and {point.router for point in points} == {"trim-pomdp"}
 
 
 # --- routers of other packages ----------------------------------------------------------

@@ -48,6 +48,8 @@ def get_labelled_solutions(wildcards):
     if is_labelled(wildcards) or not FITTED[wildcards.router].needs_labels:
         return []
     solved = EXPERIMENT.routers.pomdp.observed_on
+    if solved is None:
+        return []
     return f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{solved}.router_train.parquet"
 
 

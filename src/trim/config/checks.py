@@ -129,12 +129,11 @@ def _reads_in_the_job(experiment: Experiment, name: str, prm: ValuePRM) -> Itera
 
 
 def _routers_have_labels(experiment: Experiment) -> Iterator[str]:
-    routers, datasets = experiment.routers, experiment.datasets
-    unlabelled = [name for name in routers.trained_on if not isinstance(datasets[name], ArithmeticFamily)]
-    if unlabelled and routers.pomdp.variants and routers.pomdp.observed_on not in datasets:
+    observed_on, datasets = experiment.routers.pomdp.observed_on, experiment.datasets
+    if observed_on is not None and getattr(datasets.get(observed_on), "layout", None) != "processbench":
         yield (
-            f"routers.trained_on names {unlabelled[0]!r}, whose steps have no labels: name a dataset of labelled "
-            "solutions (layout processbench) as routers.pomdp.observed_on, or leave routers.pomdp.variants empty"
+            f"routers.pomdp.observed_on names {observed_on!r}, which must be a dataset of labelled solutions (layout "
+            "processbench); without it, the states of steps are inferred from final answers"
         )
 
 

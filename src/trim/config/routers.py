@@ -113,7 +113,9 @@ class PomdpRouter(Section):
     ] = Field(("default", "released", "memoryless", "transferred"), description="variants")
     bins: Count = Field(25, description="bins of a PRM score")
     observed_on: str | None = Field(
-        None, description="dataset of labelled solutions that observations are fitted to, where steps have no labels"
+        None,
+        description="dataset of labelled solutions that observations are fitted to, where steps have no labels; null "
+        "infers the states of steps from final answers",
     )
     first_error_below: Share = Field(
         0.35,

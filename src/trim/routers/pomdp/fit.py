@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trim.config.routers import PomdpRouter
 from trim.errors import InputError
@@ -18,6 +19,7 @@ from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.routers.kappas import choose_kappas, tokens_per_solution
 from trim.routers.pomdp.disk import SolvedPomdp, load_solved, save_solved
+from trim.routers.pomdp.inferred import infer_states
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
@@ -64,17 +66,7 @@ class FittedPomdp:
 def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp:
     """Fit and solve one variant, and choose the kappas of its sweep on dev."""
     settings, kappas = data.settings.pomdp, data.settings.kappa.candidates()
-    if data.labelled:
-        labels = label_nodes(data.trees)
-        observations = observe_trees(data.trees, labels)
-    else:
-        if data.solutions is None:
-            raise InputError(
-                "TRIM-POMDP: steps have no labels here; name labelled solutions: routers.pomdp.observed_on"
-            )
-        labels = label_by_score(data.trees, settings.first_error_below)
-        observations = observe_solutions(data.solutions)
-    model = fit_pomdp(data.trees, labels, observations, settings, variant)
+    model = _fit_model(data, settings, variant, seed)
     if data.donor is not None:
         model = replace(model, observation=load_solved(data.donor).model.observation)
     solution = solve_pomdp(model, kappas, tokens_per_solution(data.trees))
@@ -86,6 +78,23 @@ def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPomdp
 
     chosen = choose_kappas(build, kappas, data.dev, data.settings.operating_points)
     return FittedPomdp(variant, solved, settings.closeness, chosen)
+
+
+def _fit_model(data: TrainingData, settings: PomdpRouter, variant: str, seed: int) -> PomdpModel:
+    """Fit the model to steps with labels, to labelled solutions of others, or to states inferred from final answers."""
+    trees = data.trees
+    if data.labelled:
+        labels = label_nodes(trees)
+        return fit_pomdp(trees, labels, observe_trees(trees, labels), settings, variant)
+    if data.solutions is not None:
+        labels = label_by_score(trees, settings.first_error_below)
+        return fit_pomdp(trees, labels, observe_solutions(data.solutions), settings, variant)
+
+    def refit(prefix: Booleans, step: Booleans, variant: str = "default") -> PomdpModel:
+        labels = Labels(prefix, step)
+        return fit_pomdp(trees, labels, observe_trees(trees, labels), settings, variant)
+
+    return refit(*infer_states(trees, refit, seed), variant)
 
 
 def load(router: str, folder: Path) -> list[OperatingPoint]:
@@ -101,14 +110,15 @@ def load(router: str, folder: Path) -> list[OperatingPoint]:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels of the nodes of rollout trees.
+    """Labels of the nodes of rollout trees; where they were drawn several times, draw after draw.
 
     Attributes
     ----------
     prefix
-        Shape (nodes,); whether all steps before are right.
+        Shape (draws x nodes,); whether all steps before are right.
     step
-        Shape (nodes, 2); whether draft and strong step are right given the text before; means nothing where unknown.
+        Shape (draws x nodes, 2); whether draft and strong step are right given the text before; means nothing
+        where a step is unknown.
     """
 
     prefix: Booleans
@@ -118,6 +128,10 @@ class Labels:
         """Return the state of the draft, or of the strong step, at each node."""
         right = np.where(self.step[:, action], ALL_RIGHT, STEP_WRONG)
         return np.where(self.prefix, right, EARLIER_ERROR)
+
+    def per_node(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Repeat what is known of each node for every draw of its labels."""
+        return np.concatenate([values] * (len(self.prefix) // len(values)))
 
 
 def label_nodes(trees: RolloutTrees) -> Labels:
@@ -182,12 +196,12 @@ class Observations:
 
 def observe_trees(trees: RolloutTrees, labels: Labels) -> Observations:
     """Collect the scores of a labelled trees."""
-    scores = trees.nodes["score"]
+    scores = labels.per_node(trees.nodes["score"])
     scored = ~np.isnan(scores[:, REGENERATE])
     return Observations(
         scores[:, KEEP],
         labels.states(KEEP),
-        lowest_before(trees),
+        labels.per_node(lowest_before(trees)),
         scores[scored, REGENERATE],
         labels.states(REGENERATE)[scored],
     )
@@ -211,7 +225,7 @@ def fit_pomdp(
     trees: RolloutTrees, labels: Labels, observations: Observations, settings: PomdpRouter, variant: str
 ) -> PomdpModel:
     """Fit observations and transitions; `released` reads pairs of scores and counts steps late."""
-    nodes, seen = trees.nodes, observations
+    nodes, seen = labels.per_node(trees.nodes), observations
     released = variant == "released"
     if released:
         observation = fit_observation(seen.scores, seen.states, minima=seen.minima, bins=settings.bins, spacing="even")
