@@ -27,7 +27,7 @@ from trim.files import read_parquet, write_csv, write_json, write_parquet, writt
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
 from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish, served_prm, with_noise
-from trim.models.protocols import ModelPair, StepScorer
+from trim.models.protocols import CutSteps, ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem, read_problems
@@ -211,6 +211,8 @@ class Job:
                 served_prm(params),
                 servers,
             )
+            if params.get("long_steps") == "cut":
+                pair = replace(pair, weak=CutSteps(pair.weak), strong=CutSteps(pair.strong))
             yield replace(pair, prm=with_noise(pair.prm, params)) if pair.prm else pair
 
     @contextmanager

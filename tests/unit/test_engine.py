@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trim.errors import BackendError
-from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
+from trim.models.protocols import CutSteps, FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS, Costs
 from trim.rollout.engine import Episode, Run, solve, solve_all
@@ -297,3 +297,18 @@ def test_an_error_of_one_episode_takes_no_step_from_the_others(
     with pytest.raises(BackendError, match="ended in an unknown way"):
         solve_all([Run(problem, StrongOnly(), 0) for problem in problems], replace(scripted_pair(), strong=strong), 30)
     assert strong.written == 9
+
+
+def test_a_step_that_is_cut_at_its_limit_does_not_end_the_solution() -> None:
+    class Endless:
+        identity = "endless"
+
+        async def step(self, prefix: Prefix, replicate: int) -> Step:
+            last = prefix.depth == 3
+            return Step("\\boxed{1}" if last else "and so ", (1, 2), 5, FinishReason.LENGTH)
+
+    problem = Problem("p", "d", "endless", "1", "00000000")
+    for wrap, steps, answer in ((CutSteps, 4, "1"), (lambda model: model, 1, None)):
+        pair = ModelPair(wrap(Endless()), Endless(), None)
+        episode = solve_all([Run(problem, WeakOnly(), 0)], pair, 6)[0]
+        assert (len(episode.kept), episode.answer) == (steps, answer)

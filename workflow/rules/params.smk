@@ -46,6 +46,8 @@ def pair_params(prm=EXPERIMENT.pair.prm):
         **scorer_params(prm),
         "sampling": settings_of(EXPERIMENT.sampling),
         "max_steps": EXPERIMENT.max_steps,
+        # Named only where it differs from what it always was, so that no older result is made again.
+        **({"long_steps": "cut"} if EXPERIMENT.long_steps == "cut" else {}),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -138,6 +138,29 @@ class StepModel(Protocol):
     async def step(self, prefix: Prefix, replicate: int) -> Step:
         """Write the step that follows the prefix."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CutSteps:
+    """A `StepModel` whose steps end at their token limit as if they ended by themselves: the solution goes on.
+
+    Attributes
+    ----------
+    model
+        The model underneath, behind the step store, which holds its steps as it wrote them.
+    """
+
+    model: StepModel
+
+    @property
+    def identity(self) -> str:
+        """Say what a step depends on, but the prefix and the replicate."""
+        return f"{self.model.identity}, cut"
+
+    async def step(self, prefix: Prefix, replicate: int) -> Step:
+        """Write the step that follows the prefix."""
+        step = await self.model.step(prefix, replicate)
+        return replace(step, finish=FinishReason.SEPARATOR) if step.finish is FinishReason.LENGTH else step
 
 
 class StepScorer(Protocol):
