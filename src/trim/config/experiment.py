@@ -126,8 +126,8 @@ class Experiment(Section):
     max_steps: Count = Field(30, description="steps after which an episode ends (paper: 30)")
     long_steps: Literal["end", "cut"] = Field(
         "end",
-        description="what a step that reaches sampling.max_step_tokens does: `end` ends the solution there (paper, whose "
-        "limit is rarely reached), `cut` ends the step alone, and the solution goes on behind it",
+        description="what a step that reaches sampling.max_step_tokens does: `end` ends the solution there (paper, "
+        "whose limit is rarely reached), `cut` ends the step alone, and the solution goes on behind it",
     )
     replicates: Replicates = Field(default_factory=Replicates, description="independent samples of a problem")
     routers: Routers = Field(
