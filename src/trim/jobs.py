@@ -159,7 +159,8 @@ class Job:
         """Open the rollout trees of splits of a dataset, explored or not; where a router leaves them, models go on.
 
         The problems of a split are the input `{split}_problems`, or `problems` where there is one split alone; its
-        explored trees, if any, `{split}_trees`.
+        explored trees, if any, `{split}_trees`. With the param `tree_budget`, no router leaves what is explored: but on
+        the test split, which nothing bounds.
         """
         with self.grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
             verdict, grown = judge(grader, exact=labelled), []
@@ -175,6 +176,8 @@ class Job:
                 )
                 if explored := self.input.get(f"{split}_trees"):
                     trees.load(read_parquet(explored, NODES))
+                    if split != "test" and self.params.get("tree_budget"):
+                        trees.close()
                 grown.append(trees)
             yield grown
 

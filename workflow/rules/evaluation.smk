@@ -93,6 +93,7 @@ rule route_by_prm:
         pair=lambda wildcards: pair_params(wildcards.prm),
         labelled=is_labelled,
         replicates=settings_of(EXPERIMENT.replicates),
+        **tree_budget(),
         settings=refit_settings(),
         main_dataset=MAIN,
         seed=EXPERIMENT.seed,

@@ -122,6 +122,7 @@ rule grow_trees:
         replicates=settings_of(EXPERIMENT.replicates),
         labelled=is_labelled,
         largest_tree=EXPERIMENT.routers.largest_tree,
+        **tree_budget(),
         version=STAGE["trees"],
     message:
         "Exploring the trees of {wildcards.dataset} ({wildcards.split})"
