@@ -71,7 +71,8 @@ class Job:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Where the results come from: the hash of the config, code, seed and package versions."""
-        decisive = self.experiment.model_dump(mode="json", exclude={"offline", "step_store", "serving"})
+        ignored: Any = {"offline": True, "step_store": True, "serving": True, "pair": {"cache_mb"}}
+        decisive = self.experiment.model_dump(mode="json", exclude=ignored)
         return {
             "config_hash": config_hash(decisive),
             "code": _code_version(),
@@ -196,6 +197,7 @@ class Job:
                 params["device"],
                 served_prm(params),
                 servers,
+                self.experiment.pair.cache_mb << 20,
             )
             yield replace(pair, prm=with_noise(pair.prm, params)) if pair.prm else pair
 

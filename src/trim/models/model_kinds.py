@@ -42,6 +42,8 @@ class Opening:
         Rows of a forward pass, and where it is computed.
     servers
         Starts or finds servers; None in a job without any.
+    cache_bytes
+        How much memory what it knows of live prefixes may take, where it runs in the job.
     """
 
     role: Literal["weak", "strong"]
@@ -52,6 +54,7 @@ class Opening:
     batch_size: int
     device: str
     servers: Servers | None
+    cache_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

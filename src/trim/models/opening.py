@@ -70,6 +70,7 @@ def open_pair(
     device: str = "cpu",
     prm: ServedPRM | None = None,
     servers: Servers | None = None,
+    cache_bytes: int = 1 << 30,
 ) -> ModelPair:
     """Open weak model, strong model and PRM, each behind the store.
 
@@ -81,11 +82,13 @@ def open_pair(
         The PRM, where it is a served one.
     servers
         Starts or finds the servers of those models that are served.
+    cache_bytes
+        How much memory the states of live prefixes may take, of each language model that runs in the job.
     """
     loop = BatchLoop()
 
     def language_model(role: Literal["weak", "strong"], spec: LanguageModel) -> StoredStepModel:
-        opening = Opening(role, folders.get(role), sampling, store, loop, batch_size, device, servers)
+        opening = Opening(role, folders.get(role), sampling, store, loop, batch_size, device, servers, cache_bytes)
         return StoredStepModel(open_language_model(spec, opening), store)
 
     return ModelPair(
@@ -104,7 +107,7 @@ def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: O
     identity = identify_local(local, batch_size, device, sampling)
 
     def build() -> BatchBackend:
-        return build_generator(local, identity, sampling, opening.store, batch_size, device)
+        return build_generator(local, identity, sampling, opening.store, batch_size, device, opening.cache_bytes)
 
     return BatchedStepModel(LazyBackend(build, batch_size), identity, opening.loop)
 
@@ -121,6 +124,7 @@ def build_generator(
     store: StepStore,
     batch_size: int,
     device: str,
+    cache_bytes: int,
 ) -> BatchBackend:
     """Load a language model that runs in process."""
     from trim.models.generator import StepGenerator
@@ -134,7 +138,7 @@ def build_generator(
     model, tokenizer = load_model(name, revision=revision, device=device, offline=offline, dtype=dtype)
     prompts = PrefixTokenizer(tokenizer, system=spec.system)
     kind = RaggedReader if is_ragged(spec, device) else FixedShapeReader
-    return StepGenerator(kind(model, prompts, batch_size=batch_size), identity, sampling)
+    return StepGenerator(kind(model, prompts, batch_size=batch_size, cache_bytes=cache_bytes), identity, sampling)
 
 
 def fetch_gguf(spec: GgufModel, store: StepStore) -> str:

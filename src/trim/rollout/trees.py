@@ -222,7 +222,8 @@ class RolloutTrees:
         """Return what decisions at nodes brought, given the nodes that they lead to (`follow`)."""
         at, rows, actions = self._nodes[nodes], np.arange(len(nodes)), regenerate.astype(np.int64)
         tokens, score, ended = at["tokens"][rows, actions], at["score"][rows, actions], children < 0
-        return Outcome(np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][rows, actions] & ended)
+        strong_tokens, correct = np.where(regenerate, tokens, 0), at["correct"][rows, actions] & ended
+        return Outcome(regenerate, strong_tokens, score, tokens, ended, correct)
 
     def grow_fully(self, most_nodes: int, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Explore whole trees, but leave a tree alone once it has more than `most_nodes` nodes.
