@@ -118,11 +118,11 @@ rule grow_trees:
         mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=480,
     params:
+        **tree_budget(),
         pair=pair_params(),
         replicates=settings_of(EXPERIMENT.replicates),
         labelled=is_labelled,
         largest_tree=EXPERIMENT.routers.largest_tree,
-        **tree_budget(),
         version=STAGE["trees"],
     message:
         "Exploring the trees of {wildcards.dataset} ({wildcards.split})"
