@@ -93,7 +93,7 @@ def _parts(trees: RolloutTrees, roots: Integers, routers: int) -> list[Integers]
     that they go on from.
     """
     most = max(1, EPISODES_AT_A_TIME // max(routers, 1))
-    if trees.pair is not None and not trees.closed and not trees.complete().all():
+    if trees.pair is not None and not trees.closed and (trees.nodes["child"] == UNKNOWN).any():
         most = min(most, TREES_AT_A_TIME)
     return np.array_split(roots, max(1, -(-len(roots) // most)))
 
@@ -207,7 +207,7 @@ class _BranchingOff(WantsEveryDraft):
         regenerate = LED_BY_SCORES * rank + (1 - LED_BY_SCORES) * drawn < self.threshold
         known = at["child"] != UNKNOWN
         half_known = (known[:, KEEP] != known[:, REGENERATE]) & (nodes < self.explored)
-        return np.where(half_known & (branches < BRANCHED_OFF), known[:, KEEP], regenerate)
+        return np.asarray(np.where(half_known & (branches < BRANCHED_OFF), known[:, KEEP], regenerate))
 
 
 def explore(
