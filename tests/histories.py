@@ -28,6 +28,6 @@ def step_by_step(observed: Observed, row: int) -> Observed:
         final = np.array([position == last and observed.final[row]])
         history.draft(Drafts(observed.draft_scores[at], tokens, np.array([position]), final))
         if position < last:
-            kept = Outcome(none, observed.scores[at], observed.tokens[at], none > 0, none > 0)
-            history.keep(observed.strong[at], kept)
+            kept = Outcome(observed.strong[at], none, observed.scores[at], observed.tokens[at], none > 0, none > 0)
+            history.keep(kept)
     return history.observed()

@@ -72,7 +72,8 @@ class Job:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Where the results come from: the hash of the config, code, seed and package versions."""
-        decisive = self.experiment.model_dump(mode="json", exclude={"offline", "step_store", "serving"})
+        ignored: Any = {"offline": True, "step_store": True, "serving": True, "pair": {"cache_mb"}}
+        decisive = self.experiment.model_dump(mode="json", exclude=ignored)
         return {
             "config_hash": config_hash(decisive),
             "code": _code_version(),
@@ -169,14 +170,16 @@ class Job:
             return None
         spec = TypeAdapter(LanguageModel).validate_python(self.params.pair["backbone"])
         folder = Path(self.input.backbone) if self.input.backbone else None
-        return pair_reader(spec, folder, wish, store, self.params.pair["batch_size"])
+        room = self.experiment.pair.cache_mb << 20
+        return pair_reader(spec, folder, wish, store, self.params.pair["batch_size"], room)
 
     @contextmanager
     def trees(self, dataset: str, *splits: str, labelled: bool) -> Iterator[list[RolloutTrees]]:
         """Open the rollout trees of splits of a dataset, explored or not; where a router leaves them, models go on.
 
         The problems of a split are the input `{split}_problems`, or `problems` where there is one split alone; its
-        explored trees, if any, `{split}_trees`.
+        explored trees, if any, `{split}_trees`. With the param `tree_budget`, no router leaves what is explored: but on
+        the test split, which nothing bounds.
         """
         with self.grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
             verdict, grown = judge(grader, exact=labelled), []
@@ -192,6 +195,8 @@ class Job:
                 )
                 if explored := self.input.get(f"{split}_trees"):
                     trees.load(read_parquet(explored, NODES))
+                    if split != "test" and self.params.get("tree_budget"):
+                        trees.close()
                 grown.append(trees)
             yield grown
 
@@ -210,6 +215,7 @@ class Job:
                 params["device"],
                 served_prm(params),
                 servers,
+                self.experiment.pair.cache_mb << 20,
             )
             if params.get("long_steps") == "cut":
                 pair = replace(pair, weak=CutSteps(pair.weak), strong=CutSteps(pair.strong))

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,11 @@ from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
 from trim import jobs
 from trim.config.experiment import Experiment
 from trim.errors import InputError
+from trim.files import write_parquet
 from trim.jobs import Job, open_job
 from trim.problems.problem import Problem, write_problems
+from trim.rollout.trees import RolloutTrees
+from trim.rollout.vectorised import explore
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +86,29 @@ def test_the_hash_is_of_what_decides_results(tmp_path: Path) -> None:
         return str(Job(given(tmp_path, changes)).provenance["config_hash"])
 
     assert origin() == origin(offline=True) == origin(step_store="elsewhere") == origin(serving={"concurrency": 3})
+    assert origin() == origin(pair={"cache_mb": 64}) != origin(pair={"name": "other"})
     assert origin() != origin(seed=1)
+
+
+@pytest.mark.parametrize("budget", [None, 9])
+def test_a_budget_closes_the_trees_that_are_learned_from_and_never_those_of_the_test_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_problems: Any, scripted_pair: Any, budget: int | None
+) -> None:
+    problems, inputs = make_problems(3), {}
+    for split in ("router_train", "dev", "test"):
+        trees = RolloutTrees(problems, 1, 8, lambda answer, problem: (False, False), scripted_pair())
+        explore(trees, 9)
+        inputs |= {f"{split}_{what}": str(tmp_path / f"{split}.{what}") for what in ("problems", "trees")}
+        write_problems(problems, Path(inputs[f"{split}_problems"]))
+        write_parquet(trees.table(), inputs[f"{split}_trees"], {})
+    monkeypatch.setattr(Job, "_servers", lambda job: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(Job, "_pair_on", lambda job, servers, part: nullcontext(scripted_pair()))
+    job = Job(given(tmp_path, inputs=inputs))
+    job.params = Params(fromdict={"pair": {"max_steps": 8}, "replicates": {"train": 1, "test": 1}})
+    if budget:
+        job.params = Params(fromdict={**dict(job.params.items()), "tree_budget": budget})
+    with job.trees("arith", "router_train", "dev", "test", labelled=False) as opened:
+        assert [trees.closed for trees in opened] == [bool(budget), bool(budget), False]
 
 
 # --- parts, inputs, whole files ---------------------------------------------------------

@@ -16,11 +16,12 @@ from trim.files import read_json, write_json
 from trim.problems.problem import Problem
 from trim.rollout.history import Observed
 from trim.rollout.trees import RolloutTrees
-from trim.rollout.vectorised import roll_out
+from trim.rollout.vectorised import explore, roll_out
+from trim.routers.kappas import choose_kappas
 from trim.routers.learned.disk import load_policies, save_policies
 from trim.routers.learned.environment import spaces
 from trim.routers.learned.features import AGGREGATES, AggregateEncoder, Scale, SequenceEncoder
-from trim.routers.learned.fit import train_router
+from trim.routers.learned.fit import FittedPolicies, train_router
 from trim.routers.learned.networks import AggLearner, ReleasedAggLearner, SeqLearner
 from trim.routers.learned.seq import SequenceNetwork
 
@@ -167,7 +168,7 @@ def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, trees,
     for one, other in zip(first.networks, second.networks, strict=True):
         assert one.keys() == other.keys()
         assert all((one[key] == other[key]).all() for key in one)
-    assert first.known_share == 1
+    assert first.shares == {"known_timesteps": 1}
     kappas = [kappa for kappa, _ in first.served]
     assert kappas == (KAPPAS.candidates() if variant == "conditioned" else sorted(settings.kappas))
     assert list((tmp_path / "a").rglob("events.out.tfevents*"))
@@ -181,6 +182,24 @@ def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, trees,
             correct, tokens = outcomes(dev, roll_out(dev, learner.build(first.networks[network], kappa)))
             kept = correct.mean() - kappa / tokens_per_solution(trees) * tokens.mean()
             assert kept == pytest.approx(max(seen))
+
+
+@pytest.mark.parametrize("name", ["agg-conditioned", "agg-default", "seq-conditioned"])
+def test_training_and_choices_stay_inside_closed_trees(name: str, make_problems, scripted_pair, tmp_path) -> None:
+    settings, variant = TRAINED[name]
+    made = [RolloutTrees(make_problems(count), 1, MAX_STEPS, judge, scripted_pair()) for count in (8, 5)]
+    for grown in made:
+        explore(grown, 12)
+        grown.close().pair = None
+    sizes = [len(grown) for grown in made]
+    learner, trained = train_router(settings, variant, *made, KAPPAS, 3, tmp_path)
+    choose_kappas(lambda kappa: learner.build(trained.networks[0], kappa), KAPPAS.candidates(), made[1], 3)
+    assert [len(grown) for grown in made] == sizes
+    assert 0 < trained.shares["answered_otherwise"] < 0.5 < trained.shares["known_timesteps"] < 1
+    fitted = FittedPolicies("trim-agg", variant, learner, trained, trained.served)
+    fitted.save(tmp_path / "policies", {})
+    kept = read_json(tmp_path / "policies/metrics.json")
+    assert kept["answered_otherwise"] == trained.shares["answered_otherwise"]
 
 
 def test_patience_ends_a_training(trees, tmp_path) -> None:

@@ -10,14 +10,16 @@ import torch
 from torch import nn
 from transformers import Qwen2ForCausalLM
 
-from trim.config.models import Architecture, Sampling
+from trim.config.models import Architecture, PretrainedModel, Sampling
 from trim.errors import BackendError
 from trim.models.generator import StepGenerator
+from trim.models.opening import open_pair
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix
 from trim.models.ragged import PackedLinear, RaggedReader, pack_linear_layers
+from trim.models.store import StepStore
 from trim.models.tiny import build_config
-from trim.models.transformers_backend import load_model
+from trim.models.transformers_backend import FixedShapeReader, load_model
 
 HOT = Sampling(temperature=1.0, top_p=1.0, top_k=40, max_step_tokens=24)
 GREEDY = Sampling(temperature=0.0, max_step_tokens=24)
@@ -258,3 +260,11 @@ def test_half_precision_changes_log_probabilities_a_little(folder: Path, plain: 
         theirs_off.append((own_logprobs(model, ids, len(state.logprobs)).float() - truth).abs())
     # Random weights this wild make bf16 coarse; what is asked is to be no coarser than transformers itself.
     assert torch.cat(off).mean() < 1.15 * torch.cat(theirs_off).mean()
+
+
+def test_memory_for_states_is_what_a_pair_is_opened_with(folder: Path, tmp_path: Path) -> None:
+    specs = [PretrainedModel(name=str(folder), dtype=dtype) for dtype in ("float32", "bfloat16")]
+    pair = open_pair(*specs, {}, GREEDY, StepStore(tmp_path, "p"), 4, cache_bytes=12345)
+    readers = [model._model._backend._built().reader for model in (pair.weak, pair.strong)]
+    assert [type(one) for one in readers] == [FixedShapeReader, RaggedReader]
+    assert [one._memory._budget for one in readers] == [12345, 12345]

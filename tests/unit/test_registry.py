@@ -186,7 +186,14 @@ def changed(settings: Routers, changes: Mapping[str, Any]) -> dict[str, Any]:
 def test_what_decides_a_fit_leaves_out_what_decides_nothing(router: str, variant: str) -> None:
     known, settings = step_router(router, EVERYTHING), EVERYTHING.model_dump(mode="json")
     decisive = known.decisive(settings, variant)
-    elsewhere = {"trained_on": ["arith"], "seeds": 1, "random_shares": [0.5], "largest_tree": 3, "query": {"bins": 3}}
+    elsewhere = {
+        "trained_on": ["arith"],
+        "seeds": 1,
+        "random_shares": [0.5],
+        "largest_tree": 3,
+        "tree_budget": 9,
+        "query": {"bins": 3},
+    }
     fewer = {key: {"variants": settings[key]["variants"][:1]} for key in ("agg", "seq", "pomdp")}
     for changes in (elsewhere, OTHER_BLOCKS[router], fewer):
         assert known.decisive(changed(EVERYTHING, changes), variant) == decisive

@@ -90,6 +90,7 @@ rule route_by_prm:
         mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=480,
     params:
+        **tree_budget(),
         pair=lambda wildcards: pair_params(wildcards.prm),
         labelled=is_labelled,
         replicates=settings_of(EXPERIMENT.replicates),

@@ -82,7 +82,14 @@ def tree_params():
         "pair": pair_params(),
         "labelled": is_labelled,
         "replicates": settings_of(EXPERIMENT.replicates),
+        **tree_budget(),
     }
+
+
+def tree_budget():
+    """What bounds the trees on which routers learn and choose; nothing where nothing does, as before there was one."""
+    budget = EXPERIMENT.routers.tree_budget
+    return {} if budget is None else {"tree_budget": budget}
 
 
 def query_params():

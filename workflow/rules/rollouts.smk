@@ -119,6 +119,7 @@ rule grow_trees:
         mem_mb=memory_mb("weak", "strong", "prm"),
         runtime=480,
     params:
+        **tree_budget(),
         pair=pair_params(),
         replicates=settings_of(EXPERIMENT.replicates),
         labelled=is_labelled,

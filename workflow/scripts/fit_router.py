@@ -32,3 +32,7 @@ with open_job(snakemake) as job:
         points = router.load(folder)
         job.log.info("%d operating points", len(points))
         job.write_parquet(roll_out_points([*ALONE, *points], dev), job.output.dev)
+        for split, part in (("router_train", trees), ("dev", dev)):
+            if part.closed:
+                share = part.answered_otherwise / max(part.decisions, 1)
+                job.log.info("%s: %.1f %% of the decisions would have left the explored trees", split, 100 * share)

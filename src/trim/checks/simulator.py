@@ -66,7 +66,7 @@ class Simulator:
         tokens = self._tokens.copy()
         self._prefix_right = before & step_right
         self._position = self._position + 1
-        outcome = Outcome(tokens * regenerate, kept_score, tokens, final, final & self._prefix_right)
+        outcome = Outcome(regenerate, tokens * regenerate, kept_score, tokens, final, final & self._prefix_right)
         self._draft(np.flatnonzero(~final))
         return outcome
 
@@ -115,7 +115,7 @@ def play(model: PomdpModel, decide: Callable[[Observed], Booleans], cost: float,
         regenerate = np.zeros(episodes, dtype=bool)
         regenerate[running] = decide(histories.observed(running))
         outcome = world.act(regenerate)
-        histories.keep(regenerate, outcome)
+        histories.keep(outcome)
         spent += outcome.strong_tokens  # an episode that has ended regenerates nothing
         correct[running] = outcome.correct[running]
         running = running[~outcome.ended[running]]

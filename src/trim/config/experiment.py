@@ -52,6 +52,10 @@ class Pair(Section):
     prm: str = Field("verifier", description="which entry of `prms` routes")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where in-process models run; only cpu is bit-exact")
     batch_size: Count = Field(64, description="rows of every forward pass; part of what defines a step on the CPU")
+    cache_mb: Count = Field(
+        1024,
+        description="MB for what an in-process language model knows of live prefixes; decides no result",
+    )
     published: Literal["paper", "log"] | None = Field(
         None, description="whose points figures show beside ours: the paper's pair, or that of the official code's logs"
     )

@@ -185,6 +185,11 @@ class Routers(Section):
     )
     kappa: KappaRange = Field(default_factory=KappaRange, description="trade-offs of the routers that look ahead")
     largest_tree: int = Field(2000, ge=0, description="nodes beyond which a problem's tree is not explored in advance")
+    tree_budget: Count | None = Field(
+        None,
+        description="for slow models, in place of `largest_tree`: prefixes of a problem's tree that are explored in "
+        "advance, about; training and all choices on dev stay inside, the test split does not; null for no limit",
+    )
     agg: AggRouter = Field(default_factory=AggRouter, description="TRIM-Agg")
     seq: SeqRouter = Field(default_factory=SeqRouter, description="TRIM-Seq")
     pomdp: PomdpRouter = Field(default_factory=PomdpRouter, description="TRIM-POMDP")

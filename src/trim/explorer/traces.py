@@ -119,7 +119,7 @@ def _go_on(
     kept, action_of = np.concatenate(rows), np.concatenate(actions)
     histories, nodes = level.histories.copied(kept), level.node[kept]
     to = trees.nodes["child"][nodes, action_of].astype(np.int64)
-    histories.keep(action_of == REGENERATE, trees.outcome(nodes, action_of == REGENERATE, to))
+    histories.keep(trees.outcome(nodes, action_of == REGENERATE, to))
     after = _Level(to, level.owner[kept], drafted[kept], np.concatenate(followers), histories)
     return after, _Found(level.node, level.owner, drafted, decisions, belief, children), count
 

@@ -60,6 +60,8 @@ class Opening:
         Rows of a forward pass, and where it is computed.
     servers
         Starts or finds servers; None in a job without any.
+    cache_bytes
+        How much memory what it knows of live prefixes may take, where it runs in the job.
     reader
         The reader of this model that the PRM reads with too, if it does.
     """
@@ -72,6 +74,7 @@ class Opening:
     batch_size: int
     device: str
     servers: Servers | None
+    cache_bytes: int
     reader: ReaderSource | None = None
 
 

@@ -74,6 +74,7 @@ def open_pair(
     device: str = "cpu",
     prm: ServedPRM | None = None,
     servers: Servers | None = None,
+    cache_bytes: int = 1 << 30,
 ) -> ModelPair:
     """Open weak model, strong model and PRM, each behind the store.
 
@@ -85,15 +86,22 @@ def open_pair(
         The PRM, where it is a served one.
     servers
         Starts or finds the servers of those models that are served.
+    cache_bytes
+        How much memory the states of live prefixes may take, of each language model that runs in the job.
     """
     loop, specs = BatchLoop(), {"weak": weak, "strong": strong}
     scoring = prm or folders.get("prm")
     wish = prm_wish(scoring)
-    reader = pair_reader(specs[wish.backbone], folders.get(wish.backbone), wish, store, batch_size) if wish else None
+    reader = None
+    if wish:
+        backbone = specs[wish.backbone], folders.get(wish.backbone)
+        reader = pair_reader(*backbone, wish, store, batch_size, cache_bytes)
 
     def language_model(role: Literal["weak", "strong"]) -> StoredStepModel:
         shared = reader if wish and wish.backbone == role else None
-        opening = Opening(role, folders.get(role), sampling, store, loop, batch_size, device, servers, shared)
+        opening = Opening(
+            role, folders.get(role), sampling, store, loop, batch_size, device, servers, cache_bytes, shared
+        )
         return StoredStepModel(open_language_model(specs[role], opening), store)
 
     return ModelPair(
@@ -113,7 +121,8 @@ def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: O
         from trim.models.generator import StepGenerator
 
         shared = opening.reader if is_ragged(local, device) else None
-        reader = shared.open() if shared else build_reader(local, opening.store, batch_size, device)
+        asked = local, opening.store, batch_size, device, opening.cache_bytes
+        reader = shared.open() if shared else build_reader(*asked)
         return StepGenerator(reader, identity, sampling)
 
     return BatchedStepModel(LazyBackend(build, batch_size), identity, opening.loop)
@@ -125,7 +134,12 @@ def _plain(spec: TrainedModel | PretrainedModel | GgufModel, folder: Path | None
 
 
 def build_reader(
-    spec: PretrainedModel | GgufModel, store: StepStore, batch_size: int, device: str, wish: PrmWish | None = None
+    spec: PretrainedModel | GgufModel,
+    store: StepStore,
+    batch_size: int,
+    device: str,
+    cache_bytes: int = 1 << 30,
+    wish: PrmWish | None = None,
 ) -> Reader:
     """Load a language model that runs in process; what a PRM wishes to know, real models' reader alone can tell."""
     from trim.models.prompts import PrefixTokenizer
@@ -141,12 +155,15 @@ def build_reader(
         layer, layers = None if wish.layer is None else wish.layer - 1, model.config.num_hidden_layers
         if layer is not None and layer >= layers:
             raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
-        return RaggedReader(model, prompts, batch_size=batch_size, outputs=wish.outputs, hidden_layer=layer)
+        room = {"batch_size": batch_size, "cache_bytes": cache_bytes}
+        return RaggedReader(model, prompts, **room, outputs=wish.outputs, hidden_layer=layer)
     kind = RaggedReader if is_ragged(spec, device) else FixedShapeReader
-    return kind(model, prompts, batch_size=batch_size)
+    return kind(model, prompts, batch_size=batch_size, cache_bytes=cache_bytes)
 
 
-def pair_reader(spec: Any, folder: Path | None, wish: PrmWish, store: StepStore, batch_size: int) -> ReaderSource:
+def pair_reader(
+    spec: Any, folder: Path | None, wish: PrmWish, store: StepStore, batch_size: int, cache_bytes: int = 1 << 30
+) -> ReaderSource:
     """Name the reader of a language model of the pair that a PRM reads with; it is loaded when it is first asked for.
 
     Raises
@@ -161,7 +178,7 @@ def pair_reader(spec: Any, folder: Path | None, wish: PrmWish, store: StepStore,
     local = _plain(spec, folder)
     facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
     identity = json.dumps({"model": _content(local), **facts}, sort_keys=True)
-    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, "cpu", wish)))
+    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, "cpu", cache_bytes, wish)))
 
 
 @dataclass(frozen=True, slots=True)

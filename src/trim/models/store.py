@@ -16,7 +16,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -348,3 +348,28 @@ class StoredStepScorer(_Stored[Score]):
     async def score(self, prefix: Prefix, step: str) -> Score:
         """Return the stored score, or have it computed and store it."""
         return await self._remembered(prefix.extend(step).digest, lambda: self._scorer.score(prefix, step))
+
+
+def ask_all(requests: Iterable[Awaitable[Any]]) -> list[Any]:
+    """Ask for everything at once, and return the answers in order.
+
+    Raises
+    ------
+    StoreError
+        Offline, when the store lacks what is asked for; counts the requests. Other errors are raised as they are.
+    """
+
+    async def ask() -> list[Any]:
+        return list(await asyncio.gather(*requests, return_exceptions=True))
+
+    answers = asyncio.run(ask())
+    missing = sum(isinstance(answer, MissingEntries) for answer in answers)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, MissingEntries):
+            raise answer
+    if missing:
+        raise StoreError(
+            f"offline: {missing} of {len(answers)} prefixes that routers reach next need steps or scores that the step "
+            "store does not hold; set offline: false and run where the models are, or fetch the complete store"
+        )
+    return answers

@@ -106,7 +106,7 @@ async def solve(problem: Problem, router: Router, pair: ModelPair, replicate: in
         kept.append(step)
         if step.step.is_final or is_last:
             return Episode(problem, replicate, tuple(kept))
-        history.keep(np.array([step.by_strong]), _as_outcome(step))
+        history.keep(_as_outcome(step))
         prefix = prefix.extend(step.step.text)
 
 
@@ -125,10 +125,9 @@ def _as_drafts(draft: Step | None, score: Score | None, position: int, is_last: 
 
 def _as_outcome(kept: KeptStep) -> Outcome:
     """Lay out what became of a step that the episode goes on from."""
-    strong_tokens = kept.step.tokens if kept.by_strong else 0
     score = np.nan if kept.score is None else kept.score
-    goes_on = np.array([False])
-    return Outcome(np.array([strong_tokens]), np.array([score]), np.array([kept.step.tokens]), goes_on, goes_on)
+    by_strong, tokens, goes_on = np.array([kept.by_strong]), np.array([kept.step.tokens]), np.array([False])
+    return Outcome(by_strong, tokens * by_strong, np.array([score]), tokens, goes_on, goes_on)
 
 
 def path_of(kept: Sequence[KeptStep]) -> Path:

@@ -153,6 +153,8 @@ class Outcome:
 
     Attributes
     ----------
+    regenerated
+        Whether the strong model wrote the step that was kept.
     strong_tokens
         Decoded by the strong model; 0 where the draft was kept.
     kept_score, kept_tokens
@@ -163,6 +165,7 @@ class Outcome:
         Whether it ended with the right answer.
     """
 
+    regenerated: Booleans
     strong_tokens: Integers
     kept_score: Floats
     kept_tokens: Integers
@@ -213,12 +216,12 @@ class Histories:
             places,
         )
 
-    def keep(self, regenerated: Booleans, outcome: Outcome, episodes: Integers | slice = ALL) -> None:
+    def keep(self, outcome: Outcome, episodes: Integers | slice = ALL) -> None:
         """Write down which steps were kept."""
         at = np.arange(len(self._position))[episodes], self._position[episodes]
         self._scores[at] = outcome.kept_score
         self._tokens[at] = outcome.kept_tokens
-        self._strong[at] = regenerated
+        self._strong[at] = outcome.regenerated
 
     def copied(self, episodes: Integers) -> Histories:
         """Return the histories of some episodes, as often as each is named, to go on by themselves."""

@@ -8,8 +8,7 @@ look-ups; the models are asked only for what no router reached before, many node
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from trim.errors import InputError, StoreError
 from trim.models.protocols import ModelPair, Prefix, Step
-from trim.models.store import MissingEntries
+from trim.models.store import ask_all
 from trim.problems.answers.boxes import solution_answer
 from trim.problems.grading import Judge
 from trim.problems.problem import Problem
@@ -64,6 +63,13 @@ class RolloutTrees:
         Verdict on the answer of a finished solution.
     pair
         The models behind the step store; None for trees that grow no more.
+
+    Attributes
+    ----------
+    closed
+        Whether routers have to stay in what is explored (`close`).
+    decisions, answered_otherwise
+        How many decisions were to stay in closed trees, and how many would have left them (`possible`).
     """
 
     def __init__(
@@ -78,6 +84,8 @@ class RolloutTrees:
         self.replicates = replicates
         self.max_steps = max_steps
         self.pair = pair
+        self.closed = False
+        self.decisions = self.answered_otherwise = 0
         self._judge = judge
         self._nodes = np.empty(0, NODE)
         self._texts: list[list[str | None]] = []
@@ -135,6 +143,33 @@ class RolloutTrees:
         """Tell where it is known what the actions lead to."""
         return np.asarray(self._nodes["child"][nodes, actions] != UNKNOWN)
 
+    def possible(self, nodes: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the actions that are taken: in closed trees, where one leads out of them, the other in its place."""
+        if not self.closed:
+            return actions
+        taken = np.where(self.knows(nodes, actions), actions, 1 - actions)
+        assert self.knows(nodes, taken).all(), "every path in closed trees ends (`close`)"
+        self.decisions += len(nodes)
+        self.answered_otherwise += int((taken != actions).sum())
+        return taken
+
+    def close(self) -> RolloutTrees:
+        """Let no router leave what is explored from now on, and return the trees.
+
+        Raises
+        ------
+        InputError
+            If a path does not end in it, so that a router would have no action to take.
+        """
+        nodes = self.nodes
+        stuck = (nodes["child"] == UNKNOWN).all(axis=1) | (nodes["tokens"][:, KEEP] == UNKNOWN)
+        if stuck.any() or (self._roots == UNKNOWN).any():
+            raise InputError(
+                "rollout trees: paths break off, which within routers.tree_budget none does; delete them and run again"
+            )
+        self.closed = True
+        return self
+
     def follow(
         self, nodes: NDArray[np.int64], actions: NDArray[np.int64], *, drafted: bool = True
     ) -> NDArray[np.int64]:
@@ -148,6 +183,7 @@ class RolloutTrees:
         children: NDArray[np.int64] = self._nodes["child"][nodes, actions].astype(np.int64)
         unknown = children == UNKNOWN
         if unknown.any():
+            assert not self.closed, "in closed trees only what is `possible` is followed"
             self._grow(np.unique(np.stack([nodes[unknown], actions[unknown]], 1), axis=0))
             children = self._nodes["child"][nodes, actions].astype(np.int64)
         if drafted:
@@ -168,7 +204,7 @@ class RolloutTrees:
             score = await pair.prm.score(prefix, step.text)
             return step, score.value, score.prompt_tokens
 
-        drafts = _gather(map(draft, undrafted.tolist()))
+        drafts = ask_all(map(draft, undrafted.tolist()))
         for node, (step, score, prm_tokens) in zip(undrafted.tolist(), drafts, strict=True):
             self._nodes["prm_tokens"][node] = prm_tokens
             self._write(node, KEEP, step, score)
@@ -186,7 +222,8 @@ class RolloutTrees:
         """Return what decisions at nodes brought, given the nodes that they lead to (`follow`)."""
         at, rows, actions = self._nodes[nodes], np.arange(len(nodes)), regenerate.astype(np.int64)
         tokens, score, ended = at["tokens"][rows, actions], at["score"][rows, actions], children < 0
-        return Outcome(np.where(regenerate, tokens, 0), score, tokens, ended, at["correct"][rows, actions] & ended)
+        strong_tokens, correct = np.where(regenerate, tokens, 0), at["correct"][rows, actions] & ended
+        return Outcome(regenerate, strong_tokens, score, tokens, ended, correct)
 
     def grow_fully(self, most_nodes: int, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Explore whole trees, but leave a tree alone once it has more than `most_nodes` nodes.
@@ -215,7 +252,7 @@ class RolloutTrees:
         prm = self._models().prm
         assert prm is not None
         for part in np.split(places, parts):
-            scores = _gather(prm.score(self.prefix(node), self.text(node, action)) for node, action in part.tolist())
+            scores = ask_all(prm.score(self.prefix(node), self.text(node, action)) for node, action in part.tolist())
             self.nodes["score"][part[:, 0], part[:, 1]] = [score.value for score in scores]
 
     def complete(self) -> NDArray[np.bool_]:
@@ -284,7 +321,7 @@ class RolloutTrees:
             assert pair.prm is not None
             return step, (await pair.prm.score(prefix, step.text)).value
 
-        for node, (step, score) in zip(nodes, _gather(map(regenerate, nodes)), strict=True):
+        for node, (step, score) in zip(nodes, ask_all(map(regenerate, nodes)), strict=True):
             self._write(node, REGENERATE, step, score)
 
     def _write(self, node: int, action: int, step: Step, score: float) -> None:
@@ -359,22 +396,3 @@ class RolloutTrees:
         planted = np.flatnonzero(nodes["parent"] == UNKNOWN)
         self._roots[nodes["root"][planted]] = planted
         return self
-
-
-def _gather(requests: Iterable[Any]) -> list[Any]:
-    """Ask for everything at once, and return the answers in order."""
-
-    async def ask() -> list[Any]:
-        return list(await asyncio.gather(*requests, return_exceptions=True))
-
-    answers = asyncio.run(ask())
-    missing = sum(isinstance(answer, MissingEntries) for answer in answers)
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, MissingEntries):
-            raise answer
-    if missing:
-        raise StoreError(
-            f"offline: {missing} of {len(answers)} prefixes that routers reach next need steps or scores that the step "
-            "store does not hold; set offline: false and run where the models are, or fetch the complete store"
-        )
-    return answers

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from trim.rollout.history import Drafts, Histories, Observed, Outcome
-from trim.rollout.trees import RolloutTrees
+from trim.rollout.trees import REGENERATE, RolloutTrees
 
 Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ class World(Protocol):
         ...
 
     def act(self, regenerate: Booleans) -> Outcome:
-        """Keep each draft or have its step regenerated."""
+        """Keep each draft or have its step regenerated; the outcome says what was done."""
         ...
 
 
@@ -67,7 +67,7 @@ class TreesWorld:
         self._trees = trees
         self._rng = rng
         self._node = np.zeros(n_envs, dtype=np.int64)
-        self.timesteps = self.known_timesteps = 0
+        self.timesteps = self.known_timesteps = self.answered_otherwise = 0
 
     def start(self, which: NDArray[np.int64]) -> None:
         """Begin new episodes in some environments."""
@@ -78,14 +78,23 @@ class TreesWorld:
         return self._trees.drafts(self._node)
 
     def act(self, regenerate: Booleans) -> Outcome:
-        """Go where the actions lead; environments whose episode ended wait for `start`."""
-        actions = regenerate.astype(np.int64)
+        """Go where the actions lead that are possible; environments whose episode ended wait for `start`."""
+        asked = regenerate.astype(np.int64)
+        actions = self._trees.possible(self._node, asked)
         self.timesteps += self.n_envs
-        self.known_timesteps += int(self._trees.knows(self._node, actions).sum())
+        self.known_timesteps += int(self._trees.knows(self._node, asked).sum())
+        self.answered_otherwise += int((actions != asked).sum())
         children = self._trees.follow(self._node, actions)
-        outcome = self._trees.outcome(self._node, regenerate, children)
+        outcome = self._trees.outcome(self._node, actions == REGENERATE, children)
         self._node = np.where(outcome.ended, self._node, children)
         return outcome
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of decisions whose outcome was known, and in closed trees of those answered otherwise."""
+        counts = {"known_timesteps": self.known_timesteps}
+        if self._trees.closed:
+            counts["answered_otherwise"] = self.answered_otherwise
+        return {name: count / max(self.timesteps, 1) for name, count in counts.items()}
 
 
 class Routing:
@@ -124,9 +133,12 @@ class Routing:
         return self._observe()
 
     def step(self, regenerate: Booleans) -> tuple[Observations, NDArray[np.float32], Booleans]:
-        """Decide in every environment; return the next observations, the rewards and where an episode ended."""
+        """Decide in every environment; return the next observations, the rewards and where an episode ended.
+
+        Histories and rewards are of what the world did, whatever it was asked for.
+        """
         outcome = self._world.act(regenerate)
-        self._histories.keep(regenerate, outcome)
+        self._histories.keep(outcome)
         price = self._kappa / self._tokens_per_solution
         rewards = (outcome.correct - price * outcome.strong_tokens).astype(np.float32)
         if outcome.ended.any():

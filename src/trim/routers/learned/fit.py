@@ -38,12 +38,22 @@ EVALUATED_AT = 12
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training run leaves: networks, the kappas that each serves, and all evaluations on dev."""
+    """What a training run leaves.
+
+    Attributes
+    ----------
+    networks, served
+        Networks, and the kappas that each serves.
+    evaluations
+        All evaluations on dev.
+    shares
+        Of the decisions: those whose outcome was known, and in closed trees those that were answered otherwise.
+    """
 
     networks: Sequence[Tensors]
     served: Sequence[tuple[float, int]]
     evaluations: Sequence[tuple[float, Evaluation]]
-    known_share: float
+    shares: Mapping[str, float]
 
 
 RELEASED_FEATURES = ("minimum", "product", "score", "draft_tokens", "position")
@@ -83,8 +93,7 @@ class FittedPolicies:
         """Write the policies, and how they were trained."""
         encoder, shape, networks = self.learner.encoder, self.learner.shape, self.trained.networks
         save_policies(folder, self.router, encoder, shape, networks, self.served, origin)
-        known = {"known_timesteps": self.trained.known_share, "provenance": dict(origin)}
-        write_json(known, folder / "metrics.json")
+        write_json({**self.trained.shares, "provenance": dict(origin)}, folder / "metrics.json")
         evaluations = pd.DataFrame(evaluations_table(self.trained.evaluations))
         write_csv(evaluations, folder / "learning.csv", exact=["kappa", "dev_return"])
 
@@ -101,7 +110,7 @@ def fit(router: str, variant: str, data: TrainingData, seed: int) -> FittedPolic
         build = partial(learner.build, trained.networks[0])
         candidates = data.settings.kappa.candidates()
         served = [(kappa, 0) for kappa in choose_kappas(build, candidates, data.dev, data.settings.operating_points)]
-    logger.info("known decisions: %.2f %%; %d operating points", 100 * trained.known_share, len(served))
+    logger.info("shares of decisions: %s; %d operating points", dict(trained.shares), len(served))
     return FittedPolicies(router, variant, learner, trained, served)
 
 
@@ -177,7 +186,7 @@ def train_conditioned(
         on_progress=on_progress,
     )
     served = [(kappa, 0) for kappa in kappas.candidates()]
-    return Trained([learner.tensors(policy)], served, [(np.nan, found) for found in evaluations], _known(world))
+    return Trained([learner.tensors(policy)], served, [(np.nan, found) for found in evaluations], world.shares())
 
 
 def train_each(
@@ -216,7 +225,7 @@ def train_each(
         evaluations += [(kappa, one) for one in found]
         if on_progress is not None:
             on_progress(done + 1, len(kappas))
-    return Trained(networks, list(zip(sorted(kappas), range(len(kappas)), strict=True)), evaluations, _known(world))
+    return Trained(networks, list(zip(sorted(kappas), range(len(kappas)), strict=True)), evaluations, world.shares())
 
 
 def _mean_return(
@@ -233,10 +242,6 @@ def _mean_return(
         return float(np.mean(returns))
 
     return evaluate
-
-
-def _known(world: TreesWorld) -> float:
-    return world.known_timesteps / max(world.timesteps, 1)
 
 
 def evaluations_table(evaluations: Sequence[tuple[float, Evaluation]]) -> dict[str, list[Any]]:
