@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from trim.config.experiment import FileDataset
 from trim.errors import InputError
@@ -233,41 +232,6 @@ def test_rows_that_cannot_be_used_are_left_out_by_id(tmp_path: Path) -> None:
     assert [p.answer for p in load_dataset("mine", spec)] == ["5", "8"]
     with pytest.raises(InputError, match="no row has the id 'b/1', which leave_out names"):
         load_dataset("mine", file_dataset(path, "math", leave_out=["a/9", "b/1"]))
-
-
-@pytest.mark.parametrize("written", ["{}", "Level {}"])
-def test_rows_are_chosen_by_what_their_fields_say(written: str, tmp_path: Path) -> None:
-    fields = [(1, "Algebra"), (3, "Geometry"), (4, "Algebra"), (2, "Algebra"), (10, "Algebra")]
-    records = [
-        {"problem": f"Level {level}?", "answer": str(level), "subject": subject}
-        | {"level": level if written == "{}" else written.format(level)}
-        for level, subject in fields
-    ]
-    path = write_lines(tmp_path / "own.jsonl", records)
-
-    def answers(**changes: Any) -> list[str]:
-        return [problem.answer for problem in load_dataset("mine", file_dataset(path, "math", **changes))]
-
-    easy: list[Any] = [1, 2, 3] if written == "{}" else [written.format(level) for level in (1, 2, 3)]
-    assert answers(where={"level": easy}) == ["1", "3", "2"]
-    assert answers(where={"level": easy, "subject": ["Algebra"]}) == ["1", "2"]
-    assert answers(where={"level": easy}, limit=2) == ["1", "3"]  # the limit counts those that are kept
-    assert answers(where={"level": [written.format(1)]}) == ["1"]  # and not level 10
-    there = re.escape(", ".join(repr(written.format(level)) for level in ((1, 2, 3, 4, 10) if written == "{}" else ())))
-    with pytest.raises(InputError, match=rf"own.jsonl: no row has the values.*; there are level: {there}"):
-        answers(where={"level": ["three"]})
-    with pytest.raises(InputError, match=r"own.jsonl:1: no text and no number in 'levl'.*'subject', 'level'"):
-        answers(where={"levl": [1]})
-
-
-def test_what_rules_compare_has_no_empty_choice_of_rows(tmp_path: Path) -> None:
-    assert "where" not in file_dataset(tmp_path, "math").model_dump(mode="json")
-    chosen = file_dataset(tmp_path, "math", where={"level": [1, "Level 2"]})
-    assert chosen.model_dump(mode="json")["where"] == {"level": [1, "Level 2"]}
-    assert FileDataset.model_validate(chosen.model_dump(mode="json")) == chosen
-    for wrong in ({"level": []}, {"level": [1.5]}, {"level": [True]}, {"level": 1}):
-        with pytest.raises(ValidationError):
-            file_dataset(tmp_path, "math", where=wrong)
 
 
 def test_the_message_says_how_to_leave_a_row_out(tmp_path: Path) -> None:
