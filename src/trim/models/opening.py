@@ -254,9 +254,14 @@ def identify_local(spec: PretrainedModel | GgufModel, batch_size: int, device: s
         more["dtype"] = spec.dtype
     if is_ragged(spec, device):  # its steps hang on their whole company: the number of rows says too little
         more |= {"backend": f"ragged/{RAGGED_VERSION}", "rows": None}
+    return _identify(identify_weights(spec), batch_size, device, **more)
+
+
+def identify_weights(spec: PretrainedModel | GgufModel) -> str:
+    """Say what a model is, wherever it lies."""
     if isinstance(spec, GgufModel):
-        return _identify(f"gguf/{CONVERTER_VERSION}:{spec.sha256}", batch_size, device, **more)
-    return identify(spec.name, spec.revision, batch_size, device, **more)
+        return f"gguf/{CONVERTER_VERSION}:{spec.sha256}"
+    return fingerprint_model(spec.name, spec.revision)
 
 
 def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> str:
