@@ -230,7 +230,7 @@ class Job:
         from trim.models.vectors import FrozenModel, identify_encoder, load_frozen
 
         own = {"kind": "pretrained", "name": str(self.input.get("encoder"))}
-        spec: FrozenModel = TypeAdapter(LanguageModel).validate_python(self.params.frozen or own)
+        spec: FrozenModel = TypeAdapter(FrozenModel).validate_python(self.params.frozen or own)
 
         def load() -> TextReader:
             use_threads(self.threads)

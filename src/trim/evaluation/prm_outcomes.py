@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from trim.config.experiment import Bootstrap
@@ -19,6 +20,9 @@ from trim.evaluation.prm_quality import CALIBRATION_BINS, calibration
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Booleans = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 SOLUTION = ["behaviour", "problem_id", "replicate"]
 SUMMARIES = ("minimum", "mean", "product", "last")
@@ -58,8 +62,8 @@ def prm_outcomes(steps: pd.DataFrame, settings: Bootstrap, seed: str) -> pd.Data
     counts = resample_counts(len(problems), settings.resamples, seed)
     rows: list[dict[str, Any]] = []
     for behaviour in (ALL, *sorted(steps["behaviour"].unique())):
-        parts = [part if behaviour == ALL else part[part["behaviour"] == behaviour] for part in (steps, solutions)]
-        for measure, number, count in _measures(*parts, problems, counts):
+        own_steps, own = (t if behaviour == ALL else t[t["behaviour"] == behaviour] for t in (steps, solutions))
+        for measure, number, count in _measures(own_steps, own, problems, counts):
             head = {"behaviour": behaviour, "measure": measure, "count": count, "problems": len(problems)}
             rows.append(head | columns("value", number, settings.level))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -106,7 +110,7 @@ def reliability(steps: pd.DataFrame) -> pd.DataFrame:
 # --- on every resample ------------------------------------------------------------------
 
 
-def resampled_auc(scores: Array, right: Array, problems: Array, counts: Array) -> Number:
+def resampled_auc(scores: Array, right: Booleans, problems: Integers, counts: Array) -> Number:
     """Return the area under the ROC curve on every resample of problems; undefined without both kinds.
 
     Parameters
@@ -129,7 +133,7 @@ def resampled_auc(scores: Array, right: Array, problems: Array, counts: Array) -
     return np.concatenate(parts)
 
 
-def resampled_ece(scores: Array, right: Array, problems: Array, counts: Array) -> Number:
+def resampled_ece(scores: Array, right: Booleans, problems: Integers, counts: Array) -> Number:
     """Return the expected calibration error on every resample of problems; parameters as of `resampled_auc`."""
     bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     apart = _incidence(problems, bins, counts.shape[1], CALIBRATION_BINS, scores - right)
@@ -137,13 +141,13 @@ def resampled_ece(scores: Array, right: Array, problems: Array, counts: Array) -
     return np.asarray(np.abs(counts @ apart.toarray()).sum(axis=1) / (counts @ size))
 
 
-def _resampled_ratio(values: Array, problems: Array, counts: Array) -> Number:
+def _resampled_ratio(values: Array | Booleans, problems: Integers, counts: Array) -> Number:
     """Return the mean over rows on every resample of their problems."""
     total, size = (np.bincount(problems, weights, counts.shape[1]) for weights in (values, None))
     return np.asarray(counts @ total / (counts @ size))
 
 
-def _incidence(problems: Array, level: Array, n_problems: int, n_levels: int, values: Array | None = None) -> Any:
+def _incidence(problems: Integers, level: Integers, n_problems: int, n_levels: int, values: Array | None = None) -> Any:
     """Return a matrix with the sum of the values (by default how many) of each problem's rows at each level."""
     values = np.ones(len(level)) if values is None else values
     return csr_matrix((values, (problems, level)), shape=(n_problems, n_levels))

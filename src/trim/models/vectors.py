@@ -2,8 +2,8 @@
 
 `vectors/{encoder}/{part}.npz` holds the vectors of texts in half precision, under hashes of the texts; what is computed
 from many texts together has a file of its own. All are read as they were rounded, so that the run that computed them
-and its replays see the same numbers. Vectors are kept in full width: few directions carry most of their variance, and
-a random projection would keep the others no better than as noise.
+and its replays see the same numbers. Vectors are kept in full width: a few directions carry most of their variance, and
+the others, which standardising brings out, would drown in the error of a random projection.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class StoredVectors:
         logger.info("vectors of %s: %d texts, %d of them read now", self._part, len(texts), len(missing))
         return np.stack([known[key] for key in keys]).astype(np.float32)
 
-    def remember(self, texts: Sequence[str], compute: Callable[[TextReader], Floats]) -> Floats:
+    def remember(
+        self, texts: Sequence[str], compute: Callable[[TextReader], NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
         """Return what is computed from these texts together, flat and rounded to half precision.
 
         Raises
@@ -119,7 +121,7 @@ class StoredVectors:
                 if key not in known:
                     known = {key: _halved(compute(self._load())).ravel()}
                     self._write(file, known)
-        return known[key].astype(np.float32)
+        return known[key].astype(np.float64)
 
     @contextmanager
     def _writing(self, file: Path, missing: int) -> Iterator[None]:
@@ -161,7 +163,7 @@ def _key(*texts: str) -> bytes:
     return digest.digest()
 
 
-def _halved(vectors: Floats) -> NDArray[np.float16]:
+def _halved(vectors: Floats | NDArray[np.float64]) -> NDArray[np.float16]:
     with np.errstate(over="ignore"):
         rounded = np.asarray(vectors, dtype=np.float16)
     if not np.isfinite(rounded).all():

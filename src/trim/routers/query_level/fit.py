@@ -38,7 +38,7 @@ def embed_solutions(rollouts: pd.DataFrame, problems: Sequence[Problem], reader:
         return Space.of(vectors).standardise(vectors).reshape(shape)
 
     if isinstance(reader, StoredVectors):
-        return reader.remember(texts, lambda encoder: turned(embedded(encoder))).astype(np.float64).reshape(shape)
+        return reader.remember(texts, lambda encoder: turned(embedded(encoder))).reshape(shape)
     return embedded(reader)
 
 
@@ -56,7 +56,7 @@ def turned(solutions: Floats) -> Floats:
     """
     generators, problems, replicates, width = solutions.shape
     columns = np.moveaxis(solutions, (1, 3), (0, 1)).reshape(problems, width, -1)
-    triangles = np.linalg.qr(columns, mode="r").swapaxes(1, 2)
+    triangles = np.asarray(np.linalg.qr(columns, mode="r")).swapaxes(1, 2)
     return np.moveaxis(triangles.reshape(problems, generators, replicates, -1), 0, 1)
 
 

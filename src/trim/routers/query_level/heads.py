@@ -71,12 +71,12 @@ def _with_one(vectors: Floats) -> Floats:
 
 
 def _logits(features: Floats, weights: Floats) -> Floats:
-    return np.tensordot(features, weights, axes=1)
+    return np.asarray(np.tensordot(features, weights, axes=1))
 
 
 def _losses(features: Floats, labels: Floats, weights: Floats) -> Floats:
     """Return the cross-entropy of each head, shape (heads,)."""
-    return -(labels * log_softmax(_logits(features, weights), axis=2)).sum(axis=2).mean(axis=0)
+    return np.asarray(-(labels * log_softmax(_logits(features, weights), axis=2)).sum(axis=2).mean(axis=0))
 
 
 def _regress(features: Floats, labels: Floats, penalty: float, start: Floats) -> Floats:
@@ -103,7 +103,9 @@ Learn = Callable[[str, Floats, Floats], "TextClassifier | LinearHeads"]
 
 def foresee(classifier: TextClassifier | LinearHeads, evidence: Evidence) -> Floats:
     """Return how likely each class is for each problem, shape (P, heads, classes)."""
-    return classifier.predict(evidence.embeddings if isinstance(classifier, LinearHeads) else evidence.texts)
+    if isinstance(classifier, LinearHeads):
+        return classifier.predict(evidence.embeddings)
+    return classifier.predict(evidence.texts)
 
 
 def load_classifier(folder: Path, device: str) -> TextClassifier | LinearHeads:
