@@ -24,9 +24,11 @@ with open_job(snakemake) as job:
     job.log.info("%d traces", len(traces))
     families = {name: ArithmeticFamily.model_validate(family) for name, family in params.datasets.items()}
     backbone = Path(job.input.backbone) if job.input.backbone else None
-    training = PrmTraining(traces, backbone, families, params.mix, f"{params.seed}/prm/{name}")
+    spec = TypeAdapter(PRM).validate_python(params.prm)
+    role = getattr(spec, "backbone", None)
+    reads = getattr(job.experiment.pair, role) if role and backbone is None else None
+    training = PrmTraining(traces, backbone, families, params.mix, f"{params.seed}/prm/{name}", reads)
     with written_aside(job.output.folder) as folder:
-        spec = TypeAdapter(PRM).validate_python(params.prm)
-        train_prm(spec, training, folder, job.progress(f"training PRM {name}, steps"))
+        train_prm(spec, training, folder, job.progress(f"training PRM {name}, steps"), job.kept)
         job.write_json({"traces": len(traces)}, folder / "metrics.json")
         sum_folder(folder)

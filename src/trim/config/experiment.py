@@ -140,6 +140,11 @@ class Experiment(Section):
         return f"results/{self.experiment}"
 
     @property
+    def decisive(self) -> dict[str, Any]:
+        """All that decides results, as JSON has it: not where the store is, nor how servers are reached."""
+        return self.model_dump(mode="json", exclude={"offline", "step_store", "serving"})
+
+    @property
     def measured(self) -> list[tuple[str, str, str]]:
         """(PRM, dataset, split) with labelled steps, by which PRMs are judged.
 
