@@ -1,5 +1,5 @@
-# Two commands: `make reproduce` runs the whole experiment, `make test` checks the code.
-# Both need Python 3.11, pip and make, and install everything else into .venv first.
+# `make reproduce` runs the whole experiment, `make replay` the one on real models, and `make test` checks the code.
+# All need Python 3.11, pip and make, and install everything else into .venv first.
 
 TORCH_VERSION := 2.13.0
 TORCH_INDEX_URL ?=
@@ -23,19 +23,29 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce test test-slurm test-vllm bench lint format lock clean
+.PHONY: help install reproduce replay test test-slurm test-vllm bench lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=...           interpreter to build .venv with (3.11 or newer)"
 	@echo "  TORCH_INDEX_URL=...  package index to take torch from"
-	@echo "  ARGS=...             more options, for reproduce (see python -m trim.reproduce --help) or for pytest"
+	@echo "  ARGS=...             more options, for reproduce and replay (see python -m trim.reproduce --help) or for pytest"
 
 install: $(INSTALLED) ## set up .venv
 
-reproduce: $(INSTALLED) ## run the whole experiment; start it again after a kill
+# The experiment on real models, whose steps lie in the repository.
+REPLAYED := qwen_gsm8k
+ARCHIVE := data/replay/$(REPLAYED)
+replay = $(BIN)/python -m trim.reproduce $(ARGS) --replay $(ARCHIVE) --configfile config/$(REPLAYED).yaml
+
+# Who names another experiment wants that one alone.
+reproduce: $(INSTALLED) ## run the whole experiment, then the replay; start it again after a kill
 	@$(BIN)/python -m trim.reproduce $(ARGS)
+	@$(if $(findstring --config,$(ARGS)),,$(if $(wildcard $(ARCHIVE)/manifest.json),$(replay)))
+
+replay: $(INSTALLED) ## run the experiment on real models from its archive, without any model
+	@$(replay)
 
 test: lint ## check style and types, then run all tests
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal $(ARGS)

@@ -97,6 +97,11 @@ def sum_folder(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
+def summed_names(folder: Path) -> list[str]:
+    """Return the names of the files whose checksums a folder holds."""
+    return [line.partition("  ")[2] for line in _read(folder / SUMS, folder).decode(errors="replace").splitlines()]
+
+
 def check_folder(folder: Path) -> None:
     """Check a folder of a model; one of somebody else's has no checksums, and is believed.
 

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trim.errors import ConfigError, TrimError
 
+if TYPE_CHECKING:
+    from trim.archive.parts import Manifest
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
+store = typer.Typer(no_args_is_help=True, help="Archives of the step store: docs/replay.md.")
+app.add_typer(store, name="store")
+
+ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such as data/replay/qwen_gsm8k.")]
 
 
 @app.callback()
 def main() -> None:
     """Tools around the TRIM workflow; the experiment itself runs through `make reproduce` or `snakemake`."""
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Say what a user can fix without a traceback."""
+    try:
+        yield
+    except (TrimError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -38,13 +57,10 @@ def config(
     if stale:
         typer.echo(f"out of date: {', '.join(map(str, stale))}; run `trim config --write`", err=True)
         raise typer.Exit(1)
-    try:
+    with _one_sentence():
         experiment = read_experiment(root, overlay or [])
         for missing in missing_files(experiment):
             raise ConfigError(missing)
-    except TrimError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
     typer.echo(f"{experiment.experiment}: config {config_hash(experiment)} is valid")
 
 
@@ -59,15 +75,12 @@ def golden(
     from trim.config.reading import read_experiment
     from trim.models.served.golden import write_golden
 
-    try:
+    with _one_sentence():
         experiment = read_experiment(Path.cwd(), [overlay])
         spec = experiment.prms.get(prm or experiment.pair.prm)
         if not isinstance(spec, ServedPRM):
             raise ConfigError(f"{overlay}: prms.{prm or experiment.pair.prm} is no served PRM")
         write_golden(spec, out)
-    except (TrimError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
     typer.echo(f"{out}: golden scores of {spec.name}")
 
 
@@ -78,12 +91,71 @@ def readme(
     """Fill the generated part of README.md from results."""
     from trim.documents.readme import fill_readme
 
-    try:
+    with _one_sentence():
         fill_readme(Path.cwd(), results)
-    except TrimError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
     typer.echo("README.md and docs/figures are up to date with the results")
+
+
+# --- archives of the step store ---------------------------------------------------------
+
+
+@store.command("export")
+def export_command(
+    folder: ArchiveFolder,
+    configfile: Annotated[
+        list[Path] | None, typer.Option(help="Overlay of the experiment; give it again for further ones.")
+    ] = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(help="Licence of a model or dataset whose section says none: pair.weak=Apache-2.0; may repeat."),
+    ] = None,
+    most: Annotated[float, typer.Option(help="Most megabytes that the archive may have.")] = 10.0,
+) -> None:
+    """Write what the step store holds of an experiment that has run here, in parts of at most 1 MB."""
+    from trim.archive.export import export_store
+
+    with _one_sentence():
+        said = [text.partition("=") for text in licence or []]
+        if odd := [key for key, _, name in said if not name]:
+            raise ConfigError(f"--licence {odd[0]}: write key=licence, as in pair.weak=Apache-2.0")
+        licences = {key: name for key, _, name in said}
+        manifest = export_store(configfile or [], folder, licences, int(most * 1e6), Path.cwd())
+        _show(manifest)
+        typer.echo(f"{folder}: exported")
+
+
+@store.command("import")
+def import_command(
+    folder: ArchiveFolder,
+    step_store: Annotated[Path, typer.Option(help="Folder of the step store.")] = Path("step_store"),
+) -> None:
+    """Lay an archive into a step store; what is there already stays."""
+    from trim.archive.parts import import_archive
+
+    with _one_sentence():
+        manifest, new = import_archive(folder, step_store)
+        typer.echo(f"{step_store}: {new} of {len(manifest.files)} files of {manifest.experiment} are new")
+
+
+@store.command("verify")
+def verify_command(folder: ArchiveFolder) -> None:
+    """Check an archive down to the last step, and say what it holds."""
+    from trim.archive.export import verify_archive
+
+    with _one_sentence():
+        _show(verify_archive(folder))
+        typer.echo(f"{folder}: whole and sound")
+
+
+def _show(manifest: Manifest) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    size = sum(part.size for part in manifest.parts)
+    table = Table("model", "", "part", "entries", title=f"{manifest.experiment}: {size / 1e6:.2f} MB")
+    for held in manifest.held:
+        table.add_row(held.model, held.kind, held.part, f"{held.entries:,}")
+    Console().print(table)
 
 
 if __name__ == "__main__":

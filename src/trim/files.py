@@ -101,13 +101,13 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, origin: Mapping[str, An
     write_table(table, path, {**(table.schema.metadata or {}), "trim": json.dumps(origin)})
 
 
-def write_table(table: pa.Table, path: str | Path, metadata: Mapping[Any, Any]) -> None:
-    """Write a table as Parquet, with metadata and a checksum among them."""
+def write_table(table: pa.Table, path: str | Path, metadata: Mapping[Any, Any], level: int | None = None) -> None:
+    """Write a table as Parquet, with metadata and a checksum among them; `level` is that of zstd."""
     import pyarrow.parquet as pq
 
     with written_aside(path) as aside:
         marked = table.replace_schema_metadata({**metadata, CHECKSUM: PLACE})
-        pq.write_table(marked, aside, compression="zstd", write_page_checksum=True)
+        pq.write_table(marked, aside, compression="zstd", compression_level=level, write_page_checksum=True)
         seal(aside)
 
 

@@ -26,6 +26,7 @@ from trim.errors import TrimError, about_disk
 from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
+from trim.models.kept import Kept
 from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish, served_prm, with_noise
 from trim.models.protocols import CutSteps, ModelPair, StepScorer
 from trim.models.store import StepStore
@@ -74,15 +75,12 @@ class Job:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Where the results come from: the hash of the config, code, seed and package versions."""
-        ignored: Any = {"offline": True, "step_store": True, "serving": True, "pair": {"cache_mb"}}
-        decisive = self.experiment.model_dump(mode="json", exclude=ignored)
-        return {
-            "config_hash": config_hash(decisive),
-            "code": _code_version(),
-            "seed": self.experiment.seed,
-            "python": platform.python_version(),
-            "packages": {name: _version(name) for name in RECORDED_PACKAGES},
-        }
+        return origin_of(self.experiment)
+
+    @property
+    def kept(self) -> Kept:
+        """What the step store keeps beside steps and scores."""
+        return Kept(Path(self.experiment.step_store), self.experiment.offline)
 
     # --- what a job reads and writes ----------------------------------------------------
 
@@ -326,6 +324,17 @@ def use_threads(count: int) -> None:
         import torch
 
         torch.set_num_threads(count)
+
+
+def origin_of(experiment: Experiment) -> dict[str, Any]:
+    """Say where results of an experiment come from: the hash of what decides them, code, seed and package versions."""
+    return {
+        "config_hash": config_hash(experiment.decisive),
+        "code": _code_version(),
+        "seed": experiment.seed,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+    }
 
 
 def _version(package: str) -> str:

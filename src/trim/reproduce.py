@@ -1,4 +1,4 @@
-"""One command for the whole experiment: `make reproduce`, or `python -m trim.reproduce`.
+"""One command for the whole experiment: `make reproduce` and `make replay`, or `python -m trim.reproduce`.
 
 It runs Snakemake and then its report, and looks after what a plain call of Snakemake does not:
 
@@ -34,7 +34,7 @@ from typing import IO, Any
 import psutil
 
 from trim import __version__
-from trim.config.reading import read_overlay
+from trim.config.reading import read_experiment, read_overlay
 from trim.errors import ConfigError, RunError, TrimError, about_disk
 from trim.leftovers import MARK, clear_scripts, kill, other_snakemake, refuse_other_snakemake, say, stop_leftovers
 
@@ -63,6 +63,9 @@ def main(arguments: Sequence[str] | None = None, snakemake: Sequence[str] = SNAK
         name = experiment_name(root, options.configfile, options.config)
         with only_run(root):
             check_ground(root, name)
+            if options.replay:
+                import_replay(root, options.replay, options.configfile)
+                options.config.append("offline=true")
             return _reproduce(root, name, [*snakemake, *_settings(options)], extra)
     except TrimError as error:
         print(f"trim: {error}.", file=sys.stderr)
@@ -78,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="laid over config.yaml, in order")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="laid over the config files")
+    parser.add_argument("--replay", metavar="FOLDER", help="import this archive first, and run without any model")
     parser.add_argument("--cores", default="all", help="cores to use (default: all)")
     return parser
 
@@ -111,6 +115,31 @@ def experiment_name(root: Path, overlays: Sequence[str] = (), overrides: Sequenc
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ConfigError(f"config.yaml: `experiment` must be letters, digits, - and _, but is {name!r}")
     return name
+
+
+def import_replay(root: Path, folder: str, overlays: Sequence[str]) -> None:
+    """Lay an archive into the step store of the experiment that it was made of.
+
+    Raises
+    ------
+    InputError
+        The archive is missing or damaged, or the store has something else in its place.
+    RunError
+        The archive is of another experiment.
+    """
+    from trim.archive.parts import import_archive, read_manifest
+
+    experiment = read_experiment(root, [root / overlay for overlay in overlays])
+    manifest = read_manifest(Path(folder))
+    if manifest.experiment != experiment.experiment:
+        raise RunError(
+            f"{folder}: an archive of {manifest.experiment}, but the config is that of {experiment.experiment}; name "
+            "its own with --configfile"
+        )
+    if manifest.config != experiment.decisive:
+        say(f"the config is not the one that {folder} was made with: steps may be missing.")
+    _, new = import_archive(Path(folder), root / experiment.step_store)
+    say(f"{folder}: {new} of {len(manifest.files)} files were not in {experiment.step_store} yet.")
 
 
 def _reproduce(root: Path, name: str, snakemake: list[str], extra: list[str]) -> int:

@@ -4,8 +4,10 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ from prm_traces import FAMILY, TRACES, make_traces, prefixes
 
 from trim.config.models import ClassifierPRM, LikelihoodPRM
 from trim.config.section import Section
-from trim.errors import InputError
+from trim.errors import InputError, StoreError
 from trim.models import prm_kinds
 from trim.models.batching import BatchedStepScorer, BatchLoop
+from trim.models.kept import Kept
+from trim.models.model_kinds import ReaderSource
+from trim.models.opening import fingerprint_model
 from trim.models.prm import StepJudge
 from trim.models.prm_kinds import PrmKind, PrmTraining, Progress, Trace, load_prm, train_prm
 from trim.models.protocols import Prefix, Score
@@ -265,6 +270,69 @@ def test_a_kind_of_another_package_is_trained_and_loaded(tmp_path: Path, monkeyp
     train_prm(ConstantPRM(value=0.25), PrmTraining(TRACES, None, {}, {}, "seed"), tmp_path / "prm")
     assert json.loads((tmp_path / "prm/prm.json").read_text()) == {"kind": "constant", "value": 0.25}
     assert load_prm(tmp_path / "prm", batch_size=3) == ("0.25 40", "cpu", {"batch_size": 3})
+
+
+# --- kept in the step store -------------------------------------------------------------
+
+
+@pytest.fixture
+def constant_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two kinds that leave a constant behind; PRMs of one of them are kept."""
+    where = f"{__name__}:train_constant", f"{__name__}:load_constant"
+    kinds = {"constant": PrmKind(ConstantPRM, *where, kept=True), "other": PrmKind(ConstantPRM, *where)}
+    monkeypatch.setattr(prm_kinds, "added", lambda group: kinds if group == "trim.prms" else {})
+
+
+def training(count: int = 40, backbone: Path | None = None, seed: str = "seed") -> PrmTraining:
+    return PrmTraining(TRACES[:count], backbone, {}, {}, seed)
+
+
+def test_a_kept_prm_is_trained_once_and_is_the_same_model_afterwards(
+    constant_kinds: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, spec = Kept(tmp_path / "store"), ConstantPRM(value=0.25)
+    train_prm(spec, training(), tmp_path / "first", kept=kept)
+    monkeypatch.setattr(prm_kinds, "_train", None)  # is not called again
+    for offline in (False, True):
+        folder = tmp_path / f"offline {offline}"
+        train_prm(spec, training(), folder, kept=Kept(kept.root, offline))
+        assert load_prm(folder)[0] == "0.25 40"
+        assert fingerprint_model(str(folder), None) == fingerprint_model(str(tmp_path / "first"), None)
+        assert {path.name for path in folder.iterdir()} == {"constant", "prm.json"}
+
+
+def test_all_that_decides_a_prm_tells_kept_ones_apart(
+    constant_kinds: None, tmp_path: Path, model_folders: dict[str, Path]
+) -> None:
+    cases = [
+        training().facts(ConstantPRM(), 1),
+        training().facts(ConstantPRM(value=0.1), 1),
+        training().facts(ConstantPRM(), 2),
+        training(count=39).facts(ConstantPRM(), 1),
+        training(seed="other").facts(ConstantPRM(), 1),
+        *(training(backbone=folder).facts(ConstantPRM(), 1) for folder in model_folders.values()),
+        *(replace(training(), reader=ReaderSource(name, Mock())).facts(ConstantPRM(), 1) for name in ("a", "b")),
+    ]
+    assert len({Kept(tmp_path).place("prms", facts) for facts in cases}) == len(cases)
+    assert training().facts(ConstantPRM(), 1) == cases[0]
+
+
+def test_offline_a_prm_that_is_not_kept_is_one_sentence(constant_kinds: None, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with pytest.raises(StoreError, match="offline, and no PRM of kind 'constant' .* import the experiment's archive"):
+        train_prm(ConstantPRM(), training(), tmp_path / "prm", kept=Kept(store, offline=True))
+    assert not store.exists() and not (tmp_path / "prm").exists()
+
+
+def test_a_kind_that_is_not_kept_is_trained_each_time_and_leaves_nothing(
+    constant_kinds: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ConstantPRM.model_construct(kind="other", value=0.5)
+    for offline in (False, True):
+        train_prm(spec, training(), tmp_path / str(offline), kept=Kept(tmp_path / "store", offline))
+        assert (tmp_path / str(offline) / "constant").read_text() == "0.5 40"
+    assert not (tmp_path / "store").exists()
+    assert not any(kind.kept for kind in prm_kinds.prm_kinds().values() if kind.section is not ConstantPRM)
 
 
 def test_noise_lies_on_the_logit_and_belongs_to_the_step() -> None:

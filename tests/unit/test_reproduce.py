@@ -15,6 +15,8 @@ import pytest
 
 import trim
 from trim import reproduce
+from trim.archive.parts import Manifest, write_archive
+from trim.config.experiment import Experiment
 from trim.errors import ConfigError
 from trim.reproduce import MARK, REFUSED, experiment_name, main
 
@@ -271,6 +273,20 @@ def test_scripts_of_killed_jobs_are_removed(checkout):
     (scripts / "tmpabc.train.py").write_text("config with a password")
     assert run() == 0
     assert not scripts.exists()
+
+
+# --- a replay ---------------------------------------------------------------------------
+
+
+def test_a_replay_imports_its_archive_and_runs_offline(checkout, capsys):
+    said = refused_with(capsys, "--replay", "archive")
+    assert said.startswith("trim: archive/manifest.json: no such file, so that no archive is there;")
+    named = dict(made_by="", provenance={}, licences={}, held=())
+    manifest = Manifest(experiment="mini", config=Experiment(experiment="mini").decisive, **named)
+    write_archive(manifest, {"0123/identity.json": b"{}"}, "", checkout / "archive")
+    assert run("--cores", "1", "--replay", "archive", "--config", "seed=2026") == 0
+    assert [call[:5] for call in calls()] == [["--cores", "1", "--config", "seed=2026", "offline=true"]] * 2
+    assert Path("step_store/0123/identity.json").read_bytes() == b"{}"
 
 
 # --- the ground that a run stands on ----------------------------------------------------

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from prm_traces import TRACES, prefixes
 
@@ -14,7 +15,7 @@ from trim.models.opening import PrmWish, build_reader, pair_reader, prm_wish
 from trim.models.prm_kinds import PrmTraining, Trace, load_prm, train_prm
 from trim.models.protocols import Prefix
 from trim.models.store import StepStore
-from trim.models.value_prm import ValueJudge, cross_validate, fit_head, read_traces
+from trim.models.value_prm import VALIDATION_FILE, ValueJudge, cross_validate, fit_head, read_traces
 
 SOLVED = [
     Trace(trace.problem, trace.steps, (), all(trace.labels), "weak-only" if i % 3 else "mixed")
@@ -29,16 +30,18 @@ def source(model_folders: dict[str, Path], tmp_path: Path) -> ReaderSource:
     return pair_reader(PretrainedModel(name=str(model_folders["weak"])), None, wish, store, 8)
 
 
-def train(spec: ValuePRM, source: ReaderSource, folder: Path) -> dict[str, object]:
+def train(spec: ValuePRM, source: ReaderSource, folder: Path) -> None:
     folder.mkdir()
-    return dict(train_prm(spec, PrmTraining(SOLVED, None, {}, {}, "seed", source), folder))
+    train_prm(spec, PrmTraining(SOLVED, None, {}, {}, "seed", source), folder)
 
 
 def test_a_trained_one_scores_as_its_head_says_and_reports_every_choice_of_features(
     source: ReaderSource, tmp_path: Path
 ) -> None:
-    found = train(ValuePRM(layer=1), source, tmp_path / "prm")
-    assert set(found["cross_validation"]) == {"likelihood", "hidden", "likelihood+hidden"}  # type: ignore[call-overload]
+    train(ValuePRM(layer=1), source, tmp_path / "prm")
+    found = pd.read_csv(tmp_path / "prm" / VALIDATION_FILE)
+    assert set(found["reads"]) == {"likelihood", "hidden", "likelihood+hidden"}
+    assert found.filter(like="_auc").stack().between(0, 1).all() and found["loss"].between(0.1, 1).all()
     judge = load_prm(tmp_path / "prm", reader=source, batch_size=8)
     assert isinstance(judge, ValueJudge)
     asked = prefixes(SOLVED[:6])
@@ -93,7 +96,11 @@ def test_the_folder_says_what_it_is_and_names_no_path(source: ReaderSource, tmp_
     train(ValuePRM(layer=1), source, tmp_path / "prm")
     described = json.loads((tmp_path / "prm" / "prm.json").read_text())
     assert described == {"kind": "value", "backbone": "weak", "reads": ["likelihood", "hidden"], "layer": 1}
-    assert sorted(path.name for path in (tmp_path / "prm").iterdir()) == ["prm.json", "value_head.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "prm").iterdir()) == [
+        "prm.json",
+        VALIDATION_FILE,
+        "value_head.safetensors",
+    ]
 
 
 def test_likelihoods_are_those_of_the_steps_own_tokens(source: ReaderSource) -> None:

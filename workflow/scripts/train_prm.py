@@ -29,10 +29,10 @@ with open_job(snakemake) as job:
     ]
     job.log.info("%d traces", len(traces))
     families = {name: ArithmeticFamily.model_validate(family) for name, family in params.datasets.items()}
-    folder_of_backbone = Path(job.input.backbone) if job.input.backbone else None
+    backbone = Path(job.input.backbone) if job.input.backbone else None
     spec = TypeAdapter(PRM).validate_python(params.prm)
     with job.backbone(spec) as reader, written_aside(job.output.folder) as folder:
-        training = PrmTraining(traces, folder_of_backbone, families, params.mix, f"{params.seed}/prm/{name}", reader)
-        found = train_prm(spec, training, folder, job.progress(f"training PRM {name}"))
-        job.write_json({"traces": len(traces), **found}, folder / "metrics.json")
+        training = PrmTraining(traces, backbone, families, params.mix, f"{params.seed}/prm/{name}", reader)
+        train_prm(spec, training, folder, job.progress(f"training PRM {name}"), job.kept)
+        job.write_json({"traces": len(traces)}, folder / "metrics.json")
         sum_folder(folder)

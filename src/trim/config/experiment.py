@@ -151,6 +151,12 @@ class Experiment(Section):
         return f"results/{self.experiment}"
 
     @property
+    def decisive(self) -> dict[str, Any]:
+        """All that decides results, as JSON has it: not where the store is, nor how servers are reached."""
+        ignored: Any = {"offline": True, "step_store": True, "serving": True, "pair": {"cache_mb"}}
+        return self.model_dump(mode="json", exclude=ignored)
+
+    @property
     def measured(self) -> list[tuple[str, str, str]]:
         """(PRM, dataset, split) with labelled steps, by which PRMs are judged.
 

@@ -51,11 +51,14 @@ def read_experiment(root: Path, overlays: Sequence[Path] = ()) -> Experiment:
 
 
 def missing_files(experiment: Experiment) -> Iterator[str]:
-    """Yield a sentence for each file or folder that a job will need and that is not there."""
+    """Yield a sentence for each file or folder that a job will need and that is not there.
+
+    Offline, problems that were prepared before do without their files.
+    """
     paths: dict[str, str] = {
         f"datasets.{name}.path": dataset.path
         for name, dataset in experiment.datasets.items()
-        if isinstance(dataset, FileDataset) and dataset.source == "jsonl"
+        if isinstance(dataset, FileDataset) and dataset.source == "jsonl" and not experiment.offline
     }
     golden = {f"prms.{name}.golden": getattr(prm, "golden", None) for name, prm in experiment.prms.items()}
     paths |= {key: path for key, path in golden.items() if path}

@@ -6,16 +6,18 @@ holds it is imported with the config: it must import nothing that does so too, a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from trim.checksums import check_folder
 from trim.config.section import Section
-from trim.errors import InputError
+from trim.errors import InputError, StoreError
+from trim.models.kept import PRMS, Kept
 from trim.plugins import added
 
 if TYPE_CHECKING:
@@ -76,6 +78,22 @@ class PrmTraining:
     seed: str
     reader: ReaderSource | None = None
 
+    def facts(self, spec: Section, version: int) -> dict[str, Any]:
+        """Return all that decides the PRM that is trained on this, as JSON has it."""
+        from trim.models.opening import fingerprint_model
+
+        traces = json.dumps([asdict(trace) for trace in self.traces]).encode()
+        return {
+            "spec": spec.model_dump(mode="json"),
+            "version": version,
+            "traces": hashlib.sha256(traces).hexdigest(),
+            "backbone": self.backbone and fingerprint_model(str(self.backbone), None),
+            "reader": self.reader and self.reader.identity,
+            "families": {name: family.model_dump(mode="json") for name, family in self.families.items()},
+            "mix": dict(self.mix),
+            "seed": self.seed,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class PrmKind:
@@ -89,11 +107,18 @@ class PrmKind:
         "module:function" of (spec, training, folder, progress): fills the folder.
     load
         "module:function" of (folder, device, batch_size, ...): returns the backend that answers with scores.
+    kept
+        Whether the step store keeps what was trained, so that it is trained once and replayed without a model: for
+        kinds whose training needs a large one and leaves little behind.
+    version
+        Raised when a change makes training leave something else behind; decides for kept ones alone.
     """
 
     section: type[Section]
     train: str
     load: str
+    kept: bool = False
+    version: int = 1
 
 
 def prm_kinds() -> dict[str, PrmKind]:
@@ -104,20 +129,44 @@ def prm_kinds() -> dict[str, PrmKind]:
     built_in = {
         "likelihood": PrmKind(LikelihoodPRM, f"{training}:train_likelihood_prm", f"{loading}:load_likelihood"),
         "classifier": PrmKind(ClassifierPRM, f"{training}:train_classifier_prm", f"{loading}:load_classifier"),
-        "value": PrmKind(ValuePRM, f"{value}:train_value_prm", f"{value}:load_value_prm"),
+        "value": PrmKind(ValuePRM, f"{value}:train_value_prm", f"{value}:load_value_prm", kept=True),
     }
     return built_in | dict(added("trim.prms"))
 
 
-def train_prm(spec: Any, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> Mapping[str, Any]:
-    """Train a PRM and fill its folder, which says afterwards what it is; return what training found out."""
+def train_prm(
+    spec: Any, training: PrmTraining, folder: Path, on_progress: Progress | None = None, kept: Kept | None = None
+) -> None:
+    """Train a PRM and fill its folder, which says afterwards what it is; or take it from what the step store kept.
+
+    Raises
+    ------
+    StoreError
+        If the store is only read, and does not hold a PRM of a kind that is kept.
+    """
     if training.backbone is not None:
         check_folder(training.backbone)
-    found = resolve_name(prm_kinds()[spec.kind].train)(spec, training, folder, on_progress)
+    kind = prm_kinds()[spec.kind]
+    if kept is None or not kind.kept:
+        _train(kind, spec, training, folder, on_progress)
+        return
+    facts = training.facts(spec, kind.version)
+    if kept.restore(PRMS, facts, folder):
+        return
+    if kept.offline:
+        raise StoreError(
+            f"{kept.place(PRMS, facts)}: offline, and no PRM of kind {spec.kind!r} that was trained on these steps is "
+            "kept there; import the experiment's archive (docs/replay.md), or run once with offline: false"
+        )
+    _train(kind, spec, training, folder, on_progress)
+    kept.keep(PRMS, facts, folder)
+
+
+def _train(kind: PrmKind, spec: Any, training: PrmTraining, folder: Path, on_progress: Progress | None) -> None:
+    resolve_name(kind.train)(spec, training, folder, on_progress)
     # Without a checksum of its own: the model's identity is made from this file too, and the folder has checksums.
     described = json.dumps(spec.model_dump(mode="json"), indent=1)
     (folder / DESCRIPTION_FILE).write_text(described + "\n", encoding="utf-8")
-    return found or {}
 
 
 def load_prm(folder: Path, device: str = "cpu", **options: Any) -> Any:

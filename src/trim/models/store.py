@@ -36,6 +36,9 @@ Entry = TypeVar("Entry", bound=Step | Score)
 FLUSH_ENTRIES = 20_000
 FLUSH_SECONDS = 30.0
 SHOWN_CHARACTERS = 300
+SMALLEST = 19
+"""Level of zstd for what is written once and copied often."""
+
 # What Arrow raises at a text that no UTF-8 spells, a number too wide for its column, a value of another type.
 UNFIT = (ValueError, OverflowError, TypeError, pa.ArrowException)
 
@@ -116,6 +119,7 @@ class Partition(Generic[Entry]):
         self._origin = origin if origin is not None else {}
         self._codec: Codec[Entry] = codec
         self._entries: dict[bytes, Entry | tuple[Any, ...]] = {}
+        self._origins_read: set[str] = set()
         self._unflushed: list[tuple[bytes, Entry]] = []
         self._writer = secrets.token_hex(4)
         self._segments_written = 0
@@ -176,6 +180,13 @@ class Partition(Generic[Entry]):
         self._segments_written += 1
         self._unflushed.clear()
 
+    def write_whole(self, path: Path) -> None:
+        """Write all entries as one segment, sorted by key: the same entries of the same origins give the same bytes."""
+        pairs = [(key, entry) for key in sorted(self._entries) if (entry := self.get(key))]
+        origins = sorted(self._origins_read)
+        origin = origins[0] if len(origins) == 1 else json.dumps({"joined": origins})
+        write_table(self._table(pairs), path, {"trim": origin, "identity": self._identity}, level=SMALLEST)
+
     def _table(self, pairs: Sequence[tuple[bytes, Entry]]) -> pa.Table:
         rows = [(key, *self._codec.encode(entry)) for key, entry in pairs]
         columns = zip(zip(*rows, strict=True), self._codec.schema, strict=True)
@@ -196,6 +207,7 @@ class Partition(Generic[Entry]):
             content = pa.BufferReader(sealed_bytes(segment, required=False))
             file = pq.ParquetFile(content, page_checksum_verification=True)
             self._check_kind(file.schema_arrow, segment)
+            self._origins_read.add((file.schema_arrow.metadata or {}).get(b"trim", b"{}").decode())
             table = file.read()
             check_ranges(table, self._codec.ranges)
             keys, *columns = (column.to_pylist() for column in table.columns)
@@ -249,9 +261,8 @@ class StepStore:
     def partition(self, identity: str, codec: Codec[Entry]) -> Partition[Entry]:
         """Open the partition of a model; its folder says in identity.json which model that is."""
         if identity not in self.partitions:
-            name = hashlib.sha256(identity.encode()).hexdigest()[:16]
-            folder = self.root / name / self.part
-            described = self.root / name / "identity.json"
+            folder = self.folder(identity) / self.part
+            described = folder.parent / "identity.json"
             if not self.offline:
                 _make(folder)
             if not self.offline and not described.exists():
@@ -259,6 +270,10 @@ class StepStore:
                     aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
             self.partitions[identity] = Partition(folder, codec, identity, self.origin)
         return self.partitions[identity]
+
+    def folder(self, identity: str) -> Path:
+        """Return where the partitions of a model are."""
+        return self.root / hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def flush(self) -> None:
         """Write what is not on disk yet, of every partition, before an error of one of them is told."""

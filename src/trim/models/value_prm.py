@@ -28,6 +28,7 @@ from trim.models.reading import PrefixState, Reader
 Floats = NDArray[np.float64]
 
 HEAD_FILE = "value_head.safetensors"
+VALIDATION_FILE = "validation.csv"
 FOLDS = 5
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))
 """Candidates for the weight of the squared coefficients beside the mean loss."""
@@ -114,10 +115,9 @@ class Readings:
     correct: NDArray[np.bool_]
 
 
-def train_value_prm(
-    spec: ValuePRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None
-) -> dict[str, Any]:
-    """Read the rollouts, fit the head, and report how every choice of features does in cross-validation by problem."""
+def train_value_prm(spec: ValuePRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> None:
+    """Read the rollouts and fit the head; `validation.csv` says how each choice of features does across folds."""
+    import pandas as pd
     from safetensors.numpy import save_file
 
     assert training.reader is not None
@@ -134,7 +134,10 @@ def train_value_prm(
     weights = np.zeros(readings.rows.shape[1])
     weights[columns] = head.weights
     save_file({"weights": weights, "bias": np.array([head.bias])}, folder / HEAD_FILE)
-    return {"steps": len(readings.rows), "cross_validation": found}
+    table = pd.DataFrame([{"reads": name, "steps": len(readings.rows), **one} for name, one in found.items()])
+    table.to_csv(
+        folder / VALIDATION_FILE, index=False, float_format="%.6g", lineterminator="\n"
+    )  # summed with the folder
 
 
 def read_traces(traces: Sequence[Trace], reader: Reader, on_progress: Progress | None = None) -> Readings:

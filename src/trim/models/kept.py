@@ -1,0 +1,119 @@
+"""Folders of the step store, for what is neither a step nor a score but comes from a model or from outside too.
+
+A trained PRM, or the problems of a file: each is a folder `<store>/<room>/<digest of all that decides it>`, whose
+identity.json says what that is and whose SHA256SUMS is checked before anything in it is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trim.checksums import SUMS, check_folder, sum_folder, summed_names
+from trim.errors import DamagedFile
+from trim.files import written_aside
+
+PRMS, PROBLEMS, SOLUTIONS = "prms", "problems", "solutions"
+"""Rooms of the store."""
+
+IDENTITY_FILE = "identity.json"
+DESCRIPTIONS = (IDENTITY_FILE, SUMS)
+"""Files that say what a folder is; all others are what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The kept folders of a step store.
+
+    Attributes
+    ----------
+    root
+        Folder of the store.
+    offline
+        Whether the store is only read.
+    """
+
+    root: Path
+    offline: bool = False
+
+    def place(self, room: str, facts: Mapping[str, Any]) -> Path:
+        """Return where something is kept, or would be.
+
+        Parameters
+        ----------
+        room
+            What kind of thing it is.
+        facts
+            All that decides it, as JSON has it.
+        """
+        return self.root / room / hashlib.sha256(_said(facts)).hexdigest()[:16]
+
+    def restore(self, room: str, facts: Mapping[str, Any], folder: Path) -> bool:
+        """Copy into a folder what is kept; return whether there is any.
+
+        Raises
+        ------
+        DamagedFile
+            Names what in the store is not what was kept.
+        """
+        place = self.place(room, facts)
+        if not place.is_dir():
+            return False
+        check_kept(place)
+        if (place / IDENTITY_FILE).read_bytes() != _said(facts):
+            raise DamagedFile(place / IDENTITY_FILE, "it describes something else", place)
+        for name in names_kept(place):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(place / name, folder / name)
+        return True
+
+    def keep(self, room: str, facts: Mapping[str, Any], folder: Path) -> None:
+        """Keep a copy of a folder, in place of what was kept before; offline, nothing is written."""
+        if self.offline:
+            return
+        with written_aside(self.place(room, facts)) as aside:
+            shutil.copytree(folder, aside)
+            (aside / IDENTITY_FILE).write_bytes(_said(facts))
+            sum_folder(aside)
+
+
+def _said(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(facts, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def check_kept(place: Path) -> None:
+    """Check a kept folder, which must have checksums.
+
+    Raises
+    ------
+    DamagedFile
+        Names the first file that is missing or another one.
+    """
+    if not {IDENTITY_FILE, SUMS} <= {path.name for path in place.glob("*")}:
+        raise DamagedFile(place, f"it lacks {IDENTITY_FILE} or {SUMS}")
+    check_folder(place)
+
+
+def names_kept(place: Path) -> list[str]:
+    """Return the names of what a kept folder holds; a file beside them, of whatever origin, is not believed."""
+    return [name for name in summed_names(place) if name not in DESCRIPTIONS]
+
+
+def problem_facts(name: str, dataset: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return what decides the problems of a dataset.
+
+    Parameters
+    ----------
+    name
+        Its name in the config.
+    dataset
+        Its section of the config.
+    seed
+        The experiment's.
+    """
+    return {"dataset": name, "spec": dict(dataset), "seed": seed}
