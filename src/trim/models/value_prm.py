@@ -135,9 +135,8 @@ def train_value_prm(spec: ValuePRM, training: PrmTraining, folder: Path, on_prog
     weights[columns] = head.weights
     save_file({"weights": weights, "bias": np.array([head.bias])}, folder / HEAD_FILE)
     table = pd.DataFrame([{"reads": name, "steps": len(readings.rows), **one} for name, one in found.items()])
-    table.to_csv(
-        folder / VALIDATION_FILE, index=False, float_format="%.6g", lineterminator="\n"
-    )  # summed with the folder
+    # No checksum of its own: the folder has them.
+    table.to_csv(folder / VALIDATION_FILE, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def read_traces(traces: Sequence[Trace], reader: Reader, on_progress: Progress | None = None) -> Readings:
