@@ -166,7 +166,8 @@ class Experiment(Section):
         solved = [name for name, data in self.datasets.items() if getattr(data, "layout", None) == "processbench"]
         found = [(self.pair.prm, name, "test") for name in labelled]
         found += [(self.pair.prm, name, "router_train") for name in solved]
-        return found + [(prm, self.main_dataset, "test") for prm in self.reported_prms]
+        reported = self.reported_prms if isinstance(self.datasets[self.main_dataset], ArithmeticFamily) else ()
+        return found + [(prm, self.main_dataset, "test") for prm in reported]
 
     @property
     def trained(self) -> tuple[str, ...]:
