@@ -44,7 +44,7 @@ def prepare(name: str, spec: FileDataset, tested: Mapping[str, Sequence[Problem]
         "compared_as_text_only": {"references": len(as_text), "of": len(problems), "ids": as_text},
     }
     nothing: dict[str, list[Problem]] = {split: [] for split in SPLITS}
-    return Prepared(nothing | divide(problems, {**spec.splits}), origin)
+    return Prepared(nothing | divide(problems, spec.splits), origin)
 
 
 def is_at_hand(spec: FileDataset) -> bool:

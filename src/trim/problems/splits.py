@@ -11,7 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from trim.config.experiment import ArithmeticFamily, FileDataset
+from trim.config.datasets import ArithmeticFamily, FileDataset, Split
 from trim.errors import InputError
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
@@ -57,7 +57,7 @@ def draw_split(name: str, family: ArithmeticFamily, split: str, count: int, seed
     return [replace(problem, id=f"{name}-{split}-{i}") for i, problem in enumerate(found.values())]
 
 
-def divide(problems: Sequence[Problem], shares: Mapping[str, float]) -> dict[str, list[Problem]]:
+def divide(problems: Sequence[Problem], shares: Mapping[Split, float]) -> dict[str, list[Problem]]:
     """Give each split its share of the problems by hash: where one goes hangs on its text and the shares alone."""
     parts: dict[str, list[Problem]] = {split: [] for split in shares}
     # Rounded, so that shares that add up to one leave nobody out.
