@@ -100,9 +100,9 @@ def outcome_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
                 area = 0.6 + i / 20 - place / 10 if (dataset, behaviour) == ("arith", "weak-only") else 0.99
                 outcomes.append({**head, "measure": f"AUC of the {name} score", "value": area})
             reliability += [
-                {**head, "scored": scored, "score": s, "right": s**power - place / 10}
+                {**head, "scored": scored, "score": s, "right": s**power - place / 10, "count": count}
                 for scored, power in (("step", 1), ("last", 2))
-                for s in (0.4, 0.9)
+                for s, count in ((0.4, 10), (0.6, 9), (0.9, 50))  # of which the second are too few
             ]
     return with_bounds(outcomes, "value"), pd.DataFrame(reliability)
 

@@ -59,7 +59,7 @@ def test_scores_and_answers_are_those_of_the_weak_model_on_one_dataset() -> None
         assert list(diagonal.get_ydata()) == [0, 1]
         for line, right in zip(lines, expected, strict=True):
             np.testing.assert_allclose(line.get_ydata(), right)
-    assert [label.get_text() for label in bars.get_xticklabels()] == ["step", "minimum", "mean", "product", "last"]
+    assert [label.get_text() for label in bars.get_xticklabels()] == ["step", "min", "mean", "product", "last"]
     tops = [bar.get_y() + bar.get_height() for bar in bars.patches]
     np.testing.assert_allclose(tops, [0.6, 0.65, 0.7, 0.75, 0.8, 0.5, 0.55, 0.6, 0.65, 0.7])
     assert legend(bars) == ["verifier", "noisy"]

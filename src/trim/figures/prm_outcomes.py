@@ -18,6 +18,8 @@ BEHAVIOUR = "weak-only"
 BARS = ("step", "minimum", "mean", "product", "last")
 SCORED = {"step": "score of a step", "last": "last score of a solution"}
 MARKS = "os^Dv"
+FEWEST = 10
+"""Steps or solutions in a bin that is drawn."""
 
 
 def draw(outcomes: pd.DataFrame, reliability: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
@@ -34,11 +36,12 @@ def draw(outcomes: pd.DataFrame, reliability: pd.DataFrame, dataset: str, traine
     for axes, label in zip(curves, SCORED.values(), strict=True):
         axes.plot([0, 1], [0, 1], color="0.5", linewidth=0.7, linestyle="--")
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=label, xticks=[0, 0.5, 1])
-    curves[0].set(ylabel="share of solutions that are right", title=f"{dataset}: reliability")
+    curves[0].set(ylabel="share in right solutions", title=f"{dataset}: reliability")
     for place, prm in enumerate(prms):
         colour, mark = palette[place % 10], MARKS[place % len(MARKS)]
         for axes, scored in zip(curves, SCORED, strict=True):
             part = reliability[(reliability["prm"] == prm) & (reliability["scored"] == scored)]
+            part = part[part["count"] >= FEWEST]
             axes.plot(part["score"], part["right"], color=colour, marker=mark)
         found = outcomes[outcomes["prm"] == prm].set_index("measure")
         areas = found.reindex([f"AUC of the {name} score" for name in BARS])
@@ -46,7 +49,7 @@ def draw(outcomes: pd.DataFrame, reliability: pd.DataFrame, dataset: str, traine
         bars.bar(x, areas["value"] - 0.5, width, bottom=0.5, color=colour, label=prm)
         bars.vlines(x, areas["value_lo"], areas["value_hi"], color="0.1", linewidth=0.8)
     bars.axhline(0.5, color="0.5", linewidth=0.7, linestyle="--")
-    bars.set_xticks(range(len(BARS)), BARS)
-    bars.set(ylabel="AUC for a right answer", title="solutions of the weak model")
+    bars.set_xticks(range(len(BARS)), [name.replace("minimum", "min") for name in BARS])
+    bars.set(xlim=(-0.5, len(BARS) - 0.5), ylabel="AUC for a right answer", title="solutions of the weak model")
     figure.legend(*bars.get_legend_handles_labels(), loc="outside lower center", ncols=max(len(prms), 1), title="PRM")
     return figure
