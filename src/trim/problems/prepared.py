@@ -43,8 +43,8 @@ def prepare(name: str, spec: FileDataset, tested: Mapping[str, Sequence[Problem]
         "left_out_by_id": len(spec.leave_out),
         "compared_as_text_only": {"references": len(as_text), "of": len(problems), "ids": as_text},
     }
-    nothing: dict[str, list[Problem]] = {split: [] for split in SPLITS}
-    return Prepared(nothing | divide(problems, spec.splits), origin)
+    splits: dict[str, list[Problem]] = {split: [] for split in SPLITS}
+    return Prepared(splits | divide(problems, {str(split): share for split, share in spec.splits.items()}), origin)
 
 
 def is_at_hand(spec: FileDataset) -> bool:
