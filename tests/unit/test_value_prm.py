@@ -31,7 +31,6 @@ def source(model_folders: dict[str, Path], tmp_path: Path) -> ReaderSource:
 
 
 def train(spec: ValuePRM, source: ReaderSource, folder: Path) -> None:
-    folder.mkdir()
     train_prm(spec, PrmTraining(SOLVED, None, {}, {}, "seed", source), folder)
 
 

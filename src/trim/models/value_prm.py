@@ -133,6 +133,7 @@ def train_value_prm(spec: ValuePRM, training: PrmTraining, folder: Path, on_prog
     head = fit_head(readings.rows[:, columns], readings.correct, found["+".join(spec.reads)]["strength"])
     weights = np.zeros(readings.rows.shape[1])
     weights[columns] = head.weights
+    folder.mkdir(parents=True, exist_ok=True)
     save_file({"weights": weights, "bias": np.array([head.bias])}, folder / HEAD_FILE)
     table = pd.DataFrame([{"reads": name, "steps": len(readings.rows), **one} for name, one in found.items()])
     # No checksum of its own: the folder has them.
