@@ -310,9 +310,9 @@ _BUILT_IN = (
         title="PRM scores and final answers",
         caption=(
             "Whether PRM scores foresee that a solution of the weak model comes out right. Left, how often it does, by "
-            "the score of one of its steps; middle, by the score of its last step; bins below ten are left out. "
-            "Right, areas under the ROC curve for a right answer, of the scores of single steps and of four ways to "
-            "put the scores of a solution in one number, with bootstrap intervals; 0.5 is chance."
+            "the score of one of its steps; middle, by the score of its last step; bins of fewer than ten are "
+            "left out. Right, areas under the ROC curve for a right answer, of the scores of single steps and of four "
+            "ways to put the scores of a solution in one number, with bootstrap intervals; 0.5 is chance."
         ),
     ),
     FigureSpec(
