@@ -20,7 +20,7 @@ from trim.errors import ConfigError, InputError
 from trim.jobs import origin_of
 from trim.models.batching import BatchLoop
 from trim.models.kept import PRMS, PROBLEMS, SOLUTIONS, Kept, check_kept, problem_facts
-from trim.models.opening import open_pair, open_scorer
+from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish
 from trim.models.prm_kinds import prm_kinds
 from trim.models.served.servers import Servers
 from trim.models.store import SCORES, STEPS, Codec, Partition, StepStore
@@ -124,7 +124,11 @@ def identities(experiment: Experiment, root: Path) -> Iterator[tuple[str, str, C
         for name in dict.fromkeys(experiment.used_prms):
             if not isinstance(spec := experiment.prms[name], NoisyPRM):
                 prm = spec if isinstance(spec, ServedPRM) else _trained(folders / f"prm-{name}")
-                scorer = open_scorer(prm, store, pair.batch_size, loop, pair.device, servers)
+                reader = None
+                if wish := prm_wish(prm):
+                    backbone = getattr(pair, wish.backbone), trained.get(wish.backbone)
+                    reader = pair_reader(*backbone, wish, store, pair.batch_size)
+                scorer = open_scorer(prm, store, pair.batch_size, loop, pair.device, servers, reader)
                 yield f"prms.{name}", scorer.identity, SCORES
 
 
