@@ -179,12 +179,13 @@ class Job:
 
         The problems of a split are the input `{split}_problems`, or `problems` where there is one split alone; its
         explored trees, if any, `{split}_trees`. With the param `tree_budget`, no router leaves what is explored: but on
-        the test split, which nothing bounds.
+        the test split, which nothing bounds. With the param `compared_on`, the test split is that of this dataset.
         """
         with self.grader() as grader, closing(self._servers()) as servers, ExitStack() as stack:
             verdict, grown = judge(grader, exact=labelled), []
             for split in splits:
-                pair = stack.enter_context(self._pair_on(servers, f"{dataset}.{split}"))
+                of = self.params.get("compared_on", dataset) if split == "test" else dataset
+                pair = stack.enter_context(self._pair_on(servers, f"{of}.{split}"))
                 replicates = self.params.replicates["test" if split == "test" else "train"]
                 trees = RolloutTrees(
                     self.problems(f"{split}_problems" if f"{split}_problems" in self.input.keys() else "problems"),

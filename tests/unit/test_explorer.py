@@ -11,11 +11,11 @@ import pytest
 from pomdp_models import random_model
 
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
-from trim.explorer.page import SHARES, explore_dataset, known_trees, render, script_safe
+from trim.explorer.page import SHARES, explore_dataset, render, script_safe
 from trim.explorer.traces import trace
 from trim.problems.problem import Problem
 from trim.rollout.history import Reads
-from trim.rollout.tables import OperatingPoint, roll_out_points
+from trim.rollout.tables import OperatingPoint, known_trees, roll_out_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import roll_out
 from trim.routers.pomdp.disk import SolvedPomdp, load_solved

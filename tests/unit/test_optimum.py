@@ -15,7 +15,7 @@ from trim.rollout.trees import KEEP, REGENERATE, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.kappas import HIGHEST_SHARE, choose_kappas, spread_over
-from trim.routers.oracles import _LookUp, best_actions, first_error_table, grow_where_right, optimum_table
+from trim.routers.oracles import LookUp, best_actions, first_error_table, grow_where_right, optimum_table
 from trim.routers.pomdp.fit import label_by_score, label_nodes, lowest_before, observe_solutions
 
 
@@ -67,7 +67,7 @@ def test_no_policy_is_better_than_the_optimum(trees: RolloutTrees) -> None:
     assert trees.complete().all()
     for price in (0.0, 0.01, 0.05, 0.12):
         best = best_actions(trees, price, np.ones(len(trees), dtype=bool))
-        rollout = roll_out(trees, _LookUp(best))
+        rollout = roll_out(trees, LookUp(best))
         correct = trees.nodes["correct"][rollout.last, rollout.action]
         reached = correct - price * rollout.strong_tokens
         for tree, root in enumerate(trees.roots().tolist()):
@@ -94,7 +94,7 @@ def test_exploring_where_it_is_right_loses_nothing_here(trees: RolloutTrees) -> 
         returns = []
         for grown, allowed in ((small, right), (trees, np.ones(len(trees), dtype=bool))):
             best = best_actions(grown, price, allowed)
-            rollout = roll_out(grown, _LookUp(best))
+            rollout = roll_out(grown, LookUp(best))
             returns.append(grown.nodes["correct"][rollout.last, rollout.action] - price * rollout.strong_tokens)
         assert returns[0].mean() == pytest.approx(returns[1].mean(), abs=0.01)  # but for answers that merge
 

@@ -8,7 +8,7 @@ rule compute_ablations:
         ],
         by_prm=BY_PRM_EPISODES,
         dev=[path for path in dev_episodes() if "query-level" not in path],
-        quality=f"{RESULTS}/tables/prm_quality.csv" if MEASURED else [],
+        quality=BY_PRM_QUALITY,
         # As for compute_metrics: without disjoint parts no table.
         checked=f"{RESULTS}/problems/disjoint.json",
     output:
@@ -43,6 +43,7 @@ rule compute_ablations:
     conda:
         "../../envs/analysis.yaml"
     params:
+        **compared_on(),
         prm=EXPERIMENT.pair.prm,
         main_dataset=MAIN,
         trained_on=EXPERIMENT.routers.trained_on[0],
@@ -128,3 +129,32 @@ rule compute_budgets:
         "Reading routers at given budgets"
     script:
         "../scripts/compute_budgets.py"
+
+
+rule compute_needed_prm:
+    input:
+        **explored_inputs(UNLABELLED),
+    output:
+        table=report(
+            f"{RESULTS}/tables/needed_prm.csv",
+            caption="../report/needed_prm.rst",
+            category="Tables",
+            labels={"table": "how good a PRM would have to be"},
+        ),
+    log:
+        f"{RESULTS}/logs/compute_needed_prm.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_needed_prm.tsv"
+    conda:
+        "../../envs/models.yaml"
+    params:
+        datasets=UNLABELLED,
+        prm=EXPERIMENT.pair.prm,
+        operating_points=EXPERIMENT.routers.operating_points,
+        bootstrap=RESAMPLING,
+        seed=EXPERIMENT.seed,
+        version=STAGE["bounds"],
+    message:
+        "Computing how good a PRM would have to be"
+    script:
+        "../scripts/compute_needed_prm.py"

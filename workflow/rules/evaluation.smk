@@ -66,13 +66,35 @@ rule evaluate_oracles:
         "../scripts/evaluate_oracles.py"
 
 
+rule evaluate_bounds:
+    input:
+        problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
+        trees=f"{RESULTS}/trees/{{dataset}}.test.parquet",
+    output:
+        **episodes_of(BOUNDS),
+    log:
+        f"{RESULTS}/logs/evaluate_bounds/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate_bounds/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset="|".join(UNLABELLED) or "none",
+    conda:
+        "../../envs/models.yaml"
+    params:
+        version=STAGE["bounds"],
+    message:
+        "Bounding what routers can reach on {wildcards.dataset}"
+    script:
+        "../scripts/evaluate_bounds.py"
+
+
 rule route_by_prm:
     input:
         **tree_inputs("router_train", MAIN),
         **tree_inputs("dev", MAIN),
-        test_problems=f"{RESULTS}/problems/{MAIN}/test.jsonl",
+        test_problems=f"{RESULTS}/problems/{EXPERIMENT.compared_on}/test.jsonl",
         # As for the oracles.
-        test_trees=ancient(f"{RESULTS}/trees/{MAIN}.test.parquet"),
+        test_trees=ancient(f"{RESULTS}/trees/{EXPERIMENT.compared_on}.test.parquet"),
         weak=model_folder("weak"),
         strong=model_folder("strong"),
         prm=lambda wildcards: prm_folder(wildcards.prm),
@@ -91,6 +113,7 @@ rule route_by_prm:
         runtime=480,
     params:
         **tree_budget(),
+        **compared_on(),
         pair=lambda wildcards: pair_params(wildcards.prm),
         labelled=is_labelled,
         replicates=settings_of(EXPERIMENT.replicates),

@@ -22,7 +22,7 @@ rule plot_figure:
         "../../envs/analysis.yaml"
     params:
         figure=lambda wildcards: get_drawing(wildcards).figure.name,
-        caption=lambda wildcards: get_drawing(wildcards).figure.caption,
+        caption=lambda wildcards: get_drawing(wildcards).caption(EXPERIMENT),
         arguments=lambda wildcards: get_drawing(wildcards).arguments(EXPERIMENT),
         version=STAGE["figures"],
     message:

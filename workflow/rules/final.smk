@@ -18,6 +18,7 @@ TABLES = [
             *("dev.csv", "dev_comparisons.csv"),
             *(["prm_quality.csv"] if MEASURED else []),
             "prm_outcomes.csv",
+            *(["needed_prm.csv"] if UNLABELLED else []),
             *("ablations.csv", "sampling.csv", "power.csv", "prm_routing.csv"),
             *("generalization.csv", "generalization.tex", "transfer.csv"),
             *("budgeted.csv", "budgeted.tex"),

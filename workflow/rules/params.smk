@@ -15,6 +15,7 @@ STAGE = {
     "solutions": 2,
     "query_routers": 1,
     "episodes": 4,
+    "bounds": 1,
     "by_prm": 1,
     "tables": 4,
     "analysis": 3,
@@ -90,6 +91,12 @@ def tree_budget():
     """What bounds the trees on which routers learn and choose; nothing where nothing does, as before there was one."""
     budget = EXPERIMENT.routers.tree_budget
     return {} if budget is None else {"tree_budget": budget}
+
+
+def compared_on():
+    """Dataset with the test problems for routers that are fitted with other PRMs, where it is not the main one."""
+    other = EXPERIMENT.compared_on
+    return {} if other == MAIN else {"compared_on": other}
 
 
 def query_params():

@@ -25,7 +25,7 @@ wildcard_constraints:
 
 def has_labels(dataset):
     """Whether steps of a dataset have exact labels."""
-    return EXPERIMENT.datasets[dataset].source == "arithmetic"
+    return EXPERIMENT.labelled(dataset)
 
 
 def get_source(wildcards):
@@ -104,6 +104,15 @@ def get_labelled_scores():
     }
 
 
+def explored_inputs(datasets):
+    """Problems and explored trees of the test splits of datasets, by "dataset/kind"."""
+    inputs = {}
+    for dataset in datasets:
+        inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
+        inputs[f"{dataset}/trees"] = f"{RESULTS}/trees/{dataset}.test.parquet"
+    return inputs
+
+
 def get_outcome_scores():
     """Scores of every PRM in use on the test rollouts of every evaluated dataset, by "prm/dataset"."""
     return {
@@ -113,5 +122,7 @@ def get_outcome_scores():
     }
 
 
+# Evaluated datasets whose steps have no labels: what oracles know there are the explored continuations.
+UNLABELLED = [name for name in EXPERIMENT.evaluated_on if not has_labels(name)]
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(EXPERIMENT.measured)

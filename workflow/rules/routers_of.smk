@@ -82,10 +82,7 @@ def dev_episodes():
 
 def explorer_inputs():
     """Problems and trees of each dataset, by "dataset/kind", and what was fitted, by "trained_on/router"."""
-    inputs = {}
-    for dataset in EXPLORED:
-        inputs[f"{dataset}/problems"] = f"{RESULTS}/problems/{dataset}/test.jsonl"
-        inputs[f"{dataset}/trees"] = f"{RESULTS}/trees/{dataset}.test.parquet"
+    inputs = explored_inputs(EXPLORED)
     for trained_on in sorted(set(EXPLORED.values())):
         for router in filter(FITTED.get, routers_of("trim")):
             inputs[f"{trained_on}/{router}"] = fitted_of(router, trained_on)
@@ -95,6 +92,10 @@ def explorer_inputs():
 # (router, trained_on) of the routers that know the truth of steps, that decide step by step, and once a problem.
 ORACLES = [
     (router, "untrained") for router in ("first-error-oracle", "perfect-information")
+]
+# What bounds them where nobody knows the truth of steps.
+BOUNDS = [
+    (router, "untrained") for router in ("better-step-oracle", "perfect-information")
 ]
 STEPWISE = [(router, "untrained") for router in controls(EXPERIMENT.routers)] + [
     (router, source)
@@ -114,16 +115,21 @@ EPISODES = [
     for path in episodes_of(
         STEPWISE
         + ORACLE_QUERY
-        + (ORACLES if has_labels(dataset) else [])
+        + (ORACLES if has_labels(dataset) else BOUNDS)
         + QUERY_ROUTERS
     ).values()
 ]
-# Test episodes of the routers that were fitted on the main dataset with further PRMs: labels of steps are needed for that.
+# Test episodes of the routers that were fitted on the main dataset with further PRMs.
 BY_PRM_EPISODES = [
     f"{RESULTS}/episodes/by_prm/{prm}.parquet"
     for prm in EXPERIMENT.reported_prms
-    if has_labels(MAIN) and MAIN in EXPERIMENT.routers.trained_on
+    if MAIN in EXPERIMENT.routers.trained_on
 ]
+# Whose quality they are held against: labels of steps, or final answers where the main dataset has none.
+if has_labels(MAIN):
+    BY_PRM_QUALITY = f"{RESULTS}/tables/prm_quality.csv" if MEASURED else []
+else:
+    BY_PRM_QUALITY = f"{RESULTS}/tables/prm_outcomes.csv"
 # For each dataset that is shown, the dataset on which the routers were fitted that are followed there.
 EXPLORED = {
     dataset: (

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from trim.explorer.page import PROBLEMS, explore_dataset, known_trees, render
+from trim.explorer.page import PROBLEMS, explore_dataset, render
 from trim.files import read_csv, read_parquet
 from trim.jobs import open_job, use_threads
 from trim.layouts import NODES
 from trim.names import routers_of
 from trim.problems.problem import read_problems
+from trim.rollout.tables import known_trees
 
 with open_job(snakemake) as job:
     use_threads(job.threads)

@@ -156,17 +156,30 @@ class Experiment(Section):
         ignored: Any = {"offline": True, "step_store": True, "serving": True, "pair": {"cache_mb"}}
         return self.model_dump(mode="json", exclude=ignored)
 
+    def labelled(self, dataset: str) -> bool:
+        """Tell whether steps of a dataset have exact labels."""
+        return isinstance(self.datasets[dataset], ArithmeticFamily)
+
+    @property
+    def compared_on(self) -> str:
+        """Dataset with the test problems of routers that are fitted on the main dataset with other PRMs.
+
+        The main dataset itself; the first evaluated one where it has none that are, as a training set from a file.
+        """
+        at_home = self.labelled(self.main_dataset) or self.main_dataset in self.evaluated_on
+        return self.main_dataset if at_home else self.evaluated_on[0]
+
     @property
     def measured(self) -> list[tuple[str, str, str]]:
         """(PRM, dataset, split) with labelled steps, by which PRMs are judged.
 
         The PRM that routes wherever test steps have labels or solutions came with them, others on the main dataset.
         """
-        labelled = [name for name in self.evaluated_on if isinstance(self.datasets[name], ArithmeticFamily)]
+        labelled = filter(self.labelled, self.evaluated_on)
         solved = [name for name, data in self.datasets.items() if getattr(data, "layout", None) == "processbench"]
         found = [(self.pair.prm, name, "test") for name in labelled]
         found += [(self.pair.prm, name, "router_train") for name in solved]
-        reported = self.reported_prms if isinstance(self.datasets[self.main_dataset], ArithmeticFamily) else ()
+        reported = self.reported_prms if self.labelled(self.main_dataset) else ()
         return found + [(prm, self.main_dataset, "test") for prm in reported]
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 from trim.evaluation.bootstrap import Number, columns, compared
 from trim.evaluation.curves import METRICS
 from trim.evaluation.study import HEADLINE_METRICS, PAIR, SWEEP, Study, Sweep, SweepKey, correct_for_multiplicity
-from trim.names import THR, Key, look_ahead, names, routers_of
+from trim.names import END_POINTS, THR, Key, look_ahead, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,7 @@ def _read(data: Study, variants: set[Key]) -> dict[SweepKey, dict[str, Number]]:
 
 
 def ablations(
-    main: Mapping[str, Study], by_prm: Mapping[str, Study], main_dataset: str, prm: str, level: float
+    main: Mapping[str, Study], by_prm: Mapping[str, Study], compared_on: str, prm: str, level: float
 ) -> pd.DataFrame:
     """Answer every question that the experiment holds both sides of: a row a measure, dataset and pair of routers.
 
@@ -178,9 +178,9 @@ def ablations(
     main
         Studies of the experiment, by dataset.
     by_prm
-        Studies of the main dataset with other PRMs, by PRM, of the same problems on the same resamples.
-    main_dataset
-        Dataset of `by_prm`.
+        Studies of one dataset with other PRMs, by PRM, of the same problems on the same resamples.
+    compared_on
+        That dataset: the main one where it is evaluated.
     prm
         The PRM of `main`.
     """
@@ -190,40 +190,57 @@ def ablations(
     for dataset, data in main.items():
         rows += contrast_rows(contrasts(), data, data, level, {"dataset": dataset, "prm": prm})
     for name, data in sorted(by_prm.items()):
-        head = {"dataset": main_dataset, "prm": name}
+        head = {"dataset": compared_on, "prm": name}
         rows += contrast_rows(within_prm(), data, data, level, head)
-        if main_dataset in main:
-            rows += contrast_rows(ACROSS_PRMS, data, main[main_dataset], level, head)
+        if compared_on in main:
+            rows += contrast_rows(ACROSS_PRMS, data, main[compared_on], level, head)
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=COLUMNS[:-1]), FAMILY)
     return table.sort_values(["ablation", "dataset", "trained_on", "prm"], kind="stable", ignore_index=True)
+
+
+def aucs_on(dataset: str, quality: pd.DataFrame) -> dict[str, float]:
+    """Return the AUC that stands for the quality of each PRM on a dataset.
+
+    Parameters
+    ----------
+    quality
+        Rows of `prm_quality.csv`: AUCs of steps up to the first error. Where steps have no labels, rows of
+        `prm_outcomes.csv`: AUCs of the lowest score of the weak model's solutions against their final answers.
+    """
+    there = quality[quality["dataset"] == dataset]
+    if "behaviour" in there:
+        there = there[there["behaviour"] == END_POINTS[0]]
+    there = there[there["measure"].isin(["step AUC up to the first error", "AUC of the minimum score"])]
+    return dict(zip(there["prm"], there["value"], strict=True))
 
 
 def prm_routing(
     main: Mapping[str, Study],
     by_prm: Mapping[str, Study],
-    main_dataset: str,
+    compared_on: str,
     prm: str,
-    quality: pd.DataFrame,
+    trained_on: str,
+    aucs: Mapping[str, float],
     level: float,
 ) -> pd.DataFrame:
-    """Show what a better PRM buys every router: the metrics of routers fitted there, by PRM in order of its AUC.
+    """Show what a better PRM buys every router: the metrics of routers by PRM, in order of its AUC.
 
     Parameters
     ----------
-    main, by_prm, main_dataset, prm
+    main, by_prm, compared_on, prm
         As of `ablations`. Of the routers in `main` those count that `by_prm` has; without `by_prm`, all of TRIM.
-        Where the main dataset is not evaluated, the PRM of `main` has no rows.
-    quality
-        Columns prm, dataset, measure and value; a PRM that is not in it has an empty AUC.
+        Where `compared_on` is not evaluated, the PRM of `main` has no rows.
+    trained_on
+        The main dataset, on which the routers were fitted.
+    aucs
+        By PRM (`aucs_on`); one that is not in it has an empty AUC.
     """
     import pandas as pd
 
-    there = quality[(quality["dataset"] == main_dataset) & (quality["measure"] == "step AUC up to the first error")]
-    aucs = dict(zip(there["prm"], there["value"], strict=True))
-    data = dict(by_prm) | ({prm: main[main_dataset]} if main_dataset in main else {})
+    data = dict(by_prm) | ({prm: main[compared_on]} if compared_on in main else {})
     fitted = {
         name: [
-            sweep for sweep in part.curves() if sweep.router in routers_of("trim") and sweep.trained_on == main_dataset
+            sweep for sweep in part.curves() if sweep.router in routers_of("trim") and sweep.trained_on == trained_on
         ]
         for name, part in data.items()
     }

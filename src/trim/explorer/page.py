@@ -36,18 +36,6 @@ DATA = "/*DATA*/null"
 """Where the template takes the data."""
 
 
-def known_trees(problems: Sequence[Problem], table: pd.DataFrame) -> RolloutTrees:
-    """Return rollout trees that grow no more: of those problems that were explored."""
-    explored = set(table["problem_id"])
-
-    def judge(answer: str | None, problem: Problem) -> tuple[bool, bool]:
-        raise AssertionError("no new solutions here")
-
-    shown = [problem for problem in problems if problem.id in explored]
-    steps = int(table["position"].max()) + 1
-    return RolloutTrees(shown, int(table["replicate"].max()) + 1, steps, judge).load(table)
-
-
 @dataclass(frozen=True, slots=True)
 class ShownRouter:
     """A router at its operating points nearest to SHARES, with share and accuracy of each on the whole test split."""

@@ -25,10 +25,11 @@ LIMITS = 0.001, 0.9999
 """AUCs that a logit can show."""
 
 
-def draw(table: pd.DataFrame, dataset: str) -> Figure:
+def draw(table: pd.DataFrame, dataset: str, measure_of: str = "step AUC of the PRM, up to the first error") -> Figure:
     """Draw a line a router, from the rows of `prm_routing.csv`; a level that a sweep does not reach is left out.
 
-    Step AUCs are laid evenly in their logits: near 1 every halving of what is missing counts the same.
+    AUCs are laid evenly in their logits: near 1 every halving of what is missing counts the same. `measure_of` says
+    what they are of.
     """
     palette = begin()
     from matplotlib import pyplot as plt
@@ -50,7 +51,7 @@ def draw(table: pd.DataFrame, dataset: str) -> Figure:
             axes.plot(x, scale * rows[measure], label=look.label, **look.drawn(palette))
             low, high = rows[f"{measure}_lo"], rows[f"{measure}_hi"].fillna(rows[measure])
             axes.vlines(x, scale * low, scale * high, color=palette[look.colour], linewidth=0.8)
-        axes.set(xscale="logit", xlabel="step AUC of the PRM, up to the first error", ylabel=label)
+        axes.set(xscale="logit", xlabel=measure_of, ylabel=label)
         axes.set(title=f"{dataset}: {title}")
         names = [f"{prm}, {auc:.3f}" for prm, auc in zip(prms["prm"], prms["auc"], strict=True)]
         axes.set_xticks(prms["auc"], names, rotation=45, ha="right", rotation_mode="anchor")

@@ -11,6 +11,7 @@ from typing import Any
 
 from trim.config.experiment import Experiment
 from trim.errors import ConfigError, InputError
+from trim.figures.labels import compared_prms, judged_by_answers, known_of_oracles
 from trim.figures.spec import Drawing, FigureSpec, Reads, Scope, tables
 from trim.plugins import added
 
@@ -132,6 +133,7 @@ _BUILT_IN = (
             "more than two solutions of the strong model."
         ),
         settings=lambda experiment: {"whose": experiment.pair.published},
+        note=known_of_oracles,
     ),
     FigureSpec(
         name="stepwise_vs_query",
@@ -232,7 +234,11 @@ _BUILT_IN = (
             "where a sweep does not reach the level; intervals are bootstrap intervals, and one without an upper end "
             "stops at its point."
         ),
-        settings=lambda experiment: {"dataset": experiment.main_dataset},
+        settings=compared_prms,
+        wanted=lambda experiment: (
+            bool(experiment.reported_prms) and experiment.main_dataset in experiment.routers.trained_on
+        ),
+        note=judged_by_answers,
     ),
     FigureSpec(
         name="ablations",

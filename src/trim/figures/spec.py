@@ -45,6 +45,8 @@ class FigureSpec:
         Returns what else the config says to `draw`.
     wanted
         Whether an experiment has something to show.
+    note
+        Returns what the caption says besides of an experiment and dataset (empty where it is drawn once), if anything.
     """
 
     name: str
@@ -56,6 +58,7 @@ class FigureSpec:
     caption: str
     settings: Callable[[Experiment], Mapping[str, Any]] = lambda experiment: {}
     wanted: Callable[[Experiment], bool] = lambda experiment: True
+    note: Callable[[Experiment, str], str] = lambda experiment, dataset: ""
 
     def function(self) -> Callable[..., Figure]:
         """Import what draws it.
@@ -93,6 +96,10 @@ class Drawing:
     def labels(self) -> dict[str, str]:
         """What the report calls it."""
         return {"figure": self.figure.title, "dataset": self.dataset or "all"}
+
+    def caption(self, experiment: Experiment) -> str:
+        """Return what the report says of it."""
+        return f"{self.figure.caption} {self.figure.note(experiment, self.dataset)}".rstrip()
 
     def inputs(self, experiment: Experiment) -> dict[str, str | list[str]]:
         """Return the files that it is drawn from, by name."""

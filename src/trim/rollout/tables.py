@@ -109,6 +109,18 @@ def roll_out_tables(points: Sequence[OperatingPoint], trees: RolloutTrees) -> li
     return [rollout_table(trees, rollout, point) for point, rollout in zip(points, rollouts, strict=True)]
 
 
+def known_trees(problems: Sequence[Problem], table: pd.DataFrame) -> RolloutTrees:
+    """Return rollout trees that grow no more: of those problems that were explored."""
+    explored = set(table["problem_id"])
+
+    def judge(answer: str | None, problem: Problem) -> tuple[bool, bool]:
+        raise AssertionError("no new solutions here")
+
+    shown = [problem for problem in problems if problem.id in explored]
+    steps = int(table["position"].max()) + 1
+    return RolloutTrees(shown, int(table["replicate"].max()) + 1, steps, judge).load(table)
+
+
 def rollout_table(trees: RolloutTrees, rollout: Rollout, point: OperatingPoint) -> pd.DataFrame:
     """Lay the episodes of one operating point out as `episode_table` does."""
     indices, steps = range(len(rollout.last)), rollout.steps.tolist()

@@ -29,7 +29,6 @@ UNKNOWN, ENDS = -1, -2
 TREES_AT_A_TIME = 100
 KEEP, REGENERATE = 0, 1
 
-
 PAIRED = ("tokens", "prompt_tokens", "score", "final", "correct", "correct_strict", "child")
 """Fields with two values: of the draft (index KEEP) and of the strong step (index REGENERATE)."""
 
@@ -153,8 +152,10 @@ class RolloutTrees:
         self.answered_otherwise += int((taken != actions).sum())
         return taken
 
-    def close(self) -> RolloutTrees:
+    def close(self, *, undrafted: bool = False) -> RolloutTrees:
         """Let no router leave what is explored from now on, and return the trees.
+
+        With `undrafted`, nodes may lack a draft, as where the strong model alone came by: its step is taken there.
 
         Raises
         ------
@@ -162,8 +163,9 @@ class RolloutTrees:
             If a path does not end in it, so that a router would have no action to take.
         """
         nodes = self.nodes
-        stuck = (nodes["child"] == UNKNOWN).all(axis=1) | (nodes["tokens"][:, KEEP] == UNKNOWN)
-        if stuck.any() or (self._roots == UNKNOWN).any():
+        stuck = (nodes["child"] == UNKNOWN).all(axis=1)
+        missing = not undrafted and (nodes["tokens"][:, KEEP] == UNKNOWN).any()
+        if missing or stuck.any() or (self._roots == UNKNOWN).any():
             raise InputError(
                 "rollout trees: paths break off, which within routers.tree_budget none does; delete them and run again"
             )

@@ -116,8 +116,11 @@ def _roll_out(trees: RolloutTrees, routers: Sequence[Router], roots: Integers) -
         bounds = np.searchsorted(owner[episodes], np.arange(len(routers) + 1))
         blocks = [np.arange(low, high) for low, high in pairwise(bounds.tolist())]
         wanted = np.concatenate([r.wants_drafts(after_strong[rows]) for r, rows in zip(routers, blocks, strict=True)])
-        # Where closed trees hold no strong step, a draft is kept, wanted or not.
-        needed = wanted | ~trees.knows(nodes, np.ones_like(nodes)) if trees.closed else wanted
+        needed = wanted
+        if trees.closed:
+            # Where these hold no draft, there is none to look at; where they hold no strong step, a draft is kept.
+            wanted &= trees.nodes["tokens"][nodes, KEEP] != UNKNOWN
+            needed = wanted | ~trees.knows(nodes, np.ones_like(nodes))
         trees.draft(nodes[needed])
         histories.draft(trees.drafts(nodes, needed), episodes)
         places, regenerate = Nodes(trees, nodes), ~wanted

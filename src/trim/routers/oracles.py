@@ -4,6 +4,10 @@ The optimum sees every step's future: dynamic programming over the trees of solu
 labels. One thing is left out: after a wrong step was kept, no strong token is spent. Errors in a
 chain of arithmetic stay, but for rare coincidences modulo 100, so that paying there cannot be worth
 it, while exploring all of it would cost most of the trees.
+
+In closed trees no model is asked. There the optimum is the best of the explored paths, whatever is right in them: it
+needs no labels, and is a lower bound of what knowing every future would bring. In place of the first-error oracle is
+one that compares how often the explored continuations of a draft, and of the strong model's step, end right.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import numpy as np
 from trim.problems.arithmetic import step_is_valid
 from trim.rollout.history import Booleans, Integers, Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points
-from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
+from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import Nodes, outcomes, roll_out
 from trim.routers.controls import StrongOnly
 
@@ -84,13 +88,14 @@ class _FirstError(WantsEveryDraft):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _LookUp(WantsEveryDraft):
+class LookUp(WantsEveryDraft):
     """Regenerate at the nodes where `regenerate` says so, shape (nodes,)."""
 
     regenerate: Booleans
     reads = Reads.NOTHING
 
     def decide(self, observed: Observed) -> Booleans:
+        """Look it up."""
         return np.asarray(self.regenerate[_nodes_of(observed)])
 
 
@@ -108,6 +113,41 @@ def _valid(trees: RolloutTrees, nodes: Integers, action: int) -> Booleans:
         ],
         dtype=bool,
     )
+
+
+def endings(trees: RolloutTrees) -> tuple[Integers, Integers]:
+    """Count the explored ways in which solutions end behind each step, each once however many routers took it.
+
+    Returns
+    -------
+    How many of them end right, and how many there are: both of shape (nodes, 2), of the draft and of the strong step.
+    """
+    nodes = trees.nodes
+    right, ways = np.zeros((len(nodes), 2), dtype=np.int64), np.zeros((len(nodes), 2), dtype=np.int64)
+    ended = (nodes["child"] == ENDS).all(axis=1)
+    same = (nodes["child"][:, KEEP] == nodes["child"][:, REGENERATE]) & ~ended  # both models wrote the same step
+    same[ended] = [trees.text(node, KEEP) == trees.text(node, REGENERATE) for node in np.flatnonzero(ended).tolist()]
+    counts = np.where(same[:, None], [1, 0], [1, 1])
+    for position in range(int(nodes["position"].max(initial=0)), -1, -1):
+        at = np.flatnonzero(nodes["position"] == position)
+        child, ends = nodes["child"][at], nodes["child"][at] == ENDS
+        behind = np.maximum(child, 0)
+        for found, here in ((right, nodes["correct"][at]), (ways, np.ones_like(ends))):
+            below = (found * counts).sum(axis=1)[behind]
+            found[at] = np.where(ends, here, np.where(child >= 0, below, 0))
+    return right, ways
+
+
+def better_step_table(trees: RolloutTrees) -> pd.DataFrame:
+    """Lay out the episodes of the oracle that regenerates where the strong model's step ends right more often.
+
+    What counts are the explored ways on from the draft and from that step. Where nobody went on from one of them, the
+    oracle stays in closed trees by taking the other.
+    """
+    right, ways = endings(trees)
+    share = np.divide(right, ways, out=np.full(right.shape, np.nan), where=ways > 0)
+    better = LookUp(share[:, KEEP] < share[:, REGENERATE])
+    return roll_out_points([OperatingPoint("better-step-oracle", "default", 1.0, better)], trees)
 
 
 def best_actions(trees: RolloutTrees, price: float, allowed: Booleans) -> Booleans:
@@ -134,9 +174,9 @@ def best_actions(trees: RolloutTrees, price: float, allowed: Booleans) -> Boolea
 
 
 def optimum_table(trees: RolloutTrees, kappas: Sequence[float] = KAPPAS) -> pd.DataFrame:
-    """Explore rollout trees, and lay out the episodes of the optimum as `episode_table` does."""
+    """Explore rollout trees unless they are closed, and lay out the episodes of the optimum as `episode_table` does."""
     price = outcomes(trees, roll_out(trees, StrongOnly()))[1].mean()
-    right = grow_where_right(trees)
-    optima = {kappa: _LookUp(best_actions(trees, kappa / price, right)) for kappa in kappas}
+    allowed = np.ones(len(trees), dtype=bool) if trees.closed else grow_where_right(trees)
+    optima = {kappa: LookUp(best_actions(trees, kappa / price, allowed)) for kappa in kappas}
     points = [OperatingPoint("perfect-information", "default", kappa, best) for kappa, best in optima.items()]
     return roll_out_points(points, trees)
