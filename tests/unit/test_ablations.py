@@ -6,7 +6,7 @@ import pytest
 from made_episodes import ends, made_episodes, right
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.ablations import COLUMNS, FAMILY, ablations, contrasts, looking_ahead, pairs, prm_routing
+from trim.evaluation.ablations import COLUMNS, FAMILY, ablations, aucs_on, contrasts, looking_ahead, pairs, prm_routing
 from trim.evaluation.study import CURVE, Study, measure, studies, study
 
 SETTINGS = Bootstrap(resamples=200)
@@ -29,6 +29,8 @@ QUALITY = pd.DataFrame(
         "value": [0.8, 0.9, 0.99],
     }
 )
+
+AUCS = {"main": 0.9, "sharp": 0.99}
 
 
 def made(routers: dict = ROUTERS, **wanted: str) -> dict[str, Study]:
@@ -136,23 +138,48 @@ def test_every_question_is_asked_of_two_different_routers() -> None:
 def test_routing_by_prm_is_in_order_of_the_auc() -> None:
     fewer = {key: value for key, value in ROUTERS.items() if key[1] in ("trim-thr", "trim-pomdp")}
     prms = {"sharp": by_prm(fewer), "unmeasured": by_prm(fewer)}
-    table = prm_routing(made(), prms, "arith", "main", QUALITY, LEVEL)
+    table = prm_routing(made(), prms, "arith", "main", "arith", AUCS, LEVEL)
     assert table["prm"].drop_duplicates().tolist() == ["main", "sharp", "unmeasured"]
     assert table["auc"].drop_duplicates().tolist()[:2] == [0.9, 0.99]
     assert np.isnan(table["auc"].iloc[-1])
     assert set(table.loc[table["prm"] == "main", "router"]) == {"trim-thr", "trim-pomdp"}  # those that others have
     assert table.groupby("prm").size().nunique() == 1
-    alone = prm_routing(made(), {}, "arith", "main", QUALITY, LEVEL)
+    alone = prm_routing(made(), {}, "arith", "main", "arith", AUCS, LEVEL)
     assert set(alone["router"]) == {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp"}
+
+
+def test_routers_that_were_fitted_elsewhere_are_compared_where_they_were_evaluated() -> None:
+    there = made(dataset="elsewhere")
+    prms = {"noisy": by_prm()}
+    table = prm_routing(there, prms, "elsewhere", "main", "arith", {"noisy": 0.6, "main": 0.7}, LEVEL)
+    assert table["prm"].drop_duplicates().tolist() == ["noisy", "main"]
+    assert prm_routing(there, prms, "elsewhere", "main", "elsewhere", {}, LEVEL).empty  # nothing was fitted there
+    across = ablations(there, prms, "elsewhere", "main", LEVEL).query("ablation == 'quality of the PRM'")
+    assert set(across["dataset"]) == {"elsewhere"}
+    assert ("trim-thr", "trim-thr") in set(zip(across["router"], across["other_router"], strict=True))
+
+
+def test_without_labels_a_prm_is_known_by_its_lowest_scores() -> None:
+    assert aucs_on("arith", QUALITY) == AUCS
+    rows = [
+        (prm, dataset, behaviour, measure)
+        for prm in ("value", "noisy")
+        for dataset in ("gsm8k", "math500")
+        for behaviour in ("all", "weak-only")
+        for measure in ("AUC of the step score", "AUC of the minimum score")
+    ]
+    outcomes = pd.DataFrame(rows, columns=["prm", "dataset", "behaviour", "measure"])
+    outcomes["value"] = np.arange(len(rows)) / 100
+    assert aucs_on("math500", outcomes) == {"value": 0.07, "noisy": 0.15}
 
 
 def test_a_home_that_is_not_evaluated_has_nothing_to_show() -> None:
     away = made(dataset="elsewhere")
-    table = prm_routing(away, {}, "arith", "main", QUALITY, LEVEL)
+    table = prm_routing(away, {}, "arith", "main", "arith", AUCS, LEVEL)
     assert table.empty
     assert "delta_ibc_lo" in table
     prms = {"noisy": by_prm()}
-    assert set(prm_routing(away, prms, "arith", "main", QUALITY, LEVEL)["prm"]) == {"noisy"}
+    assert set(prm_routing(away, prms, "arith", "main", "arith", AUCS, LEVEL)["prm"]) == {"noisy"}
     of_prms = ablations(away, prms, "arith", "main", LEVEL).query("ablation == 'quality of the PRM'")
     assert set(of_prms["other_router"]) == {"trim-thr"}
     assert "trim-thr" not in set(of_prms["router"])

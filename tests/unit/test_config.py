@@ -88,6 +88,14 @@ def test_the_encoder_of_query_level_baselines_may_stay_frozen() -> None:
         assert experiment.frozen_encoder == (encoder or experiment.pair.weak)
 
 
+def test_prms_are_compared_at_home_or_on_the_first_dataset_that_is_evaluated() -> None:
+    assert parse_config(BASE).compared_on == "arith"
+    assert parse_config(with_overlay("evaluated_on: [arith-hard]")).compared_on == "arith"  # its problems are drawn
+    gsm8k = parse_config(over_default(completed("qwen_gsm8k.yaml")))
+    assert gsm8k.main_dataset == "gsm8k-train" and not gsm8k.labelled("gsm8k-train")
+    assert gsm8k.compared_on == "gsm8k"
+
+
 def test_there_are_overlays() -> None:
     assert len(OVERLAYS) >= 4
 

@@ -62,6 +62,8 @@ def test_figures_are_drawn_for_what_they_say() -> None:
         ({"routers": {"pomdp": {"variants": ["released"]}}}, "pomdp_policy"),
         ({"routers": {"pomdp": {"variants": ["default"]}}}, "joint_observation"),
         ({"evaluated_on": ["arith"], "routers": {"trained_on": ["arith"]}}, "transfer_curves"),
+        ({"reported_prms": []}, "prm_quality_routing"),
+        ({"routers": {"trained_on": ["arith-hard"]}}, "prm_quality_routing"),
     ],
 )
 def test_what_an_experiment_has_nothing_for_is_not_drawn(changes: Mapping[str, Any], gone: str) -> None:
@@ -70,6 +72,32 @@ def test_what_an_experiment_has_nothing_for_is_not_drawn(changes: Mapping[str, A
 
     assert gone in kinds(parse_config({}))
     assert gone not in kinds(parse_config(changes))
+
+
+def test_captions_and_axes_say_what_stands_in_for_labels() -> None:
+    content = parse_config({}).model_dump(mode="json")
+    content["datasets"]["riddles"] = {"source": "jsonl", "layout": "math", "path": "riddles.jsonl"}
+    content["evaluated_on"] = ["arith", "riddles"]
+    both = Experiment.model_validate(content)
+    there = registry.drawings(both)
+    labelled, answers = (there[f"accuracy_vs_cost_{name}"] for name in ("arith", "riddles"))
+    assert labelled.caption(both) == labelled.figure.caption
+    assert "a lower bound of what a router that sees all futures could reach" in answers.caption(both)
+    quality = there["prm_quality_routing"]
+    assert quality.arguments(both) == {"dataset": "arith"} and quality.caption(both) == quality.figure.caption
+
+    content["datasets"]["puzzles"] = content["datasets"]["riddles"] | {
+        "path": "puzzles.jsonl",
+        "splits": {"prm_train": 0.4, "router_train": 0.3, "dev": 0.3},
+    }
+    content |= {"main_dataset": "puzzles", "evaluated_on": ["riddles", "arith"]}
+    content["routers"]["trained_on"] = ["puzzles"]
+    away = Experiment.model_validate(content)
+    assert quality.arguments(away) == {
+        "dataset": "riddles",
+        "measure_of": "AUC of the lowest score against the final answer",
+    }
+    assert "those of riddles are solved. Steps have no labels" in quality.caption(away)
 
 
 def test_an_unknown_figure_is_an_error_that_names_the_known_ones() -> None:

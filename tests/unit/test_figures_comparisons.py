@@ -90,6 +90,9 @@ def test_prm_quality_is_laid_in_logits() -> None:
     assert (threshold.get_xdata() < [0.7, 0.9, 0.99]).all()
     assert (pomdp.get_xdata() > [0.7, 0.9, 0.99]).all()
     np.testing.assert_allclose(price.get_lines()[0].get_ydata(), [55, 50.5])  # not reached with the worst
+    assert gain.get_xlabel() == "step AUC of the PRM, up to the first error"
+    other = prm_quality_routing.draw(prm_routing_table(), "gsm8k", "AUC of the lowest score").axes[1]
+    assert other.get_xlabel() == "AUC of the lowest score"
 
 
 def test_ablations_fill_what_is_significant() -> None:

@@ -111,6 +111,21 @@ def test_a_budget_closes_the_trees_that_are_learned_from_and_never_those_of_the_
         assert [trees.closed for trees in opened] == [bool(budget), bool(budget), False]
 
 
+def test_routers_may_be_compared_on_the_test_problems_of_another_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_problems: Any, scripted_pair: Any
+) -> None:
+    inputs, parts = {f"{split}_problems": str(tmp_path / split) for split in ("dev", "test")}, []
+    for count, path in enumerate(inputs.values(), 1):
+        write_problems(make_problems(count), Path(path))
+    monkeypatch.setattr(Job, "_servers", lambda job: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(Job, "_pair_on", lambda job, servers, part: nullcontext(parts.append(part)))
+    job = Job(given(tmp_path, inputs=inputs))
+    job.params = Params(fromdict={"pair": {"max_steps": 8}, "replicates": {"train": 1, "test": 1}, "compared_on": "b"})
+    with job.trees("a", "dev", "test", labelled=False) as opened:
+        assert [len(trees.problems) for trees in opened] == [1, 2]
+    assert parts == ["a.dev", "b.test"]
+
+
 # --- parts, inputs, whole files ---------------------------------------------------------
 
 
