@@ -1,4 +1,4 @@
-"""The rules of what explored test trees tell: their scripts, on made trees, since the smoke experiment has labels."""
+"""Rules that read explored trees alone: their scripts on made trees, as all that the smoke run solves has labels."""
 
 import logging
 from collections.abc import Iterator
@@ -43,10 +43,10 @@ def explored(tmp_path: Path, make_problems: Any, scripted_pair: Any) -> dict[str
     return paths
 
 
-def job(folder: Path, inputs: dict[str, str], outputs: dict[str, str], **params: Any) -> SimpleNamespace:
-    """What Snakemake puts into a script."""
-    return SimpleNamespace(
-        rule="made",
+def run_script_of(rule: str, folder: Path, inputs: dict[str, str], outputs: dict[str, str], **params: Any) -> str:
+    """Run a rule's script; return what it logs."""
+    job = SimpleNamespace(
+        rule=rule,
         input=InputFiles(fromdict=inputs),
         output=OutputFiles(fromdict=outputs),
         params=Params(fromdict={"version": 1, **params}),
@@ -55,12 +55,13 @@ def job(folder: Path, inputs: dict[str, str], outputs: dict[str, str], **params:
         log=[str(folder / "made.log")],
         config=Experiment().model_dump(mode="json"),
     )
+    assert run_script(SCRIPTS / f"{rule}.py", job, stop=False) == 0
+    return (folder / "made.log").read_text(encoding="utf-8")
 
 
 def test_bounds_are_episodes_on_every_problem(tmp_path: Path, explored: dict[str, str]) -> None:
     outputs = {f"{name}/untrained": str(tmp_path / name) for name in ("better-step-oracle", "perfect-information")}
-    script = SCRIPTS / "evaluate_bounds.py"
-    assert run_script(script, job(tmp_path, explored, outputs), stop=False) == 0
+    run_script_of("evaluate_bounds", tmp_path, explored, outputs)
     for name, path in outputs.items():
         episodes = read_parquet(path, EPISODES)
         assert set(episodes["router"]) == {name.split("/")[0]} and set(episodes["trained_on"]) == {"untrained"}
@@ -72,9 +73,8 @@ def test_the_needed_prm_is_a_table_of_all_datasets(tmp_path: Path, explored: dic
     params = {"datasets": ["one", "two"], "prm": "value", "operating_points": 5, "seed": 1}
     params["bootstrap"] = {"resamples": 20, "level": 0.9}
     outputs = {"table": str(tmp_path / "needed_prm.csv")}
-    made = job(tmp_path, inputs, outputs, **params)
-    assert run_script(SCRIPTS / "compute_needed_prm.py", made, stop=False) == 0
+    said = run_script_of("compute_needed_prm", tmp_path, inputs, outputs, **params)
     table = pd.read_csv(outputs["table"])
     assert list(table)[:4] == ["dataset", "prm", "scores", "deviation"]
     assert table.groupby("dataset").size().to_dict() == {"one": 6, "two": 6} and set(table["prm"]) == {"value"}
-    assert "decisions would have left the explored trees" in (tmp_path / "made.log").read_text(encoding="utf-8")
+    assert "decisions would have left the explored trees" in said
