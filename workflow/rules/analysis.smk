@@ -8,6 +8,7 @@ rule compute_ablations:
         ],
         by_prm=BY_PRM_EPISODES,
         dev=[path for path in dev_episodes() if "query-level" not in path],
+        learned=[path for router in LEARNED for path in fitted_for(router)],
         quality=f"{RESULTS}/tables/prm_quality.csv" if MEASURED else [],
         # As for compute_metrics: without disjoint parts no table.
         checked=f"{RESULTS}/problems/disjoint.json",
@@ -17,6 +18,18 @@ rule compute_ablations:
             caption="../report/ablations.rst",
             category="Tables",
             labels={"table": "ablations"},
+        ),
+        training=report(
+            f"{RESULTS}/tables/training.csv",
+            caption="../report/training.rst",
+            category="Tables",
+            labels={"table": "training"},
+        ),
+        bands=report(
+            f"{RESULTS}/tables/bands.csv",
+            caption="../report/bands.rst",
+            category="Tables",
+            labels={"table": "lead by band of the gap"},
         ),
         sampling=report(
             f"{RESULTS}/tables/sampling.csv",

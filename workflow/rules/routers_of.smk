@@ -1,5 +1,6 @@
 # The routers of the experiment: what is fitted, what that leaves behind, and what is evaluated.
 
+from trim.evaluation.ablations import LEARNED
 from trim.names import routers_of
 from trim.names import variants as variants_of
 from trim.routers.registry import controls
