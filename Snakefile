@@ -64,6 +64,7 @@ localrules:
     gather_rollouts,
     gather_scores,
     measure_prm,
+    compute_end_points,
     compare_on_dev,
     plot_figure,
     build_explorer,

@@ -98,6 +98,16 @@ def test_compute_budgets(smoke_copy: Path, smoke_run: Path) -> None:
     assert set(rescues["strong_calls"]) <= {"1", "2", "3", ">3"}
 
 
+def test_compute_end_points(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables/end_points.csv"]
+    run_rule("compute_end_points", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    table = pd.read_csv(smoke_copy / targets[0])
+    assert set(table["dataset"]) == {"arith", "arith-words"}
+    assert set(table["behaviour"]) == {"weak-only", "strong-only", "mixed"}
+    assert (table["accuracy_all_right"] <= table["accuracy"]).all()
+
+
 def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / f"tables/prm_{name}.csv" for name in ("quality", "reliability", "histogram")]
     run_rule("measure_prm", smoke_copy, *targets)
@@ -107,6 +117,7 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
         pairs = set(table[["prm", "dataset"]].itertuples(index=False, name=None))
         home = {(prm, "arith") for prm in ("verifier", "noisy", "classifier")}
         assert pairs == home | {("verifier", "arith-words")}
+    assert {"value_lo", "value_hi"} <= set(quality)
     steps = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
     mine = histogram[(histogram["prm"] == "verifier") & (histogram["dataset"] == "arith")]
     assert mine["right"].sum() == steps["valid"].sum()

@@ -281,5 +281,8 @@ def test_narrow_tables_hold_one_dataset_and_the_first_run() -> None:
     baselines = baseline_table(GAPS, "arith", "arith")
     assert r"BERT & $+2.27$ {\scriptsize [$+1.98$, $+2.56$]}" in baselines
     assert "trim-thr" not in baselines
-    assert r"arith & $32.1$ {\scriptsize [$29.2$, $35.1$]} & $87.4$" in end_point_table(CURVES)
-    assert r"verifier & arith & $0.962$ & -- & $0.017$ & -- \\" in prm_table(PRMS)
+    assert r"arith & $32.1$ {\scriptsize [$29.2$, $35.1$]} & -- & $87.4$" in end_point_table(CURVES, None)
+    right = {"dataset": "arith", "behaviour": "weak-only", **measured("accuracy_all_right", 0.27, 0.24, 0.3)}
+    both = end_point_table(CURVES, pd.DataFrame([right]))
+    assert r"[$29.2$, $35.1$]} & $27.0$ {\scriptsize [$24.0$, $30.0$]} & $87.4$" in both
+    assert r"verifier & arith & $0.962$ & -- & -- & -- & $0.017$ & -- \\" in prm_table(PRMS)

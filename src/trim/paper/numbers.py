@@ -79,6 +79,7 @@ SOURCES: Mapping[str, Source] = {
     "main": Source(("reading", "dataset", "trained_on", "router", "variant"), METRICS),
     "comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
     "dev_comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
+    "end_points": Source(("dataset", "behaviour"), ("accuracy", "accuracy_all_right", "lucky_share")),
     "prm_quality": Source(("prm", "dataset", "measure"), ("value",), "measure"),
     "generalization": Source(
         ("trained_on", "dataset", "router", "variant"), ("delta_ibc", "home_delta_ibc", "difference")

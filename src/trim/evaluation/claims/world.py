@@ -80,9 +80,13 @@ class World:
         routing = f"PRM {self.prm}" + (f" (AUC of the lowest score {quality:.2f})" if quality is not None else "")
         said = [case.prm or routing, "one seed of problems, language models and PRMs"]
         said.append("one training run of each router" if runs == 1 else f"{runs} training runs of each learned router")
+        if case.prm:
+            return "; ".join([*said, "not known whether training with this PRM worked"])
         about = {name.split()[0] for name in case.numbers}
+        moved = case.claim.startswith("transfer") or case.dataset not in self.trained_on
+        trained_on = self.trained_on[0] if moved else case.dataset
         for (source, router, variant, seed), why in self.failures.items():
-            if why and router in about and variant == variants(router)[0]:
+            if why and router in about and source == trained_on and variant == variants(router)[0]:
                 said.append(f"{named(router, variant, seed)}, from {source}, as trained: {why}")
         return "; ".join(said)
 
