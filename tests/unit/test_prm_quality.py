@@ -9,7 +9,7 @@ import pytest
 from trim.config.experiment import Bootstrap
 from trim.evaluation import prm_quality as module
 from trim.evaluation.bootstrap import resample_counts
-from trim.evaluation.prm_quality import calibration, known_rates, prm_quality, score_histogram, up_to_first_error
+from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram, up_to_first_error
 
 KEYS = ["behaviour", "problem_id", "replicate"]
 SETTINGS = Bootstrap(resamples=100)
@@ -125,8 +125,8 @@ def test_the_measures_of_a_prm_by_hand() -> None:
     assert value["ECE"] == pytest.approx(naive_ece(scores, labels, 15))
     assert value["ECE up to the first error"] == pytest.approx((0.1 + 0.2 + 0.3 + 0.3 + 0.1) / 5)
     assert value["step AUC up to the first error, weak steps"] == 1  # 0.9 0.8 0.7 against 0.3
-    # Without the problem itself: of +d the weak model had 1 of 1 right elsewhere, of *d 0 of 1 or 1 of 1.
-    assert value["step AUC up to the first error, weak steps, operation alone"] == pytest.approx(1 / 3)
+    # +d is right in 2 of 2, *d in 1 of 2: of the three pairs one is a tie.
+    assert value["step AUC up to the first error, weak steps, operation alone"] == pytest.approx(2.5 / 3)
     assert value["step AUC within +d"] == 1
     assert value["step AUC within *d"] == 1
     assert "step AUC within answer" not in value  # there the first error is behind
@@ -143,14 +143,6 @@ def test_the_measures_of_a_prm_by_hand() -> None:
         "step AUC within +d": 3,
         "AUC of the minimum score, weak-only": 2,
     }
-
-
-def test_a_floor_knows_kinds_and_no_problem_of_its_own() -> None:
-    steps = pd.DataFrame(
-        {"problem_id": list("aabbc"), "kind": list("xyxxz"), "valid": [True, False, True, False, True]}
-    )
-    # x elsewhere: half of b's for a, a's for b; y and z are nowhere else: as often as all steps.
-    assert known_rates(steps, ["kind"]).tolist() == pytest.approx([0.5, 0.6, 1, 1, 0.6])
 
 
 def test_a_histogram_counts_every_step_once() -> None:

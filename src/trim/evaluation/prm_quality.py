@@ -71,24 +71,6 @@ def calibration_error(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.i
     return np.asarray(np.abs(counts @ apart).sum(axis=1) / (counts @ steps))
 
 
-def known_rates(steps: pd.DataFrame, by: list[str]) -> Array:
-    """Return how often steps of the same kind are right in all other problems, shape (n,): a score that reads nothing.
-
-    Parameters
-    ----------
-    steps
-        Columns valid, problem_id and those of `by`, which say what kind a step is of.
-    """
-    right = steps["valid"].astype(float)
-
-    def others(how: str) -> Array:
-        kinds = [steps[name] for name in by]
-        own = right.groupby([*kinds, steps["problem_id"]]).transform(how)
-        return np.asarray(right.groupby(kinds).transform(how) - own, dtype=float)
-
-    return np.divide(others("sum"), others("count"), out=np.full(len(steps), right.mean()), where=others("count") > 0)
-
-
 def prm_quality(steps: pd.DataFrame, keys: list[str], settings: Bootstrap, seed: str) -> pd.DataFrame:
     """Measure a PRM on labelled, scored steps of one dataset.
 
@@ -122,14 +104,12 @@ def prm_quality(steps: pd.DataFrame, keys: list[str], settings: Bootstrap, seed:
     for where, part in {"": steps, " up to the first error": first}.items():
         add(f"step AUC{where}", auc, part, part["score"])
         add(f"ECE{where}", calibration_error, part, part["score"])
-    known = first.dropna(subset=["operation"])
-    floor = known_rates(known, ["operation", "author"])
-    add("step AUC up to the first error, operation and author", auc, known, floor)
+    kinds = first.groupby(["operation", "author"], dropna=False)["valid"].transform("mean")
+    add("step AUC up to the first error, operation and author", auc, first, kinds)
     if len(weak):
         add("step AUC up to the first error, weak steps", auc, weak, weak["score"])
-        known = weak.dropna(subset=["operation"])
-        floor = known_rates(known, ["operation"])
-        add("step AUC up to the first error, weak steps, operation alone", auc, known, floor)
+        kinds = weak.groupby("operation", dropna=False)["valid"].transform("mean")
+        add("step AUC up to the first error, weak steps, operation alone", auc, weak, kinds)
     for operation, part in first.groupby("operation"):
         add(f"step AUC within {operation}", auc, part, part["score"])
     alone = steps[steps["behaviour"] == "weak-only"]
