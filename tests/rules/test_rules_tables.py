@@ -76,6 +76,16 @@ def test_compute_ablations(smoke_copy: Path, smoke_run: Path) -> None:
     assert set(bands["band"]) == {"0-20%", "20-40%", "40-60%", "60-80%", "80-100%"}
 
 
+def test_compute_misfit(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables/pomdp_misfit.csv"]
+    run_rule("compute_misfit", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    table = pd.read_csv(smoke_copy / targets[0])
+    assert set(table["split"]) == {"dev", "test"}
+    assert set(table["quantity"]) == {"weak-only accuracy", "strong-only accuracy", "strong-only tokens", "J"}
+    assert table[["modelled", "measured"]].notna().all(axis=None)
+
+
 def test_compute_generalization(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / "tables" / name for name in ("generalization.csv", "generalization.tex", "transfer.csv")]
     run_rule("compute_generalization", smoke_copy, *targets)

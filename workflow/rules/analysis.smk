@@ -68,6 +68,42 @@ rule compute_ablations:
         "../scripts/compute_ablations.py"
 
 
+rule compute_misfit:
+    input:
+        solved=list(SOLVED_POMDPS.values()),
+        dev=[path for path in dev_episodes() if "query-level" not in path],
+        test=[
+            f"{RESULTS}/episodes/{router}/{source}/{dataset}.parquet"
+            for dataset in SOLVED_POMDPS
+            if dataset in EXPERIMENT.evaluated_on
+            for router, source in (
+                *((name, "untrained") for name in END_POINTS),
+                ("trim-pomdp", dataset),
+            )
+        ],
+    output:
+        misfit=report(
+            f"{RESULTS}/tables/pomdp_misfit.csv",
+            caption="../report/pomdp_misfit.rst",
+            category="Tables",
+            labels={"table": "misfit of the POMDP"},
+        ),
+    log:
+        f"{RESULTS}/logs/compute_misfit.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_misfit.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        bootstrap=RESAMPLING,
+        seed=EXPERIMENT.seed,
+        version=STAGE["analysis"],
+    message:
+        "Holding the POMDPs against the episodes of their policies"
+    script:
+        "../scripts/compute_misfit.py"
+
+
 rule compute_generalization:
     input:
         episodes=EPISODES,

@@ -19,6 +19,7 @@ TABLES = [
             *(["prm_quality.csv"] if MEASURED else []),
             *(["end_points.csv"] if LABELLED else []),
             *("ablations.csv", "training.csv", "bands.csv"),
+            *(["pomdp_misfit.csv"] if SOLVED_POMDPS else []),
             *("sampling.csv", "power.csv", "prm_routing.csv"),
             *("generalization.csv", "generalization.tex", "transfer.csv"),
             *("budgeted.csv", "budgeted.tex"),

@@ -136,6 +136,11 @@ class Study:
         """Accuracy of the strong model alone."""
         return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["correct"][0])
 
+    @cached_property
+    def strong_tokens(self) -> Number:
+        """Mean tokens of the strong model alone."""
+        return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["strong_tokens"][0])
+
     @property
     def problems(self) -> int:
         """Their number."""

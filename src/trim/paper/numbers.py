@@ -67,7 +67,7 @@ class Source:
     keys: tuple[str, ...]
     values: tuple[str, ...]
     measure: str = ""
-    only: tuple[str, str] | None = None
+    only: tuple[str, str | int] | None = None
 
     def last_word(self, column: str) -> str:
         """Return the word that a column puts behind a key; empty for none."""
@@ -86,6 +86,9 @@ SOURCES: Mapping[str, Source] = {
     ),
     "ablations": Source(("ablation", "prm", *AGAINST, "measure"), ("difference",), "measure"),
     "prm_routing": Source(("prm", "router", "variant"), ("auc", "delta_ibc", "cpt50", "cpt80", "cpt95")),
+    "pomdp_misfit": Source(
+        ("dataset", "split", "quantity", "wanted_share"), ("modelled", "measured"), "quantity", ("shown", 1)
+    ),
     "bands": Source((*AGAINST, "band"), ("difference",), "band"),
     "power": Source((*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
     "sampling": Source((*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
@@ -290,7 +293,7 @@ def _has_column(table: str, words: Sequence[str]) -> bool:
 
 def known_words(default: Mapping[str, Any]) -> list[str]:
     """Words that some experiment may have in its keys: of the default config, names, columns and what tables ask."""
-    from trim.evaluation import ablations, bands, power, sampling
+    from trim.evaluation import ablations, bands, misfit, power, sampling
 
     asked = [*ablations.contrasts(), *ablations.within_prm(), *ablations.ACROSS_PRMS]
     return [
@@ -299,7 +302,8 @@ def known_words(default: Mapping[str, Any]) -> list[str]:
         *(column for source in SOURCES.values() for column in source.values),
         *(join(contrast.ablation, *contrast.measures) for contrast in asked),
         *(join(f"PGR at {share:.0%}") for share in default["bootstrap"]["compared_shares"]),
-        *map(join, bands.NAMES),
+        *map(join, (*bands.NAMES, *misfit.SHOWN_SHARES, misfit.WEAK, misfit.STRONG, misfit.TOKENS, misfit.NET)),
+        *("dev", "test"),
         *map(join, (*power.BENCHMARKS, *power.DIFFERENCES)),
         *map(join, (*sampling.SHARES, sampling.SAME, sampling.OTHER, sampling.UNPAIRED)),
         *(*READINGS, POINT, VERDICT, FINDING, *P_VALUES),
