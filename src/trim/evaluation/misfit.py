@@ -37,9 +37,9 @@ def misfit(
 
     Returns
     -------
-    A row a split and quantity: accuracies of both models alone, the strong model's tokens, and J (right answers less the
-    price of strong tokens) at every operating point. `difference` is what the model has too much; `shown` marks the
-    operating points nearest to `wanted_share`, and all that are no points.
+    A row a split and quantity: accuracies of both models alone, the strong model's tokens, and J (right answers less
+    the price of strong tokens) at every operating point. `difference` is what the model has too much; `shown` marks
+    the operating points nearest to `wanted_share`, and all that are no points.
     """
     import pandas as pd
 
