@@ -137,6 +137,8 @@ def test_published_tables_and_claims_are_read() -> None:
     }
     head = {"headline": NAN, "measure": "delta IBC", "paper_value": 1.0, **{"ours": 2.0, "lo": 1.5, "hi": 2.5}}
     head |= {
+        "dataset": "arith",
+        "method": "TRIM-POMDP at 10%",
         "key": "learned",
         "source": "Table 1",
         "bar_from": "ours",
@@ -147,7 +149,7 @@ def test_published_tables_and_claims_are_read() -> None:
         [
             head | {"scope": "same", "verdict": "not tested"},
             head | {"scope": "analogue", "verdict": "holds", "headline": "learned"},
-            head | {"scope": "analogue", "verdict": "undecided"},
+            head | {"scope": "analogue", "verdict": "undecided", "method": "TRIM-Agg"},
             head | {"scope": "analogue", "verdict": "fails", "key": "match", "bar_from": "paper"},
             head | {"scope": "analogue", "verdict": "holds", "key": "learned-hull", "source": OURS},
         ]
@@ -164,6 +166,8 @@ def test_published_tables_and_claims_are_read() -> None:
     assert together == ["2", "0", "1", "1", "0"]
     assert (found["claims/bar/paper"], found["claims/bar/ours"]) == ("1", "1")
     assert found["abstracts/openreview/math500/multiple"] == "$6.51$"
+    assert found["ledger/match/arith/TRIM-POMDP at 10/verdict"] == "fails"
+    assert found["ledger/learned/arith/TRIM-Agg"] == "$2.00$ [$1.50$, $2.50$]"
     assert found["headline/learned/factor"] == "$2.6$ [$2.0$, $3.0$]"
     assert found["headline/learned/paper_factor"] == "$2.9$"
     assert (found["claims/same"], found["claims/same/not tested"], found["claims/same/reproduced"]) == ("1", "1", "0")

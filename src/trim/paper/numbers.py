@@ -89,6 +89,7 @@ SOURCES: Mapping[str, Source] = {
     "pomdp_misfit": Source(
         ("dataset", "split", "quantity", "wanted_share"), ("modelled", "measured"), "quantity", ("shown", 1)
     ),
+    "training": Source(("trained_on", "router", "variant"), ("trained", "why")),
     "bands": Source((*AGAINST, "band"), ("difference",), "band"),
     "power": Source((*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
     "sampling": Source((*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
@@ -174,7 +175,7 @@ VERDICTS = {"same": get_args(SameVerdict), "analogue": get_args(Verdict)}
 
 
 def verdicts(claims: pd.DataFrame) -> Numbers:
-    """Yield what the ledger says of the headline claims, and count the claims of each verdict."""
+    """Yield what the ledger says of the headline claims and of each statement, and count claims by verdict."""
     for row in claims[claims["headline"].notna()].to_dict("records"):
         yield join("headline", row["headline"], VERDICT), escape(row["verdict"])
         form = form_of(row["measure"])
@@ -182,6 +183,12 @@ def verdicts(claims: pd.DataFrame) -> Numbers:
         yield join("headline", row["headline"], "ours"), form.latex(row["ours"], (row["lo"], row["hi"]))
         yield from _written(join("headline", row["headline"], "factor"), row, "factor", "factor")
         yield join("headline", row["headline"], "paper_factor"), form_of("factor").latex(row["paper_factor"])
+    for row in claims[claims["scope"] == "analogue"].to_dict("records"):
+        key, form = join("ledger", row["key"], row["dataset"], row["method"]), form_of(row["measure"])
+        if str(row["measure"]).startswith("difference"):
+            form = replace(POINTS if form == PERCENT else form, signed=True)
+        yield key, form.latex(row["ours"], (row["lo"], row["hi"]))
+        yield join(key, VERDICT), escape(row["verdict"])
     for scope, possible in VERDICTS.items():
         given = claims.loc[claims["scope"] == scope, "verdict"]
         yield join("claims", scope), str(len(given))
@@ -198,7 +205,7 @@ DERIVED = {"curves": end_points, "comparisons": tallies, "claims": verdicts}
 READ = tuple(dict.fromkeys([*SOURCES, *DERIVED]))
 """Stems of all tables that numbers come from."""
 
-FIRST_WORDS = (*SOURCES, "curves", "tally", "lead", "claims", "headline", "config", "origin")
+FIRST_WORDS = (*SOURCES, "curves", "tally", "lead", "claims", "ledger", "headline", "config", "origin")
 
 
 def settings_of(settings: Mapping[str, Any], *path: str) -> Numbers:
@@ -304,6 +311,7 @@ def known_words(default: Mapping[str, Any]) -> list[str]:
         *(join(f"PGR at {share:.0%}") for share in default["bootstrap"]["compared_shares"]),
         *map(join, (*bands.NAMES, *misfit.SHOWN_SHARES, misfit.WEAK, misfit.STRONG, misfit.TOKENS, misfit.NET)),
         *("dev", "test"),
+        *(f"{default['evaluated_on'][0]} with PRM {prm}" for prm in default["reported_prms"]),
         *map(join, (*power.BENCHMARKS, *power.DIFFERENCES)),
         *map(join, (*sampling.SHARES, sampling.SAME, sampling.OTHER, sampling.UNPAIRED)),
         *(*READINGS, POINT, VERDICT, FINDING, *P_VALUES),
