@@ -92,6 +92,14 @@ def _counts(claims: pd.DataFrame) -> str:
             f"a factor of {form.text(row['factor'], ends_of(row, 'factor'))}; the paper's table makes it "
             f"{form.text(row['paper_factor'])}."
         )
+    budgets = claims[claims["key"] == "learned-budget"]
+    ahead, behind = (
+        ", ".join(budgets.loc[budgets["verdict"] == verdict, "method"]) or "none" for verdict in ("holds", "fails")
+    )
+    said.append(
+        "What looking ahead gains over TRIM-Thr depends on the share of the strong tokens: more accurate is "
+        f"{ahead}; less accurate is {behind}; all else is undecided."
+    )
     conditions = headlines["conditions"].iloc[0] if len(headlines) else ""
     said.append(f"Intervals cover the draw of problems alone; verdicts hang on all else: {conditions}.")
     return " ".join(said)

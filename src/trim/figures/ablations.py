@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trim.figures.style import PAGE_INCHES, SMALL, begin, dataset_looks
 from trim.names import look_of
@@ -52,7 +52,7 @@ def draw(table: pd.DataFrame) -> Figure:
         colour = palette[look.colour]
         is_read = row["trained"] != "no"
         face = colour if is_read and row["p_corrected"] < SIGNIFICANT else "white"
-        faint = {"color": colour, "alpha": 1 if is_read else FAINT}
+        faint: dict[str, Any] = {"color": colour, "alpha": 1 if is_read else FAINT}
         axes.hlines(y, row["difference_lo"], row["difference_hi"], linewidth=0.9, **faint)
         axes.plot(row["difference"], y, marker=look.marker, markerfacecolor=face, markeredgewidth=0.8, **faint)
     axes.spines[["left", "top", "right"]].set_visible(False)
