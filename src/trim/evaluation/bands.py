@@ -41,9 +41,11 @@ def bands(main: Mapping[str, Study], level: float) -> pd.DataFrame:
 
 
 def _rows(dataset: str, data: Study, level: float) -> Iterator[dict[str, Any]]:
+    references = (THRESHOLD, HULL)
+    parts = {s.key: data.bands(s) for key in (*looking_ahead(), *references) for s in data.find(*key)}
     for key in looking_ahead():
-        for reference in (THRESHOLD, HULL):
+        for reference in references:
             for sweep, other in pairs(data.find(*key), data.find(*reference)):
                 head = {"dataset": dataset, **sweep.head, **other.as_other}
-                for name, ours, theirs in zip(NAMES, data.bands(sweep), data.bands(other), strict=True):
+                for name, ours, theirs in zip(NAMES, parts[sweep.key], parts[other.key], strict=True):
                     yield head | {"band": name} | compared(ours, theirs, level)
