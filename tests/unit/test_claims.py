@@ -75,7 +75,8 @@ def world_of(
 ) -> World:
     prms = {name: study(measure(part, CURVE), SETTINGS, "0/arith") for name, part in (by_prm or {}).items()}
     evidence = studies(pd.concat(parts, ignore_index=True), SETTINGS, 0)
-    return World(evidence, prms, main, ["arith"], "verifier", AUC, Paper(PUBLISHED), "noisy", (0.1, 0.3), **more)
+    given = {"auc": AUC, "paper": Paper(PUBLISHED), "noisy": "noisy", "shares": (0.1, 0.3), **more}
+    return World(evidence, prms, main, ["arith"], "verifier", **given)
 
 
 def judged(found: World) -> pd.DataFrame:
@@ -282,6 +283,8 @@ def test_verdicts_say_on_what_they_hang() -> None:
     other = one(rows, key="learned-prm")
     assert (other["dataset"], other["verdict"]) == ("arith with PRM noisy", "fails")  # TRIM-Seq, as with the other
     assert other["conditions"].startswith("PRM noisy (AUC of the lowest score 0.60)")
+    unmeasured = world_of(episodes(SHARES, "arith"), auc={("verifier", "arith"): float("nan")})
+    assert one(judged(unmeasured), key="five-fold")["conditions"].startswith("PRM verifier; one seed")
 
 
 def test_a_claim_counts_once_however_many_statements_it_makes(claims: pd.DataFrame) -> None:

@@ -228,8 +228,8 @@ def learned_prm(world: World) -> Iterator[Case]:
     quality = {prm: world.auc.get((prm, world.main), np.nan) for prm in world.by_prm}
     for prm in sorted(quality, key=lambda prm: (quality[prm], prm)):
         numbers = _ahead_of_threshold(world.by_prm[prm], world.fitted_on(world.main))
-        where, routing = f"{world.main} with PRM {prm}", f"PRM {prm} (AUC of the lowest score {quality[prm]:.2f})"
-        yield Case("learned-prm", where, "Every look-ahead router", numbers, prm=routing)
+        where, method = f"{world.main} with PRM {prm}", "Every look-ahead router"
+        yield Case("learned-prm", where, method, numbers, prm=world.routing(prm, world.main))
     if not world.by_prm:
         missing = "no other PRM was evaluated"
         yield Case("learned-prm", f"{world.main} with another PRM", "Every look-ahead router", {}, missing=missing)

@@ -72,13 +72,16 @@ class World:
             return "main"
         return "home" if dataset in self.trained_on else "away"
 
+    def routing(self, prm: str, dataset: str) -> str:
+        """Name a PRM, and its quality on a dataset, else on the main one, where that is known."""
+        quality = self.auc.get((prm, dataset), self.auc.get((prm, self.main), np.nan))
+        return f"PRM {prm}" if np.isnan(quality) else f"PRM {prm} (AUC of the lowest score {quality:.2f})"
+
     def conditions(self, case: Case) -> str:
         """Say on what the numbers of a statement hang, beside the problems that its interval is about."""
         there = self.evidence.get(case.dataset, self.evidence[self.main])
         runs = 1 + max((sweep.seed for sweep in there.curves()), default=0)
-        quality = self.auc.get((self.prm, case.dataset), self.auc.get((self.prm, self.main)))
-        routing = f"PRM {self.prm}" + (f" (AUC of the lowest score {quality:.2f})" if quality is not None else "")
-        said = [case.prm or routing, "one seed of problems, language models and PRMs"]
+        said = [case.prm or self.routing(self.prm, case.dataset), "one seed of problems, language models and PRMs"]
         said.append("one training run of each router" if runs == 1 else f"{runs} training runs of each learned router")
         if case.prm:
             return "; ".join([*said, "not known whether training with this PRM worked"])
