@@ -237,7 +237,7 @@ def ablation_table() -> pd.DataFrame:
         noisy | {"dataset": "arith", "seed": 0, "difference": -0.7, "p_corrected": 0.04, "prm": "bad"},
     ]
     usual = {"measure": "delta_ibc", "trained_on": "arith", "variant": "default", "other_variant": "default"}
-    return with_bounds([{**usual, "other_seed": 0, **row} for row in rows], "difference")
+    return with_bounds([{**usual, "other_seed": 0, "trained": "", **row} for row in rows], "difference")
 
 
 def budget_table() -> pd.DataFrame:

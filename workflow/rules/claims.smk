@@ -6,12 +6,13 @@ rule check_claims:
         episodes=EPISODES,
         by_prm=BY_PRM_EPISODES,
         main=f"{RESULTS}/tables/main.csv",
+        training=f"{RESULTS}/tables/training.csv",
         quality=f"{RESULTS}/tables/prm_quality.csv" if MEASURED else [],
         claims=f"{CLAIMED}/claims.csv",
         published=expand(
             f"{CLAIMED}/{{name}}.csv",
             name=[
-                *("table1", "table2", "table7", "table8"),
+                *("table1", "table2", "table7", "table8", "abstracts"),
                 *("figure6", "anchors", "log_math500_thr", "log_math500_pomdp"),
             ],
         ),
@@ -42,7 +43,7 @@ rule check_claims:
         prm=EXPERIMENT.pair.prm,
         noisy=noisy_prm(),
         models=model_names(),
-        bootstrap=RESAMPLING,
+        bootstrap=settings_of(EXPERIMENT.bootstrap),
         seed=EXPERIMENT.seed,
         version=STAGE["claims"],
     message:

@@ -16,12 +16,12 @@ STAGE = {
     "query_routers": 1,
     "episodes": 4,
     "by_prm": 1,
-    "tables": 4,
-    "analysis": 3,
-    "claims": 1,
-    "figures": 3,
+    "tables": 5,
+    "analysis": 4,
+    "claims": 2,
+    "figures": 4,
     "explorer": 1,
-    "paper": 2,
+    "paper": 3,
 }
 
 

@@ -113,5 +113,7 @@ def get_outcome_scores():
     }
 
 
+# Datasets that are evaluated and whose steps have labels.
+LABELLED = [name for name in EXPERIMENT.evaluated_on if has_labels(name)]
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(EXPERIMENT.measured)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Number, holm, resample_counts, resampled_mean
-from trim.evaluation.curves import Metrics, Reading, pgr_at, read_envelope
+from trim.evaluation.curves import Metrics, Reading, delta_ibc_by_band, pgr_at, read_envelope
 from trim.files import read_parquet
 from trim.layouts import EPISODES
 from trim.names import END_POINTS, variants
@@ -136,6 +136,11 @@ class Study:
         """Accuracy of the strong model alone."""
         return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["correct"][0])
 
+    @cached_property
+    def strong_tokens(self) -> Number:
+        """Mean tokens of the strong model alone."""
+        return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["strong_tokens"][0])
+
     @property
     def problems(self) -> int:
         """Their number."""
@@ -195,6 +200,10 @@ class Study:
         """Read the PGR of a curve's envelope at strong shares."""
         return list(pgr_at(*self.curve(sweep), self.weak, self.strong, shares).T)
 
+    def bands(self, sweep: Sweep) -> list[Number]:
+        """Split the delta IBC of a curve's envelope into bands of PGR."""
+        return list(delta_ibc_by_band(*self.curve(sweep), self.weak, self.strong).T)
+
     def accuracy(self, pgr: Number) -> Number:
         """Return the accuracy that a PGR stands for; undefined where strong <= weak, as PGR is."""
         return self.weak + pgr * (self.strong - self.weak)
@@ -206,7 +215,7 @@ def study(sweeps: Sequence[Sweep], settings: Bootstrap | None = None, seed: str 
     return Study(sweeps, resample_counts(problems, settings.resamples if settings else 0, seed))
 
 
-def studies(episodes: pd.DataFrame, settings: Bootstrap, seed: int) -> dict[str, Study]:
+def studies(episodes: pd.DataFrame, settings: Bootstrap, seed: int | str) -> dict[str, Study]:
     """Study the curves of every dataset, on the same resamples in every table."""
     return {
         str(dataset): study(measure(part, CURVE), settings, f"{seed}/{dataset}")

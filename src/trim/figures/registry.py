@@ -127,9 +127,10 @@ _BUILT_IN = (
             "Accuracy against strong tokens per problem, on the right at low budgets alone. Bands are bootstrap "
             "intervals over problems; hollow marks, where there are any, are points that others published with the "
             "same models; dashed lines are the two models alone; the dotted straight line sends whole problems to the "
-            "strong model at random. Perfect information is the best that any stepwise router could do with these two "
-            "models, if it knew how every continuation ends; its curve ends where one more right answer would cost "
-            "more than two solutions of the strong model."
+            "strong model at random. Perfect information is what a stepwise router could do with these two models that "
+            "knew how every continuation ends, and spent nothing after a wrong step was kept: a reference, a little "
+            "below the true optimum; its curve ends where one more right answer would cost more than two solutions of "
+            "the strong model."
         ),
         settings=lambda experiment: {"whose": experiment.pair.published},
     ),
@@ -186,9 +187,11 @@ _BUILT_IN = (
         title="claims",
         caption=(
             "The claims of the paper as statements about this experiment: each line is our estimate with its "
-            "interval, and the claim holds where all of it lies beyond the dashed bar. Headline claims are bold. A "
-            "tick is the paper's own value of the same quantity, of much larger models: on MATH-500 beside the main "
-            "dataset, else the least of its other benchmarks."
+            "interval over problems, and it holds where all of that lies beyond the dashed bar; bars are ours where "
+            "the paper names none (claims.csv). Headline claims are bold. A tick is the paper's own value of the same "
+            "quantity, of much larger models: on MATH-500 beside the main dataset, on AIME beside another one that "
+            "routers were fitted on, else the lesser of OlympiadBench and Minerva Math. Verdicts hang on the PRM and "
+            "on one seed of everything; intervals cover the draw of problems alone."
         ),
     ),
     FigureSpec(
@@ -230,7 +233,8 @@ _BUILT_IN = (
             "What a better PRM buys: every router fitted again with each PRM and evaluated on the main dataset. AUCs "
             "lie evenly in their logits; routers of one PRM lie side by side only to be told apart. A point is missing "
             "where a sweep does not reach the level; intervals are bootstrap intervals, and one without an upper end "
-            "stops at its point."
+            "stops at its point. The PRM sharp is the strong model itself, which reads every step without being "
+            "charged: no trade-off that anybody could have."
         ),
         settings=lambda experiment: {"dataset": experiment.main_dataset},
     ),
@@ -243,7 +247,9 @@ _BUILT_IN = (
         title="differences in ΔIBC",
         caption=(
             "Paired differences in ΔIBC, with their intervals: the first of the names in a row minus the second, on "
-            "the same resampled problems. Filled marks: p below 5 % after correction for all that an ablation asks. "
+            "the same resampled problems, as trained. Filled marks: p below 5 % after correction for all that an "
+            "ablation asks. Faint: training of one side is not shown to have worked (training.csv), so that the "
+            "difference says nothing of what was asked. "
             "Of several training runs the first is drawn; the table holds all, and the measures beside ΔIBC."
         ),
     ),

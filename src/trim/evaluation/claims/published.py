@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Source = Literal["paper", "log"]
+Place = Literal["main", "home", "away"]
+BENCHMARKS: Mapping[Place, Sequence[str]] = {
+    "main": ("math500",),
+    "home": ("aime",),
+    "away": ("olympiadbench", "minerva"),
+}
+"""Benchmarks of the paper that stand beside our main dataset, beside another one that routers were fitted on, and
+beside one that they were not: its routers were trained for MATH-500 and for AIME, and for neither of the last two."""
 TABLES = (1, 2, 7, 8)
 PAPER_MODELS = {"weak": "Qwen2.5-3B-Instruct", "strong": "Claude 3.7 Sonnet", "prm": "Qwen2.5-Math-PRM-7B"}
 MEASURES = (*(f"{name}_percent" for name in CPTS), "delta_ibc")
@@ -112,7 +120,8 @@ def metric_check(folder: Path) -> pd.DataFrame:
 class Paper:
     """What the paper prints, in the quantities of our statements; NaN where it prints nothing.
 
-    Beside the main dataset stands MATH-500, beside other datasets the least value of the other benchmarks.
+    Beside the main dataset stands MATH-500, beside another one that routers were fitted on AIME, and beside the others
+    the least value of the benchmarks that the paper's routers were not trained for.
     """
 
     folder: Path
@@ -133,11 +142,29 @@ class Paper:
         """Return the delta IBC of the best query-level baseline on a dataset."""
         return max(value for router, value in self.main[dataset].items() if router not in routers_of("trim"))
 
-    def over(self, quantity: Callable[[str], float], on_math500: bool) -> float:
-        """Return a quantity on MATH-500, or its least value on the other benchmarks."""
-        datasets = [name for name in self.main if (name == "math500") == on_math500]
-        found = [value for value in map(quantity, datasets) if not np.isnan(value)]
+    def over(self, quantity: Callable[[str], float], place: Place) -> float:
+        """Return the least value of a quantity on the benchmarks of a place."""
+        found = [value for value in map(quantity, BENCHMARKS[place]) if not np.isnan(value)]
         return min(found, default=np.nan)
+
+    def multiple(self, version: str, dataset: str) -> float:
+        """Return the multiple of the best baseline's delta IBC that a version of the abstract names for a dataset."""
+        import pandas as pd
+
+        rows = pd.read_csv(self.folder / "abstracts.csv").set_index(["version", "dataset"])
+        return float(rows.loc[(version, dataset), "multiple"])
+
+    def cheaper(self, router: str, cpt: str) -> Callable[[str], float]:
+        """Strong share by which a router reaches a level before TRIM-Thr does, by dataset."""
+        column = f"{cpt}_percent"
+
+        def quantity(dataset: str) -> float:
+            rows = printed_tables(self.folder).query("table in (1, 2)").set_index(["dataset", "router"])[column]
+            if (dataset, router) not in rows.index:
+                return np.nan
+            return float(rows[dataset, THR] - rows[dataset, router]) / 100
+
+        return quantity
 
     def ahead(self, router: str) -> Callable[[str], float]:
         """Delta IBC of a router minus that of TRIM-Thr, by dataset."""
