@@ -5,23 +5,15 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
+from prm_measures import auc, expected_calibration_error
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation import prm_quality as module
 from trim.evaluation.bootstrap import resample_counts
-from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram, up_to_first_error
+from trim.evaluation.prm_quality import auc as resampled_auc
+from trim.evaluation.prm_quality import calibration, calibration_error, prm_quality, score_histogram, up_to_first_error
 
 KEYS = ["behaviour", "problem_id", "replicate"]
 SETTINGS = Bootstrap(resamples=100)
-
-
-def auc(scores: list[float], labels: list[bool]) -> float:
-    """Without resamples, each step a problem of its own."""
-    return float(module.auc(scores, labels, np.arange(len(scores)), np.ones((1, len(scores))))[0])
-
-
-def expected_calibration_error(scores: list[float], labels: list[bool]) -> float:
-    return float(module.calibration_error(scores, labels, np.arange(len(scores)), np.ones((1, len(scores))))[0])
 
 
 def scored(count: int, digits: int, seed: int = 0) -> tuple[list[float], list[bool]]:
@@ -54,7 +46,7 @@ def test_auc_needs_both_kinds() -> None:
 def test_resamples_count_the_steps_of_a_problem_as_often_as_it_was_drawn() -> None:
     scores, labels = scored(60, 1)
     places, counts = np.repeat(np.arange(12), 5), resample_counts(12, 3, 0)
-    measures = {module.auc: naive_auc, module.calibration_error: lambda s, r: naive_ece(s, r, 15)}
+    measures = {resampled_auc: naive_auc, calibration_error: lambda s, r: naive_ece(s, r, 15)}
     for measure, naive in measures.items():
         found = measure(scores, labels, places, counts)
         for value, drawn in zip(found, counts, strict=True):
