@@ -64,6 +64,7 @@ localrules:
     gather_rollouts,
     gather_scores,
     measure_prm,
+    measure_outcomes,
     compare_on_dev,
     plot_figure,
     build_explorer,

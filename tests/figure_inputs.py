@@ -90,6 +90,23 @@ def prm_tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(quality), pd.DataFrame(reliability), pd.DataFrame(histogram)
 
 
+def outcome_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two PRMs on two datasets: areas of five kinds of score, which the second PRM has lower; and reliability."""
+    outcomes, reliability = [], []
+    for place, prm in enumerate(("verifier", "noisy")):
+        for dataset, behaviour in (("arith", "weak-only"), ("arith", "mixed"), ("other", "weak-only")):
+            head = {"prm": prm, "dataset": dataset, "behaviour": behaviour}
+            for i, name in enumerate(("step", "minimum", "mean", "product", "last")):
+                area = 0.6 + i / 20 - place / 10 if (dataset, behaviour) == ("arith", "weak-only") else 0.99
+                outcomes.append({**head, "measure": f"AUC of the {name} score", "value": area})
+            reliability += [
+                {**head, "scored": scored, "score": s, "right": s**power - place / 10}
+                for scored, power in (("step", 1), ("last", 2))
+                for s in (0.4, 0.9)
+            ]
+    return with_bounds(outcomes, "value"), pd.DataFrame(reliability)
+
+
 def solved_pomdp() -> SolvedPomdp:
     model = random_model(np.random.default_rng(3), steps=4, tokens=(3, 9))
     costs = np.array([0.001, 0.01, 0.05])

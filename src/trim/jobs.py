@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,8 +36,10 @@ from trim.rollout.trees import RolloutTrees
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trim.models.encoder import Encoder
     from trim.models.model_kinds import ReaderSource
     from trim.models.served.servers import Servers
+    from trim.models.vectors import TextReader
 
 RECORDED_PACKAGES = ("torch", "transformers", "numpy", "pandas", "pyarrow", "snakemake", "matplotlib")
 PROGRESS_SECONDS = 10.0
@@ -215,10 +217,53 @@ class Job:
                 pair = replace(pair, weak=CutSteps(pair.weak), strong=CutSteps(pair.strong))
             yield replace(pair, prm=with_noise(pair.prm, params)) if pair.prm else pair
 
+    def new_encoder(self) -> Encoder:
+        """Load the encoder of the query-level baselines, to be tuned."""
+        from trim.models.encoder import Encoder
+
+        use_threads(self.threads)
+        params = self.params
+        return Encoder(params.encoder or self.input.encoder, revision=params.revision, device=params.device)
+
+    def text_reader(self, part: str) -> TextReader:
+        """Open what reads texts for query-level baselines: an encoder, or the stored vectors of one that stays frozen.
+
+        Parameters
+        ----------
+        part
+            Dataset and split, as of the step store.
+        """
+        if "frozen" not in self.params.keys():
+            return self._encoder
+        from trim.models.vectors import StoredVectors
+
+        return StoredVectors(self._step_store(part), *self._frozen)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return self.new_encoder()
+
+    @cached_property
+    def _frozen(self) -> tuple[str, Callable[[], TextReader]]:
+        """Identity of the encoder that stays frozen, and what loads it, once."""
+        from trim.models.vectors import FrozenModel, identify_encoder, load_frozen
+
+        own = {"kind": "pretrained", "name": str(self.input.get("encoder"))}
+        spec: FrozenModel = TypeAdapter(FrozenModel).validate_python(self.params.frozen or own)
+
+        def load() -> TextReader:
+            use_threads(self.threads)
+            return load_frozen(spec, self._step_store(""), self.params.device)
+
+        return identify_encoder(spec), cache(load)
+
+    def _step_store(self, part: str) -> StepStore:
+        return StepStore(Path(self.experiment.step_store), part, self.experiment.offline)
+
     @contextmanager
     def _store(self, part: str) -> Iterator[StepStore]:
         """Open the step store for one part of the data; whatever happens, what was computed is written."""
-        store = StepStore(Path(self.experiment.step_store), part, self.experiment.offline)
+        store = self._step_store(part)
         try:
             yield store
         finally:

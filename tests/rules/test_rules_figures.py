@@ -18,6 +18,7 @@ from smoke import RESULTS, planned_figures, snakemake
         ("controls_arith", {"tables"}),
         ("strong_calls_arith", {"tables"}),
         ("prm_reliability", {"tables"}),
+        ("prm_outcomes_arith-words", {"tables"}),
         ("claims", {"tables"}),
         ("learning_curves_arith", {"routers"}),
         ("decision_map_arith", {"routers", "scores"}),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rule_outputs import SIZES, assert_same, read_json
 from run_rule import run_rule
-from smoke import RESULTS, contents
+from smoke import RESULTS, contents, snakemake
 
 from trim.config.routers import Routers
 from trim.names import routers_of, variants
@@ -121,3 +121,26 @@ def test_fit_query_router(smoke_copy: Path, smoke_run: Path) -> None:
     assert not [
         name for name in contents(smoke_copy / folder) if Path(name).suffix in (".bin", ".pt", ".pkl", ".pickle")
     ]
+
+
+def test_a_frozen_encoder_is_read_once_and_replays_need_it_no_more(smoke_copy: Path) -> None:
+    folder, kept = RESULTS / "routers/query-level/arith", smoke_copy / "step_store/vectors"
+    targets, frozen = (folder / "policies", folder / "dev.parquet"), {"routers": {"query": {"tuning": None}}}
+    run_rule("fit_query_router", smoke_copy, *targets, changes=frozen)
+    fitted, vectors = contents(smoke_copy / folder), contents(kept)
+    for router in ("bert", "hybrid-llm", "best-route"):
+        assert set(contents(smoke_copy / folder / f"policies/classifiers/{router}")) == {"heads.safetensors"}
+    names = {Path(name).name for name in vectors}
+    assert {"arith.router_train.npz", "arith.dev.npz", "identity.json"} <= names
+    run_rule("fit_query_router", smoke_copy, *targets, changes=frozen | {"offline": True})
+    assert contents(smoke_copy / folder) == fitted
+    assert contents(kept) == vectors
+    episodes = [RESULTS / f"episodes/{router}/arith/arith-words.parquet" for router in routers_of("query")]
+    run_rule("evaluate_query_routers", smoke_copy, *episodes, changes=frozen)
+    shutil.rmtree(kept)
+    for episode in episodes:
+        (smoke_copy / episode).unlink()
+    options = ("--allowed-rules", "evaluate_query_routers")
+    said = snakemake(smoke_copy, *options, targets=episodes, changes=frozen | {"offline": True}, status=1)
+    assert "arith.test.npz: vectors of 24 texts are missing, and `offline: true` allows no encoder" in said
+    assert not kept.exists()

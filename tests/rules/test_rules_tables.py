@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from rule_outputs import COSTS, ROUTERS, assert_same
 from run_rule import run_rule
 from smoke import RESULTS
@@ -106,6 +107,22 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     mine = histogram[(histogram["prm"] == "verifier") & (histogram["dataset"] == "arith")]
     assert mine["right"].sum() == steps["valid"].sum()
     assert mine["wrong"].sum() == (~steps["valid"].astype(bool)).sum()
+
+
+def test_measure_outcomes(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / f"tables/prm_{name}.csv" for name in ("outcomes", "outcome_reliability")]
+    run_rule("measure_outcomes", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    outcomes, reliability = (pd.read_csv(smoke_copy / target) for target in targets)
+    every = {(prm, data) for prm in ("verifier", "noisy", "classifier") for data in ("arith", "arith-words")}
+    for table in (outcomes, reliability):
+        assert set(table[["prm", "dataset"]].itertuples(index=False, name=None)) == every
+        assert set(table["behaviour"]) == {"all", "weak-only", "strong-only", "mixed"}
+    steps = pd.read_parquet(smoke_copy / RESULTS / "scores/noisy/arith-words.test.parquet")
+    of_it = outcomes[(outcomes["prm"] == "noisy") & (outcomes["dataset"] == "arith-words")]
+    measured = of_it[of_it["behaviour"] == "all"].set_index("measure")
+    assert measured.loc["mean step score", "value"] == pytest.approx(steps["score"].mean(), rel=1e-5)
+    assert measured.loc["ECE of the step score", "count"] == len(steps)
 
 
 def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:

@@ -69,6 +69,25 @@ def test_what_only_its_user_can_say_is_asked_for(name: str, missing: list[str]) 
     assert all(part in str(caught.value) for part in missing)
 
 
+def test_the_encoder_of_query_level_baselines_may_stay_frozen() -> None:
+    frozen = parse_config(with_overlay("routers: {query: {tuning: null}}"))
+    assert frozen.routers.query.tuning is None
+    assert frozen.frozen_encoder is None  # the weak model, which the pipeline trains
+    assert parse_config(with_overlay("routers: {query: {bins: 3}}")).routers.query.tuning is not None
+    named = with_overlay("routers: {query: {tuning: null, encoder: some/encoder, revision: abc}}")
+    assert parse_config(named).frozen_encoder == PretrainedModel(name="some/encoder", revision="abc")
+    content = over_default(completed("qwen_math.yaml"))
+    content["routers"]["query"] |= {"tuning": None, "encoder": None}
+    for weak, encoder in (
+        ({"kind": "gguf", "file": "a.gguf", "sha256": "0" * 64}, None),  # as it is
+        ({"kind": "pretrained", "name": "some/model", "dtype": "bfloat16"}, None),
+        ({"kind": "served", "name": "some/model", "revision": "r"}, PretrainedModel(name="some/model", revision="r")),
+    ):
+        content["pair"]["weak"] = weak
+        experiment = parse_config(content)
+        assert experiment.frozen_encoder == (encoder or experiment.pair.weak)
+
+
 def test_there_are_overlays() -> None:
     assert len(OVERLAYS) >= 4
 

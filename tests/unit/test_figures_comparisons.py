@@ -10,6 +10,7 @@ from figure_inputs import (
     intervention_table,
     legend,
     main_table,
+    outcome_tables,
     prm_routing_table,
     prm_tables,
     query_curves,
@@ -21,6 +22,7 @@ from trim.figures import (
     claims,
     generalization_matrix,
     interventions,
+    prm_outcomes,
     prm_quality_routing,
     prm_reliability,
     stepwise_vs_query,
@@ -46,6 +48,21 @@ def test_reliability_has_a_column_a_prm() -> None:
     assert list(right.values) == [50] * 4  # both datasets together
     assert list(wrong.values) == [10] * 4
     assert list(right.edges) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_scores_and_answers_are_those_of_the_weak_model_on_one_dataset() -> None:
+    figure = prm_outcomes.draw(*outcome_tables(), "arith", "arith")
+    steps, last, bars = figure.axes
+    assert [axes.get_xlabel() for axes in (steps, last)] == ["score of a step", "last score of a solution"]
+    for axes, expected in ((steps, ([0.4, 0.9], [0.3, 0.8])), (last, ([0.16, 0.81], [0.06, 0.71]))):
+        diagonal, *lines = axes.get_lines()
+        assert list(diagonal.get_ydata()) == [0, 1]
+        for line, right in zip(lines, expected, strict=True):
+            np.testing.assert_allclose(line.get_ydata(), right)
+    assert [label.get_text() for label in bars.get_xticklabels()] == ["step", "minimum", "mean", "product", "last"]
+    tops = [bar.get_y() + bar.get_height() for bar in bars.patches]
+    np.testing.assert_allclose(tops, [0.6, 0.65, 0.7, 0.75, 0.8, 0.5, 0.55, 0.6, 0.65, 0.7])
+    assert legend(bars) == ["verifier", "noisy"]
 
 
 def test_the_matrix_frames_home() -> None:

@@ -20,6 +20,7 @@ from trim.routers.query_level.disk import Policy, Space, load_policies, save_pol
 from trim.routers.query_level.evidence import Evidence, choose, choose_thresholds, every_replicate, summarise
 from trim.routers.query_level.fit import fit_policies
 from trim.routers.query_level.frugal import fit_frugal
+from trim.routers.query_level.heads import fit_heads
 from trim.routers.query_level.hybrid_llm import label_matches
 from trim.routers.query_level.mf import fit_mf
 from trim.routers.query_level.registry import QueryTraining, baseline
@@ -66,7 +67,7 @@ def separation(doubts: np.ndarray, evidence: Evidence) -> float:
 def training(settings: QueryRouters, encoder: Path) -> QueryTraining:
     from trim.models.encoder import Encoder
 
-    return QueryTraining(TRAIN, DEV, generations(TRAIN), lambda: Encoder(encoder), settings, "seed")
+    return QueryTraining(TRAIN, DEV, lambda: generations(TRAIN), lambda: Encoder(encoder), settings, "seed")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,57 @@ def test_training_again_gives_the_same_policies(model_folders: dict[str, Path], 
     first = {policy.router: policy for policy in policies}
     for policy in again:
         np.testing.assert_array_equal(policy.fitted.doubts(TEST), first[policy.router].fitted.doubts(TEST))
+
+
+# --- an encoder that stays frozen -------------------------------------------------------
+
+ENCODERS = ("bert", "hybrid-llm", "best-route")
+
+
+def test_on_a_frozen_encoder_heads_learn_an_easy_world_without_loading_it(tmp_path: Path) -> None:
+    def refuse() -> Any:
+        raise AssertionError("the encoder was loaded")
+
+    settings = QueryRouters(samples=2, tuning=None, baselines=ENCODERS)
+    data = QueryTraining(TRAIN, DEV, lambda: generations(TRAIN), refuse, settings, "seed")
+    fitted = fit_policies(data, 8)
+    assert {policy.router for policy in fitted} == set(ENCODERS)
+    save_policies(tmp_path, fitted, Space.of(TRAIN.embeddings), {})
+    for policy, loaded in zip(fitted, load_policies(tmp_path)[0], strict=True):
+        doubts = policy.fitted.doubts(TEST)
+        assert doubts.shape == (200, REPLICATES, 3 if policy.router == "best-route" else 1)
+        assert separation(doubts, TEST) > 0.85, (policy.router, policy.variant)
+        assert len(policy.thresholds) > 1
+        np.testing.assert_array_equal(loaded.fitted.doubts(TEST), doubts)
+    assert not list(tmp_path.rglob("model.safetensors"))
+
+
+def test_heads_find_known_odds_and_learn_nothing_of_noise() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(6000, 3))
+    odds = 1 / (1 + np.exp(-(0.5 + vectors @ [1.0, -2.0, 0.0])))
+    labels = np.stack([np.stack([odds, 1 - odds], axis=1), np.full((6000, 2), (0.7, 0.3))], axis=1)  # two heads
+    heads = fit_heads((vectors[:4000], labels[:4000]), (vectors[4000:], labels[4000:]))
+    assert heads.weights.shape == (4, 2, 2)
+    np.testing.assert_allclose(heads.predict(vectors)[:, 0, 0], odds, atol=0.02)
+    np.testing.assert_allclose(heads.predict(vectors)[:, 1], np.full((6000, 2), (0.7, 0.3)), atol=1e-3)
+    noise = np.eye(2)[rng.integers(2, size=120)][:, None]
+    wide = rng.normal(size=(120, 300))  # more numbers than problems: by heart, all of it could be learned
+    heads = fit_heads((wide[:60], noise[:60]), (wide[60:], noise[60:]))
+    assert np.abs(heads.predict(wide[60:])[:, 0, 0] - 0.5).max() < 0.3
+
+
+def test_every_head_has_the_penalty_that_dev_likes_best() -> None:
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(200, 40))
+    known = np.eye(2)[(vectors[:, 0] > 0).astype(int)]
+    noise = np.eye(2)[rng.integers(2, size=200)]
+    both = np.stack([known, noise], axis=1)
+    heads = fit_heads((vectors[:100], both[:100]), (vectors[100:], both[100:]))
+    alone = fit_heads((vectors[:100], both[:100, :1]), (vectors[100:], both[100:, :1]))
+    np.testing.assert_allclose(heads.weights[:, :1], alone.weights, atol=1e-3)
+    strength = np.abs(heads.weights[:-1]).sum(axis=(0, 2))
+    assert strength[0] > 5 * strength[1]
 
 
 def test_every_name_of_a_baseline_is_fitted(policies: list[Policy]) -> None:

@@ -16,7 +16,10 @@ from trim.figures.registry import figures
 RULE = re.compile(r"^rule (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 TARGETS = {"all", "tables", "figures", "paper"}
 SECTIONS = ("output", "log", "benchmark", "conda", "message")
-TABLES = ("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex", "prm_quality.csv")
+TABLES = (
+    *("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex"),
+    *("prm_quality.csv", "prm_outcomes.csv"),
+)
 FIGURES = (
     "accuracy_vs_cost_arith",
     "accuracy_vs_cost_arith-words",
@@ -26,6 +29,7 @@ FIGURES = (
     "transfer_curves",
     "strong_calls_arith",
     "prm_reliability",
+    "prm_outcomes_arith-words",
     "learning_curves_arith",
     "decision_map_arith",
     "observation_model_arith",
@@ -185,13 +189,14 @@ OF_CURVES = {"oracle_region", "transfer_curves"} | {
     for name in ("accuracy_vs_cost", "controls", "strong_calls", "stepwise_vs_query")
     for dataset in ("arith", "arith-words")
 }
+OF_OUTCOMES = {"prm_outcomes_arith", "prm_outcomes_arith-words"}
 OF_LEARNED = {"learning_curves_arith", "decision_map_arith"}
 OF_POMDP = {"observation_model_arith", "joint_observation_arith", "pomdp_policy_arith"}
 CHANGES = {
     "bootstrap": (
         {"bootstrap": {"resamples": 50}},
-        {"compare_on_dev": 1, "compute_metrics": 1, **ANALYSED, **EXPLORED},
-        OF_ANALYSES | OF_CURVES,
+        {"compare_on_dev": 1, "compute_metrics": 1, "measure_outcomes": 1, **ANALYSED, **EXPLORED},
+        OF_ANALYSES | OF_CURVES | OF_OUTCOMES,
     ),
     "the pair's name": (
         {"pair": {"name": "other"}},
@@ -247,9 +252,10 @@ CHANGES = {
             "check_splits": 1,
             "collect_rollouts": 1,
             "gather_rollouts": 1,
-            "score_rollouts": 1,
-            "gather_scores": 1,
+            "score_rollouts": 3,  # by every PRM in use
+            "gather_scores": 3,
             "measure_prm": 1,
+            "measure_outcomes": 1,
             "evaluate_routers": 1,
             "evaluate_oracles": 1,
             "collect_solutions": 1,
@@ -258,7 +264,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        {"prm_reliability"} | OF_ANALYSES | OF_CURVES,
+        {"prm_reliability"} | OF_OUTCOMES | OF_ANALYSES | OF_CURVES,
     ),
     "where the store is": ({"step_store": "elsewhere", "offline": True}, {}, set()),
 }

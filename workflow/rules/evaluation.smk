@@ -244,3 +244,30 @@ rule measure_prm:
         "Measuring how well the PRMs verify"
     script:
         "../scripts/measure_prm.py"
+
+
+rule measure_outcomes:
+    input:
+        **get_outcome_scores(),
+    output:
+        outcomes=report(
+            f"{RESULTS}/tables/prm_outcomes.csv",
+            caption="../report/prm_outcomes.rst",
+            category="Tables",
+            labels={"table": "PRM scores and final answers"},
+        ),
+        reliability=f"{RESULTS}/tables/prm_outcome_reliability.csv",
+    log:
+        f"{RESULTS}/logs/measure_outcomes.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_outcomes.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        bootstrap=RESAMPLING,
+        seed=EXPERIMENT.seed,
+        version=STAGE["tables"],
+    message:
+        "Measuring how well PRM scores foresee final answers"
+    script:
+        "../scripts/measure_outcomes.py"

@@ -17,6 +17,7 @@ TABLES = [
             *("comparisons.csv", "comparisons.tex"),
             *("dev.csv", "dev_comparisons.csv"),
             *(["prm_quality.csv"] if MEASURED else []),
+            "prm_outcomes.csv",
             *("ablations.csv", "sampling.csv", "power.csv", "prm_routing.csv"),
             *("generalization.csv", "generalization.tex", "transfer.csv"),
             *("budgeted.csv", "budgeted.tex"),

@@ -88,6 +88,13 @@ def tree_params():
 def query_params():
     """What decides how the query-level baselines read problems, and what they choose from."""
     query, weak = EXPERIMENT.routers.query, EXPERIMENT.pair.weak
+    if query.tuning is None:
+        frozen = EXPERIMENT.frozen_encoder
+        return {
+            "frozen": settings_of(frozen) if frozen else {},
+            "device": EXPERIMENT.pair.device,
+            "samples": query.samples,
+        }
     return {
         "encoder": query.encoder or getattr(weak, "name", None) or gguf_folder("weak"),
         "revision": (

@@ -104,5 +104,14 @@ def get_labelled_scores():
     }
 
 
+def get_outcome_scores():
+    """Scores of every PRM in use on the test rollouts of every evaluated dataset, by "prm/dataset"."""
+    return {
+        f"{prm}/{dataset}": f"{RESULTS}/scores/{prm}/{dataset}.test.parquet"
+        for prm in (EXPERIMENT.pair.prm, *EXPERIMENT.reported_prms)
+        for dataset in EXPERIMENT.evaluated_on
+    }
+
+
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(EXPERIMENT.measured)

@@ -5,7 +5,6 @@ from pathlib import Path
 from trim.files import read_parquet
 from trim.jobs import open_job, use_threads
 from trim.layouts import EPISODES
-from trim.models.encoder import Encoder
 from trim.problems.problem import read_problems
 from trim.routers.query_level.disk import load_policies
 from trim.routers.query_level.options import Options, gather_evidence, route_table
@@ -13,11 +12,11 @@ from trim.routers.query_level.options import Options, gather_evidence, route_tab
 with open_job(snakemake) as job:
     use_threads(job.threads)
     params, inputs, outputs = job.params, job.input, iter(job.output.episodes)
-    encoder = Encoder(params.encoder or inputs.encoder, revision=params.revision, device=params.device)
     policies, space = load_policies(Path(inputs.folder), params.device)
     for problem_file, solution_file in zip(inputs.problems, inputs.solutions, strict=True):
         problems, solved = read_problems(Path(problem_file)), read_parquet(solution_file, EPISODES)
-        vectors = space.standardise(encoder.embed([problem.text for problem in problems]))
+        reader = job.text_reader(f"{problems[0].dataset}.test")
+        vectors = space.standardise(reader.embed([problem.text for problem in problems]))
         options = Options(solved, problems, params.samples)
         episodes = route_table(policies, gather_evidence(solved, problems, vectors), options)
         for baseline, path in zip(params.baselines, outputs, strict=False):  # outputs go on with the next dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictInt, model_validator
 
 from trim.config.section import Count, FilePath, Section, Share
 
@@ -70,7 +70,13 @@ class FileDataset(Section):
     leave_out: tuple[str, ...] = Field(
         (), description="ids of rows that cannot be used: what the source calls them, or their line where it does not"
     )
-    limit: Count | None = Field(None, description="use only the first problems")
+    # Not in what rules compare unless it says something: the dear stages of experiments without it must not run again.
+    where: dict[str, Annotated[tuple[str | StrictInt, ...], Field(min_length=1)]] = Field(
+        {},
+        exclude_if=lambda wanted: not wanted,
+        description="keep only rows whose field has one of these values, as text, letter by letter: {level: [1, 2, 3]}",
+    )
+    limit: Count | None = Field(None, description="use only the first problems, of those that are kept")
 
     @property
     def filled_splits(self) -> set[str]:

@@ -22,9 +22,11 @@ from trim.config.models import (
     PRM,
     Architecture,
     ClassifierPRM,
+    GgufModel,
     LanguageModel,
     LikelihoodPRM,
     NoisyPRM,
+    PretrainedModel,
     Sampling,
     TrainedModel,
 )
@@ -163,6 +165,15 @@ class Experiment(Section):
         used = {f"prms.{name}": self.prms[name] for name in self.used_prms if name in self.prms}
         found = tuple(key for key, model in models.items() if model.kind == "trained")
         return found + tuple(key for key, prm in used.items() if prm.kind not in ("served", "noisy", "value"))
+
+    @property
+    def frozen_encoder(self) -> PretrainedModel | GgufModel | None:
+        """What reads problems for query-level baselines that leave it as it is; None: the weak model trained here."""
+        query, weak = self.routers.query, self.pair.weak
+        if isinstance(weak, PretrainedModel | GgufModel) and not query.encoder:
+            return weak
+        name, revision = query.encoder or getattr(weak, "name", None), getattr(weak, "revision", None)
+        return PretrainedModel(name=name, revision=query.revision if query.encoder else revision) if name else None
 
     @property
     def used_prms(self) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ from typing import Any, get_args
 from trim.config.section import Section
 
 KEEP_NULLS = {"extra"}  # there a null says that a request goes without the key
+MEANT_NULLS = {"tuning"}  # whose null is a value
 
 
 def settled(content: Any, default: Any) -> Any:
     """Finish what the plain merging of an overlay into `config.yaml` leaves.
 
-    A null removes its key, but in `extra`. Where an overlay changes the `kind` of a model or the `source` of a dataset,
-    the default's keys that the new one lacks are still there, with the default's values: they are removed too.
+    A null removes its key, but in `extra`, and that of `tuning`. Where an overlay changes the `kind` of a model or the
+    `source` of a dataset, the default's keys that the new one lacks are still there, with the default's values: they
+    are removed too.
     """
     if not isinstance(content, Mapping):
         return content
@@ -24,7 +26,8 @@ def settled(content: Any, default: Any) -> Any:
     return {
         key: value if key in KEEP_NULLS else settled(value, default.get(key))
         for key, value in content.items()
-        if value is not None and not (known and key not in known and key in default and value == default[key])
+        if (value is not None or key in MEANT_NULLS)
+        and not (known and key not in known and key in default and value == default[key])
     }
 
 

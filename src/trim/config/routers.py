@@ -153,8 +153,10 @@ class QueryRouters(Section):
         None, description="folder or hub name of a transformers encoder that reads problems; null for the weak model"
     )
     revision: str | None = Field(None, description="hub revision of the encoder to pin")
-    tuning: EncoderTuning = Field(
-        default_factory=EncoderTuning, description="fine-tuning of the encoder for bert, hybrid-llm and best-route"
+    tuning: EncoderTuning | None = Field(
+        default_factory=EncoderTuning,
+        description="fine-tuning of the encoder for bert, hybrid-llm and best-route; null: it stays frozen, they are "
+        "linear heads on its vectors, and the step store keeps these for replays without the encoder",
     )
     samples: Count = Field(
         1, description="further weak solutions of each problem, for self-verification and best-of-n (AutoMix: 8)"

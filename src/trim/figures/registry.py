@@ -302,6 +302,20 @@ _BUILT_IN = (
         wanted=lambda experiment: bool(experiment.measured),
     ),
     FigureSpec(
+        name="prm_outcomes",
+        draw="trim.figures.prm_outcomes:draw",
+        scope="evaluated",
+        reads=tables("prm_outcomes", "prm_outcome_reliability"),
+        category="Diagnostics",
+        title="PRM scores and final answers",
+        caption=(
+            "Whether PRM scores foresee that a solution of the weak model comes out right. Left, how often it does, by "
+            "the score of one of its steps; middle, by the score of its last step. Right, areas under the ROC curve "
+            "for a right answer, of the scores of single steps and of four ways to put the scores of a solution in one "
+            "number, with bootstrap intervals; 0.5 is chance."
+        ),
+    ),
+    FigureSpec(
         name="observation_model",
         draw="trim.figures.observation_model:draw_fitted",
         scope="trained",

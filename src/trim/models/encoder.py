@@ -18,8 +18,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from trim.checksums import check_folder, sum_folder
+from trim.config.models import Precision
 from trim.config.routers import EncoderTuning
 from trim.errors import BackendError
+from trim.models.prompts import PrefixTokenizer
+from trim.models.protocols import Prefix
+from trim.models.ragged import RaggedReader
 from trim.models.training import batched, seed_torch
 from trim.models.transformers_backend import load_model
 
@@ -40,15 +44,7 @@ class Encoder(nn.Module):
 
     def __init__(self, name: str | Path, *, revision: str | None = None, device: str = "cpu") -> None:
         super().__init__()
-        loading: dict[str, Any] = {"revision": revision, "device": device, "offline": Path(name).is_dir()}
-        check_folder(Path(name))
-        try:
-            model, self.tokenizer = load_model(name, head=False, **loading)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise BackendError(
-                f"{name}: no encoder that can be loaded ({reason}); see routers.query.encoder"
-            ) from error
+        model, self.tokenizer = _load(name, revision, device)
         self.model = model.float()  # small steps of fine-tuning are lost in half precision
         self.tokenizer.padding_side = "right"
         if self.tokenizer.pad_token is None:
@@ -88,6 +84,29 @@ class Encoder(nn.Module):
         for part in batched(sorted(range(len(texts)), key=lambda i: len(texts[i])), BATCH_TEXTS):
             vectors[list(part)] = self([texts[i] for i in part]).cpu().numpy()
         return vectors
+
+
+class RaggedEncoder:
+    """A real chat model on a CPU, in bf16, that maps texts as `Encoder` does: unpadded, and not to be trained."""
+
+    def __init__(self, name: str | Path, *, revision: str | None = None) -> None:
+        model, tokenizer = _load(name, revision, "cpu", "bfloat16")
+        self._reader = RaggedReader(model, PrefixTokenizer(tokenizer), outputs="hidden")
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return vectors of shape (texts, width)."""
+        means = self._reader.mean_hidden(Prefix.of(text) for text in texts)
+        return np.asarray(torch.stack(list(means)).numpy(), dtype=np.float32)
+
+
+def _load(name: str | Path, revision: str | None, device: str, dtype: Precision | None = None) -> tuple[Any, Any]:
+    """Load a model without head, and its tokenizer."""
+    check_folder(Path(name))
+    try:
+        return load_model(name, head=False, revision=revision, device=device, offline=Path(name).is_dir(), dtype=dtype)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BackendError(f"{name}: no encoder that can be loaded ({reason}); see routers.query.encoder") from error
 
 
 class TextClassifier(nn.Module):

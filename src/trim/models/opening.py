@@ -160,7 +160,7 @@ def pair_reader(spec: Any, folder: Path | None, wish: PrmWish, store: StepStore,
         )
     local = _plain(spec, folder)
     facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
-    identity = json.dumps({"model": _content(local), **facts}, sort_keys=True)
+    identity = json.dumps({"model": identify_weights(local), **facts}, sort_keys=True)
     return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, "cpu", wish)))
 
 
@@ -321,11 +321,11 @@ def identify_local(spec: PretrainedModel | GgufModel, batch_size: int, device: s
         more["dtype"] = spec.dtype
     if is_ragged(spec, device):  # its steps hang on their whole company: the number of rows says too little
         more |= {"backend": f"ragged/{RAGGED_VERSION}", "rows": None}
-    return _identify(_content(spec), batch_size, device, **more)
+    return _identify(identify_weights(spec), batch_size, device, **more)
 
 
-def _content(spec: PretrainedModel | GgufModel) -> str:
-    """Identify the weights of a model that runs in the job."""
+def identify_weights(spec: PretrainedModel | GgufModel) -> str:
+    """Say what a model is, wherever it lies."""
     if isinstance(spec, GgufModel):
         return f"gguf/{CONVERTER_VERSION}:{spec.sha256}"
     return fingerprint_model(spec.name, spec.revision)

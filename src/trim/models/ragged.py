@@ -9,7 +9,7 @@ store defines the step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 from types import MappingProxyType
@@ -240,6 +240,14 @@ class RaggedReader:
         """Return the states of prefixes, computing and keeping what is not there; they hold no logits."""
         return read_chains(prefixes, self._memory, self._extend, self._is_whole)
 
+    @torch.inference_mode()
+    def mean_hidden(self, prefixes: Iterable[Prefix]) -> Iterator[torch.Tensor]:
+        """Yield the mean of the last hidden states of each prefix's tokens, shape (size,); nothing is remembered."""
+        for part in _parts(_Row(prefix, self._sequence(prefix, [])) for prefix in prefixes):
+            sizes = [len(row.sequence.pending) for row in part]
+            final, _ = self._forward([row.sequence for row in part])
+            yield from (hidden.float().mean(0) for hidden in final.split(sizes))
+
     def _is_whole(self, node: Prefix, state: PrefixState) -> bool:
         return state.hidden.numel() > 0 and not self._foresees(node, state)
 
@@ -350,7 +358,7 @@ class RaggedReader:
         return logits
 
 
-def _parts(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
+def _parts(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
     """Cut rows into passes."""
     part: list[_Row] = []
     tokens = 0

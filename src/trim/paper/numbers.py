@@ -78,6 +78,7 @@ SOURCES: Mapping[str, Source] = {
     "comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
     "dev_comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
     "prm_quality": Source(("prm", "dataset", "measure"), ("value",), "measure"),
+    "prm_outcomes": Source(("prm", "dataset", "behaviour", "measure"), ("value",), "measure"),
     "generalization": Source(
         ("trained_on", "dataset", "router", "variant"), ("delta_ibc", "home_delta_ibc", "difference")
     ),

@@ -26,6 +26,7 @@ _GSM8K_ANSWER = re.compile(r"####([^#]+)$")
 _AIME_ANSWER = re.compile(r"(\d{1,3})(?: or (\d{1,3}))?(?: \(.*\))?")
 _OWN_IDS = ("unique_id", "id", "ID", "idx")
 _AIME_ID = re.compile(r"(\d{4})(?:-(I{1,2}))?-\d{1,2}")
+SHOWN_VALUES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,37 @@ def read_records(spec: FileDataset) -> Iterator[tuple[str, Record]]:
     Raises
     ------
     InputError
-        When no row has an id that shall be left out.
+        When no row has an id that shall be left out, a row lacks a field that rows are chosen by, or none is chosen.
     """
-    return islice(_wanted(spec), spec.limit)
+    return islice(_chosen(spec), spec.limit)
+
+
+def _chosen(spec: FileDataset) -> Iterator[tuple[str, Record]]:
+    """Yield the rows that have in each field of `where` one of its values."""
+    wanted = {name: set(map(str, values)) for name, values in spec.where.items()}
+    seen: dict[str, set[str]] = {name: set() for name in wanted}
+    is_empty = True
+    for place, record in _wanted(spec):
+        values = {name: _field(record, name) for name in wanted}
+        for name, value in values.items():
+            if not value:
+                raise InputError(
+                    f"{place}: no text and no number in {name!r}, which `where` chooses rows by; this row has "
+                    f"{', '.join(map(repr, record))}: correct `where`, or leave the row out by its id"
+                )
+            seen[name].add(value)
+        if all(value in wanted[name] for name, value in values.items()):
+            is_empty = False
+            yield place, record
+    if wanted and is_empty:
+        there = "; ".join(f"{name}: {_some(values)}" for name, values in seen.items())
+        raise InputError(f"{spec.path}: no row has the values that `where` asks for; correct it: there are {there}")
+
+
+def _some(values: set[str]) -> str:
+    """List the first values in order, numbers by their size."""
+    shown = sorted(values, key=lambda value: (int(value) if value.isdecimal() else 0, value))
+    return ", ".join(map(repr, shown[:SHOWN_VALUES])) + (", ..." if len(shown) > SHOWN_VALUES else "")
 
 
 def _wanted(spec: FileDataset) -> Iterator[tuple[str, Record]]:

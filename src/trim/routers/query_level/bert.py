@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trim.config.routers import EncoderTuning
 from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.routers.query_level.heads import Learn, LinearHeads, foresee
 
 if TYPE_CHECKING:
-    from trim.models.encoder import Encoder, TextClassifier
+    from trim.models.encoder import TextClassifier
 
 STRONG_WINS = 0
 
@@ -18,17 +18,14 @@ STRONG_WINS = 0
 class Bert:
     """Doubts the weak model by the probability that the strong one wins; classes as in `Evidence.outcomes`."""
 
-    classifier: TextClassifier
+    classifier: TextClassifier | LinearHeads
 
     def doubts(self, evidence: Evidence) -> Floats:
         """Read the problems."""
-        probabilities = self.classifier.predict(evidence.texts)[:, 0, STRONG_WINS]
+        probabilities = foresee(self.classifier, evidence)[:, 0, STRONG_WINS]
         return every_replicate(probabilities, evidence.replicates)
 
 
-def fit_bert(train: Evidence, dev: Evidence, encoder: Encoder, settings: EncoderTuning, seed: str) -> Bert:
-    """Fine-tune the encoder on who wins, a tie being the third class."""
-    from trim.models.encoder import fine_tune
-
-    splits = [(split.texts, split.outcomes()[:, None]) for split in (train, dev)]
-    return Bert(fine_tune(encoder, splits[0], splits[1], settings, f"{seed}/bert"))
+def fit_bert(train: Evidence, dev: Evidence, learn: Learn) -> Bert:
+    """Learn who wins, a tie being the third class."""
+    return Bert(learn("bert", train.outcomes()[:, None], dev.outcomes()[:, None]))

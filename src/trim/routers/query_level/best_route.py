@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.config.routers import EncoderTuning
 from trim.routers.query_level.evidence import Evidence, Floats
+from trim.routers.query_level.heads import Learn, LinearHeads, foresee
 
 if TYPE_CHECKING:
-    from trim.models.encoder import Encoder, TextClassifier
+    from trim.models.encoder import TextClassifier
 
 MATCH, NO_MATCH = 0, 1
 RESAMPLES = 10
@@ -31,25 +31,19 @@ class BestRoute:
         Head n - 1 foresees best of n; classes match and no match.
     """
 
-    classifier: TextClassifier
+    classifier: TextClassifier | LinearHeads
 
     def doubts(self, evidence: Evidence) -> Floats:
         """Read the problems; a doubt lies in [-1, 1]."""
-        probabilities = self.classifier.predict(evidence.texts)
+        probabilities = foresee(self.classifier, evidence)
         doubts = probabilities[:, :, NO_MATCH] - probabilities[:, :, MATCH]
         return np.repeat(doubts[:, None], evidence.replicates, axis=1)
 
 
-def fit_best_route(
-    train: Evidence, dev: Evidence, largest: int, encoder: Encoder, settings: EncoderTuning, seed: str
-) -> BestRoute:
-    """Fine-tune the encoder on how likely best of n is no worse than the strong model, for n up to `largest`."""
-    from trim.models.encoder import fine_tune
-
-    splits = [
-        (split.texts, label_best(split, largest, f"{seed}/best-route/{i}")) for i, split in enumerate((train, dev))
-    ]
-    return BestRoute(fine_tune(encoder, splits[0], splits[1], settings, f"{seed}/best-route"))
+def fit_best_route(train: Evidence, dev: Evidence, largest: int, learn: Learn, seed: str) -> BestRoute:
+    """Learn how likely best of n is no worse than the strong model, for n up to `largest`."""
+    labels = (label_best(split, largest, f"{seed}/best-route/{i}") for i, split in enumerate((train, dev)))
+    return BestRoute(learn("best-route", *labels))
 
 
 def label_best(evidence: Evidence, largest: int, seed: str) -> Floats:

@@ -1,7 +1,7 @@
 """Fitted query-level baselines on disk: one folder for all that were fitted to one dataset.
 
 `policies.json` says which there are and where their thresholds lie, `policies.safetensors` holds their
-arrays, and below `classifiers` stands a Hugging Face folder for each fine-tuned encoder.
+arrays, and below `classifiers` stands a Hugging Face folder for each fine-tuned encoder, or the heads on a frozen one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from trim.errors import InputError
 from trim.files import read_json, read_tensors, write_json, write_tensors
 from trim.routers.query_level.evidence import Floats, QueryRouter
+from trim.routers.query_level.heads import load_classifier
 from trim.routers.query_level.registry import baseline
 
 DESCRIPTION, ARRAYS, CLASSIFIERS = "policies.json", "policies.safetensors", "classifiers"
@@ -97,7 +98,5 @@ def _load(folder: Path, item: Mapping[str, Any], arrays: Mapping[str, Floats], d
     prefix = f"{router}.{variant}."
     parts |= {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     if (folder / CLASSIFIERS / router).is_dir():
-        from trim.models.encoder import TextClassifier
-
-        parts["classifier"] = TextClassifier.load(folder / CLASSIFIERS / router, device)
+        parts["classifier"] = load_classifier(folder / CLASSIFIERS / router, device)
     return Policy(router, variant, baseline(router).kind(**parts), tuple(map(float, item["thresholds"])))

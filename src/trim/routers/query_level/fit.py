@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.models.vectors import StoredVectors, TextReader
 from trim.problems.problem import Problem
 from trim.routers.query_level.disk import Policy, Space
 from trim.routers.query_level.evidence import Floats, choose_thresholds
@@ -16,21 +17,47 @@ from trim.routers.query_level.registry import QueryTraining, fit_baselines
 if TYPE_CHECKING:
     import pandas as pd
 
-    from trim.models.encoder import Encoder
-
 logger = logging.getLogger(__name__)
 
 GENERATORS = ("weak-only", "strong-only", "mixed")
 """Behaviours in the rollouts that are Smoothie's three generators."""
 
 
-def embed_solutions(rollouts: pd.DataFrame, problems: Sequence[Problem], encoder: Encoder) -> Floats:
-    """Return the embedded solutions of the training problems, standardised, shape (3, P, R, width)."""
+def embed_solutions(rollouts: pd.DataFrame, problems: Sequence[Problem], reader: TextReader) -> Floats:
+    """Return the embedded solutions of the training problems, standardised, shape (3, P, R, width).
+
+    Of an encoder that stays frozen, they are kept with no more coordinates than their distances need.
+    """
     solutions = rollouts.groupby(["behaviour", "problem_id", "replicate"])["text"].agg("".join)
     replicates = sorted(rollouts["replicate"].unique())
     texts = [solutions[name, problem.id, r] for name in GENERATORS for problem in problems for r in replicates]
-    vectors = encoder.embed(texts).astype(np.float64)
-    return Space.of(vectors).standardise(vectors).reshape(len(GENERATORS), len(problems), len(replicates), -1)
+    shape = (len(GENERATORS), len(problems), len(replicates), -1)
+
+    def embedded(reader: TextReader) -> Floats:
+        vectors = reader.embed(texts).astype(np.float64)
+        return Space.of(vectors).standardise(vectors).reshape(shape)
+
+    if isinstance(reader, StoredVectors):
+        return reader.remember(texts, lambda encoder: turned(embedded(encoder))).reshape(shape)
+    return embedded(reader)
+
+
+def turned(solutions: Floats) -> Floats:
+    """Turn the solutions of each problem into as many coordinates as there are of them: all distances stay.
+
+    Parameters
+    ----------
+    solutions
+        Shape (G, P, R, width); distances between problems are lost.
+
+    Returns
+    -------
+    Shape (G, P, R, min(G R, width)).
+    """
+    generators, problems, replicates, width = solutions.shape
+    columns = np.moveaxis(solutions, (1, 3), (0, 1)).reshape(problems, width, -1)
+    triangles = np.asarray(np.linalg.qr(columns, mode="r")).swapaxes(1, 2)
+    return np.moveaxis(triangles.reshape(problems, generators, replicates, -1), 0, 1)
 
 
 def fit_policies(data: QueryTraining, points: int) -> list[Policy]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.config.routers import EncoderTuning
 from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.routers.query_level.heads import Learn, LinearHeads, foresee
 
 if TYPE_CHECKING:
-    from trim.models.encoder import Encoder, TextClassifier
+    from trim.models.encoder import TextClassifier
 
 VARIANTS = ("default", "deterministic")
 MATCH = 0
@@ -34,23 +34,19 @@ class HybridLLM:
         Whose head decides.
     """
 
-    classifier: TextClassifier
+    classifier: TextClassifier | LinearHeads
     variant: str
 
     def doubts(self, evidence: Evidence) -> Floats:
         """Read the problems."""
-        matches = self.classifier.predict(evidence.texts)[:, VARIANTS.index(self.variant), MATCH]
+        matches = foresee(self.classifier, evidence)[:, VARIANTS.index(self.variant), MATCH]
         return every_replicate(1 - matches, evidence.replicates)
 
 
-def fit_hybrid_llm(
-    train: Evidence, dev: Evidence, encoder: Encoder, settings: EncoderTuning, seed: str
-) -> TextClassifier:
-    """Fine-tune the encoder on both kinds of label at once."""
-    from trim.models.encoder import fine_tune
-
-    splits = [(split.texts, label_matches(split)) for split in (train, dev)]
-    return fine_tune(encoder, splits[0], splits[1], settings, f"{seed}/hybrid-llm")
+def fit_hybrid_llm(train: Evidence, dev: Evidence, learn: Learn) -> dict[str, HybridLLM]:
+    """Learn both kinds of label at once; return the routers by variant."""
+    classifier = learn("hybrid-llm", label_matches(train), label_matches(dev))
+    return {variant: HybridLLM(classifier, variant) for variant in VARIANTS}
 
 
 def label_matches(evidence: Evidence) -> Floats:

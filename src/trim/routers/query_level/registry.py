@@ -17,13 +17,14 @@ from trim.routers.query_level.bert import Bert, fit_bert
 from trim.routers.query_level.best_route import BestRoute, fit_best_route
 from trim.routers.query_level.evidence import Evidence, Floats, QueryRouter
 from trim.routers.query_level.frugal import Frugal, fit_frugal
-from trim.routers.query_level.hybrid_llm import VARIANTS, HybridLLM, fit_hybrid_llm
+from trim.routers.query_level.heads import LinearHeads, fit_heads
+from trim.routers.query_level.hybrid_llm import HybridLLM, fit_hybrid_llm
 from trim.routers.query_level.mf import MatrixFactorisation, fit_mf
 from trim.routers.query_level.smoothie import Smoothie, fit_smoothie
 from trim.routers.query_level.sw import SimilarityWeighted, fit_sw
 
 if TYPE_CHECKING:
-    from trim.models.encoder import Encoder
+    from trim.models.encoder import Encoder, TextClassifier
 
 Choice = Literal["weak or strong", "read cascade", "sampled cascade", "best of n"]
 """What a baseline chooses from, and so what it pays: see `Options.of`."""
@@ -38,7 +39,7 @@ class QueryTraining:
     train, dev
         Solutions of the training split, and of the split on which epochs are picked and thresholds chosen.
     solutions
-        Shape (3, P, R, width); embedded training solutions, as `fit_smoothie` takes them.
+        Embeds the training solutions, as `fit_smoothie` takes them: shape (3, P, R, width).
     new_encoder
         Loads the encoder that fine-tuning starts from.
     settings
@@ -49,10 +50,19 @@ class QueryTraining:
 
     train: Evidence
     dev: Evidence
-    solutions: Floats
+    solutions: Callable[[], Floats]
     new_encoder: Callable[[], Encoder]
     settings: QueryRouters
     seed: str
+
+    def learn(self, name: str, train: Floats, dev: Floats) -> TextClassifier | LinearHeads:
+        """Learn soft labels, shape (P, heads, classes): by fine-tuning, or by heads where the encoder stays frozen."""
+        if self.settings.tuning is None:
+            return fit_heads((self.train.embeddings, train), (self.dev.embeddings, dev))
+        from trim.models.encoder import fine_tune
+
+        splits = (self.train.texts, train), (self.dev.texts, dev)
+        return fine_tune(self.new_encoder(), *splits, self.settings.tuning, f"{self.seed}/{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +84,16 @@ class Baseline:
     choice: Choice = "weak or strong"
 
 
-def _bert(data: QueryTraining) -> Mapping[str, QueryRouter]:
-    return {"default": fit_bert(data.train, data.dev, data.new_encoder(), data.settings.tuning, data.seed)}
-
-
-def _hybrid_llm(data: QueryTraining) -> Mapping[str, QueryRouter]:
-    classifier = fit_hybrid_llm(data.train, data.dev, data.new_encoder(), data.settings.tuning, data.seed)
-    return {variant: HybridLLM(classifier, variant) for variant in VARIANTS}
-
-
 def _best_route(data: QueryTraining) -> Mapping[str, QueryRouter]:
-    largest, tuning = data.settings.samples + 1, data.settings.tuning
-    return {"default": fit_best_route(data.train, data.dev, largest, data.new_encoder(), tuning, data.seed)}
+    return {"default": fit_best_route(data.train, data.dev, data.settings.samples + 1, data.learn, data.seed)}
 
 
 _BUILT_IN = {
-    "bert": Baseline(Bert, _bert),
+    "bert": Baseline(Bert, lambda data: {"default": fit_bert(data.train, data.dev, data.learn)}),
     "mf": Baseline(MatrixFactorisation, lambda data: {"default": fit_mf(data.train, data.dev, data.seed)}),
     "sw": Baseline(SimilarityWeighted, lambda data: {"default": fit_sw(data.train)}),
     "smoothie": Baseline(
-        Smoothie, lambda data: {"default": fit_smoothie(data.train, data.solutions, data.settings.neighbours)}
+        Smoothie, lambda data: {"default": fit_smoothie(data.train, data.solutions(), data.settings.neighbours)}
     ),
     "automix": Baseline(
         AutoMix,
@@ -104,7 +104,7 @@ _BUILT_IN = {
         AutoMix, lambda data: {"default": fit_automix(data.train, "product", data.settings.bins)}, "read cascade"
     ),
     "frugal": Baseline(Frugal, lambda data: {"default": fit_frugal(data.train)}, "read cascade"),
-    "hybrid-llm": Baseline(HybridLLM, _hybrid_llm),
+    "hybrid-llm": Baseline(HybridLLM, lambda data: fit_hybrid_llm(data.train, data.dev, data.learn)),
     "best-route": Baseline(BestRoute, _best_route, "best of n"),
 }
 
