@@ -23,6 +23,7 @@ TABLES = [
             *("budgeted.csv", "budgeted.tex"),
             *("interventions.csv", "interventions.tex"),
             *("claims.csv", "claims.tex", "metric_check.csv"),
+            *("prices.csv", "price_curves.csv", "price_verdicts.csv"),
         )
     ),
     f"{RESULTS}/paper/numbers.tex",

@@ -248,6 +248,19 @@ _BUILT_IN = (
         ),
     ),
     FigureSpec(
+        name="prices",
+        draw="trim.figures.prices:draw",
+        scope="evaluated",
+        reads=tables("price_curves", "prices"),
+        category="Main results",
+        title="accuracy against cost share",
+        caption=(
+            "Accuracy against cost at several prices of tokens. The cost share is what is spent beyond the weak model "
+            "alone: 100 % is the strong model; the dotted line mixes both at random. What strong tokens alone leave "
+            "out counts here: what models read, discarded drafts, further weak samples, the PRM."
+        ),
+    ),
+    FigureSpec(
         name="controls",
         draw="trim.figures.controls:draw",
         scope="evaluated",
