@@ -13,7 +13,7 @@ STAGE = {
     "scores": 1,
     "trees": 2,
     "solutions": 3,
-    "query_routers": 1,
+    "query_routers": 2,
     "episodes": 5,
     "by_prm": 1,
     "tables": 4,

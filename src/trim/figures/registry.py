@@ -141,10 +141,10 @@ _BUILT_IN = (
         category="Main results",
         title="steps against whole problems",
         caption=(
-            "Routing single steps against routing whole problems. Left, accuracy against strong tokens per problem: "
-            "the TRIM routers, the three query-level baselines with the best ΔIBC, and the others in thin grey; bands "
-            "are bootstrap intervals. The dotted line sends whole problems to the strong model at random. Right, ΔIBC "
-            "of every router with its interval; random sending has 0."
+            "Routing steps against routing whole problems. Left: TRIM routers, three query-level baselines with the best "
+            "ΔIBC, others in grey; bands are bootstrap intervals; dotted: whole problems at random. Right: ΔIBC. "
+            "Strong tokens alone do not compare baselines that sample the weak model more than once (AutoMix, "
+            "BEST-Route): prices.csv and the figures of accuracy against cost share do."
         ),
     ),
     FigureSpec(

@@ -21,6 +21,7 @@ from trim.problems.problem import Problem
 from trim.rollout.engine import Episode, Run, solve_all
 from trim.rollout.tables import OperatingPoint, Progress, episode_table
 from trim.routers.controls import StrongOnly
+from trim.routers.query_level.best_route import largest_set
 from trim.routers.query_level.disk import Policy
 from trim.routers.query_level.evidence import SUMMARIES, Evidence, Floats, choose, summarise
 from trim.routers.query_level.registry import baseline
@@ -107,6 +108,9 @@ def gather_evidence(solved: pd.DataFrame, problems: Sequence[Problem], embedding
         strong_correct=grid(strong, "correct").astype(bool),
         scores=np.stack([grid(weak, name) for name in SUMMARIES], axis=2),
         agreement=grid(weak, "agreement")[:, :replicates],
+        weak_tokens=grid(weak, "weak_tokens").astype(np.float64),
+        weak_steps=grid(weak, "steps").astype(np.float64),
+        strong_tokens=grid(strong, "strong_tokens").astype(np.float64),
     )
 
 
@@ -141,7 +145,8 @@ class Options:
             case "read cascade":
                 return self._cascade(self._rows(self._weak, 0), [])
             case "best of n":
-                return [self.weak, *(self._best_of(size) for size in range(2, self._samples + 2)), self.strong]
+                largest = largest_set(self._samples)
+                return [self.weak, *(self._best_of(size) for size in range(2, largest + 1)), self.strong]
 
     @property
     def weak(self) -> pd.DataFrame:
