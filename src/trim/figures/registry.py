@@ -141,8 +141,8 @@ _BUILT_IN = (
         category="Main results",
         title="steps against whole problems",
         caption=(
-            "Routing steps against routing whole problems. Left: the TRIM routers, three query-level baselines, best by "
-            "ΔIBC, others in grey; bands are bootstrap intervals; dotted: whole problems at random. Right: ΔIBC. "
+            "Routing steps against routing whole problems. Left: the TRIM routers, three query-level baselines (best "
+            "ΔIBC), others in grey; bands are bootstrap intervals; dotted: whole problems at random. Right: ΔIBC. "
             "Strong tokens alone do not compare baselines that sample the weak model more than once (AutoMix, "
             "BEST-Route): prices.csv and the figures of accuracy against cost share do."
         ),
