@@ -12,7 +12,8 @@ PUBLISHED = expand(
 
 rule compute_prices:
     input:
-        **{role: path for role in ("weak", "strong") if (path := model_metrics(role))},
+        weak=model_folder("weak"),
+        strong=model_folder("strong"),
         episodes=EPISODES,
         claims=f"{CLAIMED}/claims.csv",
         published=PUBLISHED,

@@ -47,12 +47,6 @@ def model_folder(role):
     return f"{RESULTS}/models/{role}" if is_trained else []
 
 
-def model_metrics(role):
-    """What the training of a language model measured; none for a model that is not trained here."""
-    folder = model_folder(role)
-    return f"{folder}/metrics.json" if folder else []
-
-
 def prm_backbone():
     """Which language model is the size of the PRM that routes, because it starts from it; empty for none."""
     prm = EXPERIMENT.prms[EXPERIMENT.pair.prm]

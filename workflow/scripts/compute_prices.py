@@ -17,7 +17,8 @@ from trim.jobs import open_job
 with open_job(snakemake) as job:
     params, given, output = job.params, job.input, job.output
     bootstrap, published = Bootstrap.model_validate(params.bootstrap), Path(given.claims).parent
-    sizes = {role: read_json(given[role])["parameters"] for role in ("weak", "strong") if role in given.keys()}
+    trained = {role: folder for role in ("weak", "strong") if (folder := given[role])}
+    sizes = {role: read_json(Path(folder) / "metrics.json")["parameters"] for role, folder in trained.items()}
     parameters = Parameters(**sizes, prm=sizes.get(params.prm_starts_from))
     prices = vectors(TypeAdapter(dict[str, Price]).validate_python(dict(params.prices)), parameters)
     episodes = priced(read_episodes(given.episodes, PRICED_COLUMNS), prices)

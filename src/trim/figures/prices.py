@@ -11,6 +11,7 @@ from trim.names import END_POINTS, in_order, leading_variants, look_of, routers_
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 NAMED = 2
 """How many query-level baselines are drawn: the best by delta IBC at the price of the panel."""
@@ -29,7 +30,7 @@ def draw(price_curves: pd.DataFrame, prices: pd.DataFrame, dataset: str, trained
     rows, measured = rows[rows["seed"] == 0], measured[measured["seed"] == 0]
     names, there = list(dict.fromkeys(rows["price"])), set(in_order(rows))
     figure, grid = panels(max(len(names), 1), 2.3, sharey=True)
-    handles = {}
+    handles: dict[str, Line2D] = {}
     for axes, price in zip(grid, names, strict=False):
         at_price = rows[rows["price"] == price]
         weak, strong = (at_price[at_price["router"] == name].iloc[0] for name in END_POINTS)
@@ -42,10 +43,10 @@ def draw(price_curves: pd.DataFrame, prices: pd.DataFrame, dataset: str, trained
             look = look_of(*key)
             line = axes.plot(100 * part["cost_share"], part["accuracy"], label=look.label, **look.drawn(palette))
             handles.setdefault(look.label, line[0])
-        axes.set(title=price, xlabel="cost share (%)", xlim=(0, 150))
+        axes.set(title=price, xlabel="cost share (%)", xlim=(0, None))
         axes.axvline(100, color="0.45", linewidth=0.7)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     grid[0].set_ylabel("accuracy")
     figure.suptitle(f"{dataset}: what tokens cost decides what routing saves", fontsize=8)
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=5)
+    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=5)
     return figure

@@ -53,6 +53,7 @@ class Costs:
 
 
 LEAST_CACHED = 1024
+"""Tokens of the shortest prefix that Anthropic and OpenAI cache."""
 
 COSTS = tuple(Costs.__dataclass_fields__)
 
@@ -127,7 +128,7 @@ def costs_of(path: Path) -> dict[str, Integers]:
 
 def _before(steps: Booleans) -> Booleans:
     """Return of each step whether the one before it is among the steps; all of shape (n, T)."""
-    return np.pad(steps, ((0, 0), (1, 0)))[:, :-1]
+    return np.asarray(np.pad(steps, ((0, 0), (1, 0)))[:, :-1])
 
 
 def _known(calls: Booleans, read: Integers, added: Integers) -> Integers:
@@ -139,4 +140,4 @@ def _known(calls: Booleans, read: Integers, added: Integers) -> Integers:
         What a call leaves in the solution beyond its input: tokens that it wrote, less what was thrown away of these.
     """
     context = np.maximum.accumulate(np.where(calls, read + added, 0), axis=1)
-    return np.minimum(np.pad(context, ((0, 0), (1, 0)))[:, :-1], read)
+    return np.asarray(np.minimum(np.pad(context, ((0, 0), (1, 0)))[:, :-1], read))

@@ -69,7 +69,10 @@ def price_row(verdicts: pd.DataFrame) -> dict[str, Any]:
     changed, prices = verdicts[verdicts["changes"]], list(dict.fromkeys(verdicts["price"]))
     if len(prices) < 2:
         return row | {"ours": np.nan, "verdict": "not tested", "why": "Not tested: the config has no second price."}
-    said = [f"{one['headline']} {one['verdict']} at {one['price']}" for one in changed.to_dict("records")]
+    said = [
+        f"{headline} {verdict} at {', '.join(part['price'])}"
+        for (headline, verdict), part in changed.groupby(["headline", "verdict"], sort=False)
+    ]
     why = f"At {', '.join(prices[1:])}, against {prices[0]}: {'; '.join(said) or 'all verdicts stay'}."
     count = changed["headline"].nunique()
     return row | {"ours": float(count), "verdict": "fails" if count else "holds", "why": why}

@@ -61,7 +61,8 @@ class ExpectedTokens:
         else:
             described = describe_answers(evidence)[:, : evidence.replicates]
         logs = ((described - self.mean) / self.scale) @ self.weights[:-1] + self.weights[-1]
-        return np.exp(np.clip(logs, *np.log(self.range * [0.5, 2])))
+        low, high = np.log(self.range * [0.5, 2])
+        return np.asarray(np.exp(np.clip(logs, low, high)))
 
 
 RIDGE = 1.0
