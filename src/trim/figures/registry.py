@@ -227,10 +227,10 @@ _BUILT_IN = (
         category="Ablations",
         title="what PRM quality buys",
         caption=(
-            "What a better PRM buys: every router fitted again with each PRM and evaluated on the main dataset. AUCs "
-            "lie evenly in their logits; routers of one PRM lie side by side only to be told apart. A point is missing "
-            "where a sweep does not reach the level; intervals are bootstrap intervals, and one without an upper end "
-            "stops at its point."
+            "What a better PRM buys: every router fitted again with each PRM and evaluated on the main dataset. What a "
+            "PRM reads costs nothing here, even where it is the strong model itself (sharp). AUCs lie evenly in their "
+            "logits; routers of one PRM lie side by side. A point is missing where a sweep does not reach the level; "
+            "intervals are bootstrap intervals, and one without an upper end stops at its point."
         ),
         settings=lambda experiment: {"dataset": experiment.main_dataset},
     ),
