@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from trim.config.experiment import Bootstrap, Experiment
-from trim.config.prices import Parameters, Price, default_prices
+from trim.config.prices import Parameters, PriceVector, default_prices
 from trim.evaluation.claims.prices import price_row, price_verdicts
 from trim.evaluation.claims.published import Paper, metric_check
 from trim.evaluation.claims.world import World
@@ -57,7 +57,7 @@ def episodes(reads: int = 0) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def studied(data: pd.DataFrame, prices: dict[str, Price]):
+def studied(data: pd.DataFrame, prices: dict[str, PriceVector]):
     numbers = vectors(prices, SIZES)
     return price_studies(priced(data, numbers), list(numbers), SETTINGS, 7)
 
@@ -103,11 +103,11 @@ def test_dollars_are_for_what_is_read_and_what_is_written() -> None:
     assert "strong_cached_tokens" not in cached
     any_prefix = default_prices()["api-cached"].model_dump() | {"strong": {"input": 3, "cached_input": 0.3}}
     any_prefix["strong"]["minimal_prefix"] = 1
-    found = vector(TypeAdapter(Price).validate_python(any_prefix), SIZES)
+    found = vector(TypeAdapter(PriceVector).validate_python(any_prefix), SIZES)
     assert found is not None and found["strong_cached_tokens"] == pytest.approx(-2.7e-6)
     with pytest.raises(ValidationError):
         any_prefix["strong"]["minimal_prefix"] = 500
-        TypeAdapter(Price).validate_python(any_prefix)
+        TypeAdapter(PriceVector).validate_python(any_prefix)
 
 
 def test_operations_count_all_three_models_and_once_what_is_cached() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from trim.config.experiment import Bootstrap
-from trim.config.prices import Parameters, Price
+from trim.config.prices import Parameters, PriceVector
 from trim.evaluation.claims.prices import price_verdicts
 from trim.evaluation.claims.published import Paper
 from trim.evaluation.claims.world import World
@@ -20,7 +20,7 @@ with open_job(snakemake) as job:
     trained = {role: folder for role in ("weak", "strong") if (folder := given[role])}
     sizes = {role: read_json(Path(folder) / "metrics.json")["parameters"] for role, folder in trained.items()}
     parameters = Parameters(**sizes, prm=sizes.get(params.prm_starts_from))
-    prices = vectors(TypeAdapter(dict[str, Price]).validate_python(dict(params.prices)), parameters)
+    prices = vectors(TypeAdapter(dict[str, PriceVector]).validate_python(dict(params.prices)), parameters)
     episodes = priced(read_episodes(given.episodes, PRICED_COLUMNS), prices)
     studies = price_studies(episodes, list(prices), bootstrap, params.seed)
     worlds = {

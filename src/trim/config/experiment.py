@@ -30,7 +30,7 @@ from trim.config.models import (
     Sampling,
     TrainedModel,
 )
-from trim.config.prices import Price, default_prices
+from trim.config.prices import PriceVector, default_prices
 from trim.config.routers import Routers
 from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Section, Share, unrepeated
 from trim.config.serving import Serving
@@ -138,7 +138,7 @@ class Experiment(Section):
         description="routers: how they are fitted and run",
     )
     bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="confidence intervals")
-    prices: dict[str, Price] = Field(
+    prices: dict[str, PriceVector] = Field(
         default_factory=default_prices,
         min_length=1,
         description="what tokens cost, by name; all other tables and figures take the paper's cost, `decoded`",

@@ -60,7 +60,7 @@ class FlopsPrice(Section):
     parameters: Parameters = Field(default_factory=Parameters, description="numbers of parameters")
 
 
-Price = Annotated[DecodedPrice | ApiPrice | FlopsPrice, Field(discriminator="kind")]
+PriceVector = Annotated[DecodedPrice | ApiPrice | FlopsPrice, Field(discriminator="kind")]
 
 SOURCE = (
     "docs.anthropic.com (strong, Claude 3.7 Sonnet) and deepinfra.com (weak and PRM, Qwen2.5-7B-Instruct, which is "
@@ -75,7 +75,7 @@ def _api(cached_input: float | None) -> ApiPrice:
     return ApiPrice(source=SOURCE, date=DATE, weak=weak, strong=strong, prm=prm)
 
 
-def default_prices() -> dict[str, Price]:
+def default_prices() -> dict[str, PriceVector]:
     """Return the price vectors of an experiment that names none."""
     return {
         "decoded": DecodedPrice(),

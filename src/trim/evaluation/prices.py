@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.config.experiment import Bootstrap
-from trim.config.prices import ApiPrice, FlopsPrice, Parameters, Price
+from trim.config.prices import ApiPrice, FlopsPrice, Parameters, PriceVector
 from trim.evaluation.bootstrap import columns, resample_counts
 from trim.evaluation.study import EPISODE, HEADLINE_METRICS, Array, Study, measure
 from trim.layouts import READ
@@ -39,7 +39,7 @@ def cost(quantities: Array, prices: Array) -> Array:
     return np.asarray(quantities @ prices)
 
 
-def vector(price: Price, parameters: Parameters) -> Vector | None:
+def vector(price: PriceVector, parameters: Parameters) -> Vector | None:
     """Return a price as numbers to multiply the quantities of an episode by.
 
     Parameters
@@ -81,7 +81,7 @@ def _operations(sizes: Mapping[str, float], cached: bool) -> Vector:
     return found | ({f"{role}_cached_tokens": -2 * size for role, size in sizes.items()} if cached else {})
 
 
-def vectors(prices: Mapping[str, Price], parameters: Parameters) -> dict[str, Vector]:
+def vectors(prices: Mapping[str, PriceVector], parameters: Parameters) -> dict[str, Vector]:
     """Return all prices as numbers, but those that hang on sizes which nobody knows."""
     found = {name: vector(price, parameters) for name, price in prices.items()}
     for name, numbers in found.items():
