@@ -11,6 +11,7 @@ from rule_outputs import COSTS, ROUTERS, assert_same
 from run_rule import run_rule
 from smoke import RESULTS
 
+from trim.evaluation.claims.published import INPUT_PRICES
 from trim.names import routers_of
 
 
@@ -166,4 +167,25 @@ def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
     assert statements["headline"].dropna().tolist() == ["efficiency", "tokens", "generalization", "takeover", "learned"]
     assert set(claims.loc[claims["scope"] == "same", "verdict"]) == {"not tested"}  # models of our own
     assert claims[["claim", "verdict", "why"]].notna().all(axis=None)
-    assert set(check["source"]) == {"Figure 6", "released log"}
+    priced = {f"released log as envelope{label}" for label in INPUT_PRICES}
+    assert set(check["source"]) == {"Figure 6", "released log", *priced}
+    assert claims.iloc[-1][["key", "scope"]].tolist() == ["price", "price"]
+
+
+def test_compute_prices(smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("rollouts", "scores", "trees", "routers"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / "tables" / f"{name}.csv" for name in ("prices", "price_curves", "price_verdicts")]
+    run_rule("compute_prices", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    prices, curves, verdicts = (pd.read_csv(smoke_copy / target) for target in targets)
+    main = pd.read_csv(smoke_copy / RESULTS / "tables" / "main.csv").query("reading == 'envelope'")
+    keys = ["dataset", "trained_on", "router", "variant", "seed"]
+    metrics = ["delta_ibc", "delta_ibc_lo", "delta_ibc_hi", "cpt50", "cpt95_hi"]
+    decoded = prices[prices["price"] == "decoded"]
+    pd.testing.assert_frame_equal(
+        decoded.set_index(keys)[metrics].sort_index(), main.set_index(keys)[metrics].sort_index(), check_exact=True
+    )
+    assert {"decoded", "api", "flops"} <= set(prices["price"]) == set(verdicts["price"])
+    alone = curves[curves["router"] == "strong-only"]
+    assert (alone["cost_share"] == 1).all() and (alone["cost"] > 0).all()

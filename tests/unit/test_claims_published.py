@@ -64,7 +64,7 @@ def test_what_the_paper_prints_in_our_quantities() -> None:
 
 def test_metric_check_leaves_only_what_digitising_costs() -> None:
     table = metric_check(PUBLISHED)
-    assert len(table) == 4 * (3 + 3 + 2)
+    assert len(table) == 4 * (3 + 3 + 2 + 3)
     figure = table[table["source"] == "Figure 6"]
     assert figure["difference"].abs().max() < 0.2
     assert table.loc[table["source"] == "released log", "published"].isna().all()

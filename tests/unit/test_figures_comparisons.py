@@ -11,6 +11,7 @@ from figure_inputs import (
     legend,
     main_table,
     outcome_tables,
+    price_tables,
     prm_routing_table,
     prm_tables,
     query_curves,
@@ -22,6 +23,7 @@ from trim.figures import (
     claims,
     generalization_matrix,
     interventions,
+    prices,
     prm_outcomes,
     prm_quality_routing,
     prm_reliability,
@@ -48,6 +50,15 @@ def test_reliability_has_a_column_a_prm() -> None:
     assert list(right.values) == [50] * 4  # both datasets together
     assert list(wrong.values) == [10] * 4
     assert list(right.edges) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_prices_have_a_panel_each_with_the_best_baselines() -> None:
+    figure = prices.draw(*price_tables(), "arith", "arith")
+    assert [axes.get_title() for axes in figure.axes] == ["decoded", "api", "flops"]
+    decoded, api, _ = ({line.get_label(): line for line in axes.get_lines()} for axes in figure.axes)
+    assert {"TRIM-Thr", "TRIM-Agg", "AutoMix-PRM", "MF"} < set(decoded) and not {"BERT", "SW ranking"} & set(decoded)
+    np.testing.assert_allclose(api["TRIM-Thr"].get_xdata(), 2 * decoded["TRIM-Thr"].get_xdata())
+    assert decoded["TRIM-Thr"].get_xdata()[0] == pytest.approx(10)
 
 
 def test_scores_and_answers_are_those_of_the_weak_model_on_one_dataset() -> None:

@@ -173,7 +173,7 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-CLAIMED = {"check_claims": 1}
+CLAIMED = {"compute_prices": 1, "check_claims": 1}
 ANALYSED = {"compute_ablations": 1, "compute_generalization": 1, "compute_budgets": 1, **CLAIMED}
 EXPLORED = {"build_explorer": 1}
 FITTED = {
@@ -189,6 +189,7 @@ OF_CURVES = {"oracle_region", "transfer_curves"} | {
     for name in ("accuracy_vs_cost", "controls", "strong_calls", "stepwise_vs_query")
     for dataset in ("arith", "arith-words")
 }
+OF_PRICES = {"prices_arith", "prices_arith-words"}
 OF_OUTCOMES = {"prm_outcomes_arith", "prm_outcomes_arith-words"}
 OF_LEARNED = {"learning_curves_arith", "decision_map_arith"}
 OF_POMDP = {"observation_model_arith", "joint_observation_arith", "pomdp_policy_arith"}
@@ -196,17 +197,18 @@ CHANGES = {
     "bootstrap": (
         {"bootstrap": {"resamples": 50}},
         {"compare_on_dev": 1, "compute_metrics": 1, "measure_outcomes": 1, **ANALYSED, **EXPLORED},
-        OF_ANALYSES | OF_CURVES | OF_OUTCOMES,
+        OF_ANALYSES | OF_CURVES | OF_PRICES | OF_OUTCOMES,
     ),
     "the pair's name": (
         {"pair": {"name": "other"}},
-        {"compare_on_dev": 1, "compute_metrics": 1, **CLAIMED, **EXPLORED},
+        {"compare_on_dev": 1, "compute_metrics": 1, "check_claims": 1, **EXPLORED},
         {"claims", *OF_CURVES},
     ),
+    "prices": ({"prices": {"api": {"date": "tomorrow"}}}, CLAIMED, {"claims", *OF_PRICES}),
     "random_shares": (
         {"routers": {"random_shares": [0.5]}},
         {**EVALUATED, "compute_metrics": 1, **ANALYSED, **EXPLORED},
-        OF_ANALYSES | OF_CURVES,
+        OF_ANALYSES | OF_CURVES | OF_PRICES,
     ),
     "operating_points": (
         {"routers": {"operating_points": 5}},
@@ -218,7 +220,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        OF_ANALYSES | OF_CURVES | OF_LEARNED | OF_POMDP,
+        OF_ANALYSES | OF_CURVES | OF_PRICES | OF_LEARNED | OF_POMDP,
     ),
     "the training of one router": (
         {"routers": {"agg": {"ppo": {"epochs": 3}}}},
@@ -230,7 +232,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        OF_ANALYSES | OF_CURVES | OF_LEARNED,
+        OF_ANALYSES | OF_CURVES | OF_PRICES | OF_LEARNED,
     ),
     "a further variant of one router": (
         {"routers": {"agg": {"variants": ["conditioned", "released"]}}},
@@ -264,7 +266,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        {"prm_reliability"} | OF_OUTCOMES | OF_ANALYSES | OF_CURVES,
+        {"prm_reliability"} | OF_OUTCOMES | OF_ANALYSES | OF_CURVES | OF_PRICES,
     ),
     "where the store is": ({"step_store": "elsewhere", "offline": True}, {}, set()),
 }

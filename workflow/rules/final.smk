@@ -1,6 +1,6 @@
 # What can be asked for: tables, figures, the manuscript's share of them, and all of it.
 
-from trim.figures.registry import drawing, drawings
+from trim.figures.drawings import drawing, drawings
 from trim.paper.manuscript import included
 from trim.paper.numbers import READ
 
@@ -26,6 +26,7 @@ TABLES = [
             *("budgeted.csv", "budgeted.tex"),
             *("interventions.csv", "interventions.tex"),
             *("claims.csv", "claims.tex", "metric_check.csv"),
+            *("prices.csv", "price_curves.csv", "price_verdicts.csv"),
         )
     ),
     f"{RESULTS}/paper/numbers.tex",

@@ -47,6 +47,12 @@ def model_folder(role):
     return f"{RESULTS}/models/{role}" if is_trained else []
 
 
+def prm_backbone():
+    """Which language model is the size of the PRM that routes, because it starts from it; empty for none."""
+    prm = EXPERIMENT.prms[EXPERIMENT.pair.prm]
+    return getattr(EXPERIMENT.prms.get(getattr(prm, "of", ""), prm), "backbone", "")
+
+
 def gguf_folder(role):
     """Folder that a language model's GGUF file is dequantised into; none for another model."""
     model = getattr(EXPERIMENT.pair, role)

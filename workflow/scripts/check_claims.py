@@ -4,6 +4,7 @@ from pathlib import Path
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.claims.ledger import latex_claims, ledger, read_auc
+from trim.evaluation.claims.prices import price_row
 from trim.evaluation.claims.published import Paper, metric_check
 from trim.evaluation.claims.statements import MINIMUM_AUC
 from trim.evaluation.claims.world import World
@@ -30,6 +31,7 @@ with open_job(snakemake) as job:
         failures=failures(read_csv(given.training)),
     )
     claims = ledger(world, read_csv(given.main), params.models, published, bootstrap.level)
+    claims.loc[len(claims)] = price_row(read_csv(given.verdicts))
     job.write_csv(claims, output.claims)
     job.write_csv(metric_check(published), output.metric_check)
     job.write_text(latex_claims(claims), output.claims_tex)

@@ -6,12 +6,11 @@ entry point group `trim.figures`: each entry is a `FigureSpec`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from trim.config.experiment import Experiment
-from trim.errors import ConfigError, InputError
-from trim.figures.spec import Drawing, FigureSpec, Reads, Scope, tables
+from trim.errors import ConfigError
+from trim.figures.spec import FigureSpec, Reads, tables
 from trim.plugins import added
 
 PUBLISHED = {"paper": ("figure6", "anchors"), "log": ("log_math500_thr", "log_math500_pomdp")}
@@ -34,44 +33,6 @@ def figures() -> dict[str, FigureSpec]:
             raise ConfigError(f"trim.figures: {entry!r} draws {spec.name!r}, which another figure is called already")
         table[spec.name] = spec
     return table
-
-
-def drawings(experiment: Experiment) -> dict[str, Drawing]:
-    """Return all figures of an experiment, by the name of their files.
-
-    Raises
-    ------
-    ConfigError
-        If two of them share a name.
-    """
-    datasets: dict[Scope, Sequence[str]] = {
-        "evaluated": experiment.evaluated_on,
-        "trained": experiment.routers.trained_on,
-        "once": ("",),
-    }
-    wanted = [spec for spec in figures().values() if spec.wanted(experiment)]
-    found = [Drawing(spec, dataset) for spec in wanted for dataset in datasets[spec.scope]]
-    named: dict[str, Drawing] = {}
-    for drawing in found:
-        if other := named.get(drawing.name):
-            both = f"{other.figure.name!r} and {drawing.figure.name!r}"
-            raise ConfigError(f"the figures {both} would both be {drawing.name}: rename one of them")
-        named[drawing.name] = drawing
-    return named
-
-
-def drawing(experiment: Experiment, name: str) -> Drawing:
-    """Return one figure of an experiment.
-
-    Raises
-    ------
-    InputError
-        If it has none of that name.
-    """
-    there = drawings(experiment)
-    if name not in there:
-        raise InputError(f"there is no figure {name!r}; there are {', '.join(there)}")
-    return there[name]
 
 
 # --- what the built-in ones read, and what the config says to them ----------------------
@@ -142,10 +103,10 @@ _BUILT_IN = (
         category="Main results",
         title="steps against whole problems",
         caption=(
-            "Routing single steps against routing whole problems. Left, accuracy against strong tokens per problem: "
-            "the TRIM routers, the three query-level baselines with the best ΔIBC, and the others in thin grey; bands "
-            "are bootstrap intervals. The dotted line sends whole problems to the strong model at random. Right, ΔIBC "
-            "of every router with its interval; random sending has 0."
+            "Routing steps against routing whole problems. Left: the TRIM routers, three query-level baselines (best "
+            "ΔIBC), others in grey; bands are bootstrap intervals; dotted: whole problems at random. Right: ΔIBC. "
+            "Strong tokens alone do not compare baselines that sample the weak model more than once (AutoMix, "
+            "BEST-Route): prices.csv and the figures of accuracy against cost share do."
         ),
     ),
     FigureSpec(
@@ -251,6 +212,19 @@ _BUILT_IN = (
             "ablation asks. Faint: training of one side is not shown to have worked (training.csv), so that the "
             "difference says nothing of what was asked. "
             "Of several training runs the first is drawn; the table holds all, and the measures beside ΔIBC."
+        ),
+    ),
+    FigureSpec(
+        name="prices",
+        draw="trim.figures.prices:draw",
+        scope="evaluated",
+        reads=tables("price_curves", "prices"),
+        category="Main results",
+        title="accuracy against cost share",
+        caption=(
+            "Accuracy against cost at several prices of tokens. The cost share is what is spent beyond the weak model "
+            "alone: 100 % is the strong model; the dotted line mixes both at random. What strong tokens alone leave "
+            "out counts here: what models read, discarded drafts, further weak samples, the PRM."
         ),
     ),
     FigureSpec(

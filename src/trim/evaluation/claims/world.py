@@ -177,6 +177,14 @@ def baselines(data: Study, trained_on: str) -> dict[str, Number]:
     }
 
 
+def best_baseline(data: Study, trained_on: str) -> tuple[str, Number] | None:
+    """Return the delta IBC of the baseline that is best on each resample, and which is best on all problems."""
+    found = baselines(data, trained_on)
+    if not found:
+        return None
+    return max(found, key=lambda name: found[name][0]), np.max([*found.values()], axis=0)
+
+
 def minus(ours: Number | None, theirs: Mapping[str, Number | None]) -> dict[str, Number]:
     """Return a number minus each of several, as far as both are there."""
     with np.errstate(invalid="ignore"):  # two levels that are not reached: no difference
