@@ -11,6 +11,44 @@ from smoke import snakemake, tables
 
 RESULTS = Path("results/unlabelled")
 
+WITHOUT = dict.fromkeys(("arith", "arith-hard", "arith-words"))
+UNTRAINED = dict.fromkeys(("architecture", "training_steps", "check_every", "check_problems"))  # keys of smoke.yaml
+FILES = {"source": "jsonl", "layout": "math", "repeated": "drop", "licence": "MIT"}
+SPLITS = {"prm_train": 0.4, "router_train": 0.35, "dev": 0.25}
+CHANGES = {
+    "experiment": "unlabelled",
+    "datasets": {
+        **WITHOUT,
+        "train": {**FILES, "path": "train.jsonl", "splits": SPLITS, "without": ["held-out"]},
+        "held-out": {**FILES, "path": "test.jsonl"},
+    },
+    "training_mix": WITHOUT,
+    "main_dataset": "train",
+    "evaluated_on": ["held-out"],
+    "pair": {
+        "weak": UNTRAINED | {"kind": "pretrained", "name": "weak", "dtype": "bfloat16"},
+        "strong": UNTRAINED | {"kind": "calculator"},
+        "prm": "value",
+    },
+    "prms": {
+        "verifier": None,
+        "classifier": None,
+        "sharp": None,
+        "value": {"kind": "value"},
+        "noisy": {"of": "value"},
+    },
+    "reported_prms": ["noisy"],
+    "replicates": {"train": 1},
+    "long_steps": "cut",
+    "routers": {
+        "trained_on": ["train"],
+        "tree_budget": 6,
+        "pomdp": {"variants": ["default"]},
+        "seq": {"variants": []},
+        "query": {"tuning": None, "baselines": ["bert", "automix-prm"]},
+    },
+}
+
 
 def lay_out(source: Path, path: Path) -> None:
     """Write problems as a benchmark file would hold them."""
@@ -27,48 +65,11 @@ def test_final_answers_are_enough_for_every_stage(smoke_copy: Path, tmp_path: Pa
         lay_out(made / f"{split}.jsonl", smoke_copy / "train.jsonl")
     lay_out(made / "test.jsonl", smoke_copy / "test.jsonl")
     shutil.copytree(smoke_copy / "results/smoke/models/weak", smoke_copy / "weak")
-    without = dict.fromkeys(("arith", "arith-hard", "arith-words"))
-    untrained = dict.fromkeys(("architecture", "training_steps", "check_every", "check_problems"))  # keys of smoke.yaml
-    files = {"source": "jsonl", "layout": "math", "repeated": "drop", "licence": "MIT"}
-    splits = {"prm_train": 0.4, "router_train": 0.35, "dev": 0.25}
-    changes = {
-        "experiment": "unlabelled",
-        "datasets": {
-            **without,
-            "train": {**files, "path": "train.jsonl", "splits": splits, "without": ["held-out"]},
-            "held-out": {**files, "path": "test.jsonl"},
-        },
-        "training_mix": without,
-        "main_dataset": "train",
-        "evaluated_on": ["held-out"],
-        "pair": {
-            "weak": untrained | {"kind": "pretrained", "name": "weak", "dtype": "bfloat16"},
-            "strong": untrained | {"kind": "calculator"},
-            "prm": "value",
-        },
-        "prms": {
-            "verifier": None,
-            "classifier": None,
-            "sharp": None,
-            "value": {"kind": "value"},
-            "noisy": {"of": "value"},
-        },
-        "reported_prms": ["noisy"],
-        "replicates": {"train": 1},
-        "long_steps": "cut",
-        "routers": {
-            "trained_on": ["train"],
-            "tree_budget": 6,
-            "pomdp": {"variants": ["default"]},
-            "seq": {"variants": []},
-            "query": {"tuning": None, "baselines": ["bert", "automix-prm"]},
-        },
-    }
     packages = installed(tmp_path / "packages")
     targets = [RESULTS / f"tables/{name}.csv" for name in ("main", "claims", "prm_outcomes")] + [
         RESULTS / "explorer.html"
     ]
-    snakemake(smoke_copy, targets=tuple(targets), changes=changes, packages=packages, cores=2)
+    snakemake(smoke_copy, targets=tuple(targets), changes=CHANGES, packages=packages, cores=2)
 
     main = pd.read_csv(smoke_copy / RESULTS / "tables/main.csv")
     assert {"trim-thr", "trim-agg", "trim-pomdp", "bert", "automix-prm"} <= set(main["router"])
