@@ -65,6 +65,7 @@ localrules:
     gather_scores,
     measure_prm,
     measure_outcomes,
+    compute_end_points,
     compare_on_dev,
     plot_figure,
     build_explorer,

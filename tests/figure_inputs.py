@@ -172,6 +172,18 @@ def query_curves() -> pd.DataFrame:
     return pd.concat([curve_table(), found.assign(**bounds)], ignore_index=True)
 
 
+def price_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the same curves at three prices, of which the second doubles what routers cost, and their delta IBC."""
+    curves = query_curves()
+    routed = ~curves["router"].isin(["weak-only", "strong-only"])
+    dear = curves.assign(strong_share=curves["strong_share"].where(~routed, 2 * curves["strong_share"]))
+    rows = pd.concat([curves.assign(price="decoded"), dear.assign(price="api"), curves.assign(price="flops")])
+    measured = rows[rows["router"].isin(["bert", "mf", "sw", "automix-prm"])]
+    measured = measured.drop_duplicates(["price", "dataset", "router"])
+    gains = measured["router"].map({"bert": 0.1, "mf": 0.3, "sw": np.nan, "automix-prm": 0.5})
+    return rows.rename(columns={"strong_share": "cost_share"}), measured.assign(delta_ibc=gains)
+
+
 def with_bounds(rows: list[dict[str, object]], *names: str) -> pd.DataFrame:
     """Return a table whose estimates of these names have intervals of a tenth on either side."""
     table = pd.DataFrame(rows)
@@ -237,7 +249,7 @@ def ablation_table() -> pd.DataFrame:
         noisy | {"dataset": "arith", "seed": 0, "difference": -0.7, "p_corrected": 0.04, "prm": "bad"},
     ]
     usual = {"measure": "delta_ibc", "trained_on": "arith", "variant": "default", "other_variant": "default"}
-    return with_bounds([{**usual, "other_seed": 0, **row} for row in rows], "difference")
+    return with_bounds([{**usual, "other_seed": 0, "trained": "", **row} for row in rows], "difference")
 
 
 def budget_table() -> pd.DataFrame:

@@ -1,3 +1,3 @@
-"""TRIM: stepwise routing between a weak and a strong language model, reproduced."""
+"""TRIM: stepwise routing between a weak and a strong language model, re-implemented."""
 
 __version__ = "0.1.0"

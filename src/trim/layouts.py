@@ -49,6 +49,15 @@ EPISODES: Layout = {
 }
 """A row an episode, or a whole solution of one model."""
 
+READ = dict.fromkeys(
+    (
+        *("strong_input_tokens", "strong_cached_tokens", "strong_cached_1024_tokens"),
+        *("weak_input_tokens", "weak_cached_tokens", "prm_cached_tokens"),
+    ),
+    COUNT,
+)
+"""Of episodes on the test split: what models read, which prices need beside the other costs."""
+
 STEPS: Layout = {
     **dict.fromkeys(("dataset", "behaviour", "problem_id", "author", "text"), TEXT),
     **dict.fromkeys(("replicate", "position"), COUNT),

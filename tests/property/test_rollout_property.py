@@ -106,7 +106,37 @@ def counted(episode: Episode) -> Costs:
         strong_calls=len(strong),
         weak_calls=len(drafts),
         prm_calls=len(scores),
+        **read(episode),
     )
+
+
+def read(episode: Episode) -> dict[str, int]:
+    """Count what models read, and of it what they know, step by step."""
+    known = {"strong": 0, "weak": 0, "prm": 0}
+    found = dict.fromkeys(list(Costs.__dataclass_fields__)[8:], 0)
+
+    def call(who: str, tokens: int, left: int, starts: bool = True) -> None:
+        cached = min(known[who], tokens)
+        known[who] = max(known[who], left)
+        if starts:
+            if who != "prm":
+                found[f"{who}_input_tokens"] += tokens
+            found[f"{who}_cached_tokens"] += cached
+            if who == "strong" and cached >= 1024:
+                found["strong_cached_1024_tokens"] += cached
+
+    before = None
+    for kept in episode.kept:
+        if (draft := kept.draft) is not None:
+            goes_on = before is not None and not before.by_strong and before.draft_score is None
+            call("weak", draft.prompt_tokens, draft.prompt_tokens + (not kept.by_strong) * draft.tokens, not goes_on)
+        if (score := kept.draft_score) is not None and draft is not None:
+            call("prm", score.prompt_tokens, score.prompt_tokens - kept.by_strong * draft.tokens)
+        if kept.by_strong:
+            goes_on = before is not None and before.by_strong and draft is None
+            call("strong", kept.step.prompt_tokens, kept.step.prompt_tokens + kept.step.tokens, not goes_on)
+        before = kept
+    return found
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
             assert set(zip(episodes["variant"], episodes["operating_point"], strict=True)) == chosen
         case "one-step-takeover":
             assert episodes["authors"].str.fullmatch("w*s*").all()
-    if router not in (*SCORED, "automix-prm", "frugal", "best-route"):
+    if router not in (*SCORED, "automix-prm", "frugal", "features", "best-route"):
         assert (episodes["prm_tokens"] == 0).all()
     assert origin(path)["config_hash"]
 
@@ -126,7 +126,7 @@ def test_evaluate_query_routers(smoke_copy: Path, smoke_run: Path) -> None:
         assert set(episodes) == set(models)
         assert ((episodes["authors"].str.count("s") > 0) == (episodes["strong_tokens"] > 0)).all()
         paid = episodes[["discarded_tokens", "prm_tokens"]].sum() > 0
-        verified = {"automix": (True, False), "automix-prm": (True, True), "frugal": (True, True)}
+        verified = {"automix": (True, False), **dict.fromkeys(("automix-prm", "frugal", "features"), (True, True))}
         if target.parts[-3] in verified:
             assert tuple(paid) == verified[target.parts[-3]]
         elif target.parts[-3] != "best-route":

@@ -20,6 +20,7 @@ from smoke import RESULTS, planned_figures, snakemake
         ("prm_reliability", {"tables"}),
         ("prm_outcomes_arith-words", {"tables"}),
         ("claims", {"tables"}),
+        ("prices_arith", {"tables"}),
         ("learning_curves_arith", {"routers"}),
         ("decision_map_arith", {"routers", "scores"}),
         ("observation_model_arith", {"routers"}),

@@ -11,6 +11,7 @@ from rule_outputs import COSTS, ROUTERS, assert_same
 from run_rule import run_rule
 from smoke import RESULTS
 
+from trim.evaluation.claims.published import INPUT_PRICES
 from trim.names import routers_of
 
 
@@ -60,9 +61,10 @@ def test_compute_metrics(smoke_copy: Path, smoke_run: Path) -> None:
 
 def test_compute_ablations(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / f"tables/{name}.csv" for name in ("ablations", "sampling", "power", "prm_routing")]
+    targets += [RESULTS / "tables/training.csv", RESULTS / "tables/bands.csv"]
     run_rule("compute_ablations", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
-    ablations, sampling, power, routing = (pd.read_csv(smoke_copy / target) for target in targets)
+    ablations, sampling, power, routing, training, bands = (pd.read_csv(smoke_copy / target) for target in targets)
     assert {"takeover", "look-ahead", "filter", "memory", "budget"} <= set(ablations["ablation"])
     assert set(ablations["dataset"]) == {"arith", "arith-words"}
     assert {"p_value", "p_corrected"} <= set(ablations)
@@ -70,6 +72,20 @@ def test_compute_ablations(smoke_copy: Path, smoke_run: Path) -> None:
     assert set(power["trained_on"]) <= {"arith"}
     assert {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp"} <= set(routing["router"])
     assert "verifier" in set(routing["prm"])
+    assert set(training["router"]) == {"trim-agg", "trim-seq"}
+    assert set(training["trained"]) <= {"yes", "no"}
+    assert set(ablations.loc[ablations["ablation"] == "memory", "trained"]) <= {"yes", "no"}
+    assert set(bands["band"]) == {"0-20%", "20-40%", "40-60%", "60-80%", "80-100%"}
+
+
+def test_compute_misfit(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables/pomdp_misfit.csv"]
+    run_rule("compute_misfit", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    table = pd.read_csv(smoke_copy / targets[0])
+    assert set(table["split"]) == {"dev", "test"}
+    assert set(table["quantity"]) == {"weak-only accuracy", "strong-only accuracy", "strong-only tokens", "J"}
+    assert table[["modelled", "measured"]].notna().all(axis=None)
 
 
 def test_compute_generalization(smoke_copy: Path, smoke_run: Path) -> None:
@@ -94,6 +110,16 @@ def test_compute_budgets(smoke_copy: Path, smoke_run: Path) -> None:
     assert set(rescues["strong_calls"]) <= {"1", "2", "3", ">3"}
 
 
+def test_compute_end_points(smoke_copy: Path, smoke_run: Path) -> None:
+    targets = [RESULTS / "tables/end_points.csv"]
+    run_rule("compute_end_points", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    table = pd.read_csv(smoke_copy / targets[0])
+    assert set(table["dataset"]) == {"arith", "arith-words"}
+    assert set(table["behaviour"]) == {"weak-only", "strong-only", "mixed"}
+    assert (table["accuracy_all_right"] <= table["accuracy"]).all()
+
+
 def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / f"tables/prm_{name}.csv" for name in ("quality", "reliability", "histogram")]
     run_rule("measure_prm", smoke_copy, *targets)
@@ -103,6 +129,7 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
         pairs = set(table[["prm", "dataset"]].itertuples(index=False, name=None))
         home = {(prm, "arith") for prm in ("verifier", "noisy", "classifier")}
         assert pairs == home | {("verifier", "arith-words")}
+    assert {"value_lo", "value_hi"} <= set(quality)
     steps = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
     mine = histogram[(histogram["prm"] == "verifier") & (histogram["dataset"] == "arith")]
     assert mine["right"].sum() == steps["valid"].sum()
@@ -132,7 +159,7 @@ def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("check_claims", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
     claims, _, check = (pd.read_csv(smoke_copy / target) if target.suffix == ".csv" else None for target in targets)
-    needed = ["claim", "scope", "source", "paper_value", "ours", "lo", "hi", "verdict", "why"]
+    needed = ["claim", "scope", "source", "bar_from", "paper_value", "ours", "lo", "hi", "verdict", "conditions", "why"]
     assert set(needed) <= set(claims)
     described = pd.read_csv(smoke_copy / "data/published/claims.csv")
     statements = claims[claims["scope"] == "analogue"]
@@ -140,4 +167,25 @@ def test_check_claims(smoke_copy: Path, smoke_run: Path) -> None:
     assert statements["headline"].dropna().tolist() == ["efficiency", "tokens", "generalization", "takeover", "learned"]
     assert set(claims.loc[claims["scope"] == "same", "verdict"]) == {"not tested"}  # models of our own
     assert claims[["claim", "verdict", "why"]].notna().all(axis=None)
-    assert set(check["source"]) == {"Figure 6", "released log"}
+    priced = {f"released log as envelope{label}" for label in INPUT_PRICES}
+    assert set(check["source"]) == {"Figure 6", "released log", *priced}
+    assert claims.iloc[-1][["key", "scope"]].tolist() == ["price", "price"]
+
+
+def test_compute_prices(smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("rollouts", "scores", "trees", "routers"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / "tables" / f"{name}.csv" for name in ("prices", "price_curves", "price_verdicts")]
+    run_rule("compute_prices", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    prices, curves, verdicts = (pd.read_csv(smoke_copy / target) for target in targets)
+    main = pd.read_csv(smoke_copy / RESULTS / "tables" / "main.csv").query("reading == 'envelope'")
+    keys = ["dataset", "trained_on", "router", "variant", "seed"]
+    metrics = ["delta_ibc", "delta_ibc_lo", "delta_ibc_hi", "cpt50", "cpt95_hi"]
+    decoded = prices[prices["price"] == "decoded"]
+    pd.testing.assert_frame_equal(
+        decoded.set_index(keys)[metrics].sort_index(), main.set_index(keys)[metrics].sort_index(), check_exact=True
+    )
+    assert {"decoded", "api", "flops"} <= set(prices["price"]) == set(verdicts["price"])
+    alone = curves[curves["router"] == "strong-only"]
+    assert (alone["cost_share"] == 1).all() and (alone["cost"] > 0).all()

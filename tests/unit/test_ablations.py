@@ -47,7 +47,7 @@ def asked(table: pd.DataFrame) -> set[tuple[str, str, str, str, str]]:
 
 
 def test_what_both_sides_are_there_for_is_compared() -> None:
-    table = ablations(made(), {}, "arith", "main", LEVEL)
+    table = ablations(made(), {}, "arith", "main", LEVEL, {})
     assert list(table) == COLUMNS
     assert asked(table) == {
         ("takeover", "trim-thr", "default", "one-step-takeover", "default"),
@@ -66,7 +66,7 @@ def test_what_both_sides_are_there_for_is_compared() -> None:
 
 
 def test_differences_by_hand() -> None:
-    table = ablations(made(), {}, "arith", "main", LEVEL)
+    table = ablations(made(), {}, "arith", "main", LEVEL, {})
     takeover = table[table["ablation"] == "takeover"].set_index("measure")
     # One point each at a PGR of 1/3, at shares of 10 and 25 % (40 and 100 of 400 calls); CPT50 is never reached.
     assert np.isnan(takeover.loc["cpt50", ["value", "other_value", "difference", "p_value"]].astype(float)).all()
@@ -83,7 +83,7 @@ def test_differences_by_hand() -> None:
 
 
 def test_p_values_are_corrected_within_an_ablation() -> None:
-    table = ablations(made(), {}, "arith", "main", LEVEL)
+    table = ablations(made(), {}, "arith", "main", LEVEL, {})
     assert (table["p_corrected"].dropna() >= table["p_value"].dropna()).all()
     for _, family in table.groupby(FAMILY):
         p = family["p_value"].dropna()
@@ -91,9 +91,29 @@ def test_p_values_are_corrected_within_an_ablation() -> None:
         assert lowest == pytest.approx(min(1, len(p) * p.min()))
 
 
+def test_a_contrast_says_whether_what_it_compares_was_trained() -> None:
+    runs = {
+        ("arith", "trim-agg", "conditioned", 0): "",
+        ("arith", "trim-seq", "default", 0): "3 policies are as they began",
+    }
+    table = ablations(made(), {"same": by_prm()}, "arith", "main", LEVEL, runs)
+    here = table[table["prm"] == "main"].drop_duplicates(["ablation", "router"]).set_index(["ablation", "router"])
+    assert here["trained"].to_dict() == {
+        ("budget", "trim-pomdp"): "yes",  # against TRIM-Agg
+        ("filter", "trim-pomdp"): "",  # nothing learned
+        ("look-ahead", "trim-agg"): "yes",
+        ("look-ahead", "trim-pomdp"): "",
+        ("look-ahead", "trim-seq"): "no",
+        ("takeover", "trim-thr"): "",
+    }
+    assert here.loc[("look-ahead", "trim-seq"), "why"] == "trim-seq: 3 policies are as they began"
+    again = table[(table["prm"] == "same") & (table["router"] != "trim-thr")].set_index("router")["trained"]
+    assert again.groupby(level=0).first().to_dict() == {"trim-agg": "unknown", "trim-pomdp": "", "trim-seq": "unknown"}
+
+
 def test_prms_are_compared_on_the_same_resamples() -> None:
     worse = {point: (right(15), calls) if "trim" in point[1] else (_, calls) for point, (_, calls) in ROUTERS.items()}
-    table = ablations(made(), {"noisy": by_prm(worse), "same": by_prm()}, "arith", "main", LEVEL)
+    table = ablations(made(), {"noisy": by_prm(worse), "same": by_prm()}, "arith", "main", LEVEL, {})
     of_prms = table[table["ablation"] == "quality of the PRM"]
     assert set(of_prms["prm"]) == {"noisy", "same"}
     assert asked(of_prms) == {
@@ -110,7 +130,7 @@ def test_prms_are_compared_on_the_same_resamples() -> None:
 
 def test_an_experiment_without_anything_to_compare_has_an_empty_table() -> None:
     only = {key: value for key, value in ROUTERS.items() if key[1:3] == ("trim-thr", "default")}
-    table = ablations(made(only), {}, "arith", "main", LEVEL)
+    table = ablations(made(only), {}, "arith", "main", LEVEL, {})
     assert list(table) == COLUMNS
     assert table.empty
 
@@ -154,7 +174,7 @@ def test_routers_that_were_fitted_elsewhere_are_compared_where_they_were_evaluat
     table = prm_routing(there, prms, "elsewhere", "main", "arith", {"noisy": 0.6, "main": 0.7}, LEVEL)
     assert table["prm"].drop_duplicates().tolist() == ["noisy", "main"]
     assert prm_routing(there, prms, "elsewhere", "main", "elsewhere", {}, LEVEL).empty  # nothing was fitted there
-    across = ablations(there, prms, "elsewhere", "main", LEVEL).query("ablation == 'quality of the PRM'")
+    across = ablations(there, prms, "elsewhere", "main", LEVEL, {}).query("ablation == 'quality of the PRM'")
     assert set(across["dataset"]) == {"elsewhere"}
     assert ("trim-thr", "trim-thr") in set(zip(across["router"], across["other_router"], strict=True))
 
@@ -180,7 +200,7 @@ def test_a_home_that_is_not_evaluated_has_nothing_to_show() -> None:
     assert "delta_ibc_lo" in table
     prms = {"noisy": by_prm()}
     assert set(prm_routing(away, prms, "arith", "main", "arith", AUCS, LEVEL)["prm"]) == {"noisy"}
-    of_prms = ablations(away, prms, "arith", "main", LEVEL).query("ablation == 'quality of the PRM'")
+    of_prms = ablations(away, prms, "arith", "main", LEVEL, {}).query("ablation == 'quality of the PRM'")
     assert set(of_prms["other_router"]) == {"trim-thr"}
     assert "trim-thr" not in set(of_prms["router"])
 

@@ -145,6 +145,9 @@ def test_a_difference_leaves_out_what_is_undefined_in_either() -> None:
 def test_the_smallest_p_value_is_that_of_one_more_resample() -> None:
     assert p_value(number(9, 1, 2, 3)) == 2 / 4
     assert p_value(number(9, 1, -2, np.nan)) == 1
+    zero = number(0, 0, 0, 0)
+    found = [compared(ours, zero, 0.95)["p_at_floor"] for ours in (number(9, 1, 2, 3), number(9, 1, -2, 3))]
+    assert found == [1, 0]  # only there is a smaller one possible
 
 
 def test_holm_by_hand() -> None:

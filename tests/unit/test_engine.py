@@ -10,8 +10,8 @@ import pytest
 from trim.errors import BackendError
 from trim.models.protocols import CutSteps, FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
-from trim.rollout.costs import COSTS, Costs
-from trim.rollout.engine import Episode, Run, solve, solve_all
+from trim.rollout.costs import COSTS, Costs, costs_of
+from trim.rollout.engine import Episode, KeptStep, Run, path_of, solve, solve_all
 from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
 from trim.routers.controls import RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import OneStepTakeover, Threshold
@@ -91,6 +91,10 @@ def test_a_draft_below_the_threshold_is_discarded_and_written_again() -> None:
         strong_calls=1,
         weak_calls=3,
         prm_calls=3,
+        strong_input_tokens=200,
+        weak_input_tokens=100 + 200 + 300,
+        weak_cached_tokens=103 + 200,  # its kept draft, but not the discarded one
+        prm_cached_tokens=1000 + 1995,
     )
 
 
@@ -127,7 +131,31 @@ def test_after_a_takeover_nothing_is_drafted_or_scored() -> None:
         strong_calls=2,
         weak_calls=2,
         prm_calls=2,
+        strong_input_tokens=200,  # with nothing asked in between, both steps are one generation
+        weak_input_tokens=100 + 200,
+        weak_cached_tokens=103,
+        prm_cached_tokens=1000,
     )
+
+
+def test_what_a_model_reads_again_is_what_it_has_read_or_written() -> None:
+    costs = run(Threshold(1.0), toy_pair()).costs  # sss, with a draft before each step
+    assert costs.strong_input_tokens == costs.strong_prefill_tokens == 600
+    assert (costs.strong_cached_tokens, costs.strong_cached_1024_tokens) == (111 + 213, 0)
+    alone = run(StrongOnly(), toy_pair()).costs
+    assert (alone.strong_prefill_tokens, alone.strong_input_tokens, alone.strong_cached_tokens) == (600, 100, 0)
+    alone = run(WeakOnly(), toy_pair()).costs
+    assert (alone.weak_input_tokens, alone.weak_cached_tokens) == (100, 0)
+
+
+def test_prefixes_of_less_than_1024_tokens_are_not_cached_by_apis() -> None:
+    steps = [step("s\n\n", tokens) for tokens in (823, 900, 1)]
+    path = path_of(
+        [KeptStep(replace(it, prompt_tokens=200 + 900 * i), True, 0.5, it, Score(0.5, 1)) for i, it in enumerate(steps)]
+    )
+    costs = costs_of(path)
+    assert costs["strong_cached_tokens"] == 1023 + 2000
+    assert costs["strong_cached_1024_tokens"] == 2000
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,10 @@ def test_a_row_an_episode(grader: Grader) -> None:
         strong_calls=1,
         weak_calls=3,
         prm_calls=3,
+        strong_input_tokens=11,
+        weak_input_tokens=10 + 0 + 12,
+        weak_cached_tokens=12,  # never more than what is read
+        prm_cached_tokens=100 + 100,
     )
     assert table["correct"].tolist() == [True, False, False]
     assert table["authors"].tolist() == ["wsw", "ww", "s"]

@@ -13,7 +13,7 @@ from smoke import ROOT, environment
 from trim.config.experiment import Experiment
 from trim.config.parsing import parse_config
 from trim.errors import ConfigError, InputError
-from trim.figures import registry
+from trim.figures import drawings, registry
 from trim.figures.spec import FigureSpec, tables
 from trim.plugins import added
 
@@ -44,7 +44,7 @@ def test_every_draw_function_is_there(name: str) -> None:
 
 def test_figures_are_drawn_for_what_they_say() -> None:
     experiment = parse_config({"evaluated_on": ["arith", "arith-words"], "routers": {"trained_on": ["arith"]}})
-    there = registry.drawings(experiment)
+    there = drawings.drawings(experiment)
     assert {"controls_arith", "controls_arith-words", "decision_map_arith", "claims"} <= set(there)
     assert "decision_map_arith-words" not in there
     assert there["controls_arith-words"].arguments(experiment) == {"dataset": "arith-words", "trained_on": "arith"}
@@ -68,7 +68,7 @@ def test_figures_are_drawn_for_what_they_say() -> None:
 )
 def test_what_an_experiment_has_nothing_for_is_not_drawn(changes: Mapping[str, Any], gone: str) -> None:
     def kinds(experiment: Experiment) -> set[str]:
-        return {drawing.figure.name for drawing in registry.drawings(experiment).values()}
+        return {drawing.figure.name for drawing in drawings.drawings(experiment).values()}
 
     assert gone in kinds(parse_config({}))
     assert gone not in kinds(parse_config(changes))
@@ -79,7 +79,7 @@ def test_captions_and_axes_say_what_stands_in_for_labels() -> None:
     content["datasets"]["riddles"] = {"source": "jsonl", "layout": "math", "path": "riddles.jsonl"}
     content["evaluated_on"] = ["arith", "riddles"]
     both = Experiment.model_validate(content)
-    there = registry.drawings(both)
+    there = drawings.drawings(both)
     labelled, answers = (there[f"accuracy_vs_cost_{name}"] for name in ("arith", "riddles"))
     assert labelled.caption(both) == labelled.figure.caption
     assert "a lower bound of what a router that sees all futures could reach" in answers.caption(both)
@@ -102,13 +102,13 @@ def test_captions_and_axes_say_what_stands_in_for_labels() -> None:
 
 def test_an_unknown_figure_is_an_error_that_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="there is no figure 'unheard-of'; there are accuracy_vs_cost_arith, .*claims"):
-        registry.drawing(parse_config({}), "unheard-of")
+        drawings.drawing(parse_config({}), "unheard-of")
 
 
 def test_a_figure_of_another_package_stands_last(registered: dict[str, Any]) -> None:
     registered["mine"] = spec()
     assert list(registry.figures())[-1] == "mine"
-    assert registry.drawing(parse_config({}), "mine").inputs(parse_config({})) == {
+    assert drawings.drawing(parse_config({}), "mine").inputs(parse_config({})) == {
         "main": "results/embedded/tables/main.csv"
     }
 
@@ -128,7 +128,7 @@ def test_a_name_that_is_taken_is_refused(registered: dict[str, Any]) -> None:
 def test_two_figures_do_not_share_a_file(registered: dict[str, Any]) -> None:
     registered["mine"] = spec("controls_arith")
     with pytest.raises(ConfigError, match="the figures 'controls' and 'controls_arith' would both be controls_arith"):
-        registry.drawings(parse_config({}))
+        drawings.drawings(parse_config({}))
 
 
 @pytest.mark.parametrize("draw", ["no_such_module:draw", "trim.figures.claims:no_such_function", "trim.figures.claims"])

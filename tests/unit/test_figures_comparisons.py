@@ -11,6 +11,7 @@ from figure_inputs import (
     legend,
     main_table,
     outcome_tables,
+    price_tables,
     prm_routing_table,
     prm_tables,
     query_curves,
@@ -22,6 +23,7 @@ from trim.figures import (
     claims,
     generalization_matrix,
     interventions,
+    prices,
     prm_outcomes,
     prm_quality_routing,
     prm_reliability,
@@ -48,6 +50,15 @@ def test_reliability_has_a_column_a_prm() -> None:
     assert list(right.values) == [50] * 4  # both datasets together
     assert list(wrong.values) == [10] * 4
     assert list(right.edges) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_prices_have_a_panel_each_with_the_best_baselines() -> None:
+    figure = prices.draw(*price_tables(), "arith", "arith")
+    assert [axes.get_title() for axes in figure.axes] == ["decoded", "api", "flops"]
+    decoded, api, _ = ({line.get_label(): line for line in axes.get_lines()} for axes in figure.axes)
+    assert {"TRIM-Thr", "TRIM-Agg", "AutoMix-PRM", "MF"} < set(decoded) and not {"BERT", "SW ranking"} & set(decoded)
+    np.testing.assert_allclose(api["TRIM-Thr"].get_xdata(), 2 * decoded["TRIM-Thr"].get_xdata())
+    assert decoded["TRIM-Thr"].get_xdata()[0] == pytest.approx(10)
 
 
 def test_scores_and_answers_are_those_of_the_weak_model_on_one_dataset() -> None:
@@ -111,6 +122,12 @@ def test_ablations_fill_what_is_significant() -> None:
     np.testing.assert_allclose(axes.collections[0].get_segments()[0][:, 0], [1.4, 1.6])
 
 
+def test_what_failed_training_left_is_faint_and_never_filled() -> None:
+    (axes,) = ablations.draw(ablation_table().assign(trained="no")).axes
+    points = [line for line in axes.get_lines() if len(line.get_xdata()) == 1]
+    assert {(point.get_alpha(), point.get_markerfacecolor()) for point in points} == {(ablations.FAINT, "white")}
+
+
 def test_budgets_show_the_best_query_level_baseline() -> None:
     figure = budgeted.draw(budget_table(), ["arith", "other"], "arith")
     axes = figure.axes[1]
@@ -160,6 +177,10 @@ def test_claims_have_a_panel_each_and_a_line_a_statement() -> None:
     assert [list(line.get_xdata()) for line in drawn] == [[3.5], [1, 3], [2], [-1, 0.2], [0.2]]  # no end, no line
     assert [line.get_marker() for line in gap.get_lines()] == ["None", "|", "None", "X"]
     assert [list(line.get_xdata()) for line in gap.get_lines()] == [[95, 95], [100], [60, 80], [70]]
+    for axes, bar_at in ((takeover, 0), (gap, 95)):
+        low, high = axes.get_xlim()
+        assert low < bar_at < high  # there is room to fail, and to hold
+        assert low <= 0 <= high
     assert not noise.get_lines()
     assert [text.get_text() for text in noise.texts] == ["not tested"]
 

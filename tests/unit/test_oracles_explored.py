@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import mannwhitneyu
 
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.needed_prm import needed_prm
-from trim.evaluation.prm_quality import auc
 from trim.models.noise import disturbed
 from trim.problems.problem import Problem
 from trim.rollout.tables import OperatingPoint, known_trees, roll_out_points
@@ -190,7 +190,8 @@ def test_rows_stand_for_deviations_beside_the_prm_in_use(closed: RolloutTrees) -
     assert table["scores"].tolist() == ["in use"] + ["foreseeing"] * len(DEVIATIONS)
     assert table["deviation"].tolist()[1:] == list(DEVIATIONS) and np.isnan(table["deviation"][0])
     for row, routed in zip(table.itertuples(), [in_use, *foreseeing.values()], strict=True):
-        assert row.auc == pytest.approx(auc(routed.lowest["minimum"], routed.lowest["correct"]))
+        right, wrong = (routed.lowest.loc[routed.lowest["correct"] == kind, "minimum"] for kind in (True, False))
+        assert row.auc == pytest.approx(mannwhitneyu(right, wrong).statistic / (len(right) * len(wrong)))
         assert row.auc_lo <= row.auc <= row.auc_hi
     assert table["auc"][1] > 0.9 > table["auc"].iloc[-1]  # a score that foresees all, and one that is mostly noise
     np.testing.assert_allclose(table["difference"][1:], table["delta_ibc"][1:] - table["delta_ibc"][0])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from trim.config.parsing import parse_config
+from trim.evaluation.claims.ledger import OURS
 from trim.evaluation.format import form_of
 from trim.paper import numbers
 from trim.paper.numbers import Source, all_numbers, choose, join, known_words, numbers_of, render, used_keys
@@ -131,13 +132,26 @@ def test_settings_and_origin_are_numbers_too(found: dict[str, str]) -> None:
 
 
 def test_published_tables_and_claims_are_read() -> None:
-    published = {name: pd.read_csv(ROOT / f"data/published/{name}.csv") for name in ("table1", "table2", "anchors")}
+    published = {
+        name: pd.read_csv(ROOT / f"data/published/{name}.csv") for name in ("table1", "table2", "anchors", "abstracts")
+    }
     head = {"headline": NAN, "measure": "delta IBC", "paper_value": 1.0, **{"ours": 2.0, "lo": 1.5, "hi": 2.5}}
+    head |= {
+        "dataset": "arith",
+        "method": "TRIM-POMDP at 10%",
+        "key": "learned",
+        "source": "Table 1",
+        "bar_from": "ours",
+        "paper_factor": 2.9,
+        **measured("factor", 2.6, 2, 3),
+    }
     claims = pd.DataFrame(
         [
             head | {"scope": "same", "verdict": "not tested"},
             head | {"scope": "analogue", "verdict": "holds", "headline": "learned"},
-            head | {"scope": "analogue", "verdict": "undecided"},
+            head | {"scope": "analogue", "verdict": "undecided", "method": "TRIM-Agg"},
+            head | {"scope": "analogue", "verdict": "fails", "key": "match", "bar_from": "paper"},
+            head | {"scope": "analogue", "verdict": "holds", "key": "learned-hull", "source": OURS},
         ]
     )
     found = all_numbers({**published, "claims": claims}, {}, {})
@@ -147,9 +161,42 @@ def test_published_tables_and_claims_are_read() -> None:
     assert found["anchors/paper/math500/weak_model"] == "Qwen2.5-3B-Instruct"
     assert found["anchors/paper/math500/problems"] == "$500$"
     counts = [found[f"claims/analogue{what}"] for what in ("", "/holds", "/fails", "/undecided")]
-    assert counts == ["2", "1", "0", "1"]
+    assert counts == ["4", "2", "1", "1"]
+    together = [found[f"claims/of the paper{what}"] for what in ("", "/holds", "/fails", "/mixed", "/undecided")]
+    assert together == ["2", "0", "1", "1", "0"]
+    assert (found["claims/bar/paper"], found["claims/bar/ours"]) == ("1", "1")
+    assert found["abstracts/openreview/math500/multiple"] == "$6.51$"
+    assert found["ledger/match/arith/TRIM-POMDP at 10/verdict"] == "fails"
+    assert found["ledger/learned/arith/TRIM-Agg"] == "$2.00$ [$1.50$, $2.50$]"
+    assert found["headline/learned/factor"] == "$2.6$ [$2.0$, $3.0$]"
+    assert found["headline/learned/paper_factor"] == "$2.9$"
     assert (found["claims/same"], found["claims/same/not tested"], found["claims/same/reproduced"]) == ("1", "1", "0")
     assert (found["headline/learned/verdict"], found["headline/learned/ours"]) == ("holds", "$2.00$ [$1.50$, $2.50$]")
+
+
+def test_a_failed_training_is_no_finding() -> None:
+    row = gap_row("trim-seq", "trim-agg", -0.8, -0.4, ablation="memory", prm="verifier", measure="delta_ibc")
+    row |= {"p_at_floor": 1.0, "p_corrected": 0.012}
+    key = "ablations/memory/verifier/arith/arith/trim-seq/trim-agg/delta_ibc"
+    found = all_numbers({"ablations": pd.DataFrame([row | {"trained": "yes", "why": ""}])}, {}, {})
+    assert (found[f"{key}/verdict"], found[f"{key}/finding"]) == ("below", "$-0.60$ [$-0.80$, $-0.40$]")
+    assert found[f"{key}/p_corrected"] == r"$p\leq0.012$"  # no resample lies above zero
+    found = all_numbers({"ablations": pd.DataFrame([row | {"trained": "no", "why": "9 points have 5 shares"}])}, {}, {})
+    assert found[f"{key}/verdict"] == "as trained not comparable with"
+    assert found[f"{key}/finding"] == "no finding (9 points have 5 shares)"
+
+
+def test_the_lead_ends_at_the_first_share_without_it() -> None:
+    def lead(*lows: float) -> str:
+        gaps = [
+            gap_row("trim-pomdp", "trim-thr", low, low + 0.1, quantity=f"PGR at {share}%")
+            for share, low in zip((5, 10, 20), lows, strict=True)
+        ]
+        return all_numbers({"comparisons": pd.DataFrame(gaps)}, {}, {})["lead/arith/arith/trim-pomdp"]
+
+    assert lead(0.1, 0.1, 0.1) == r"up to 20\,\%"
+    assert lead(0.1, -0.1, 0.1) == r"up to 5\,\%"
+    assert lead(-0.1, 0.1, 0.1) == "at none of the compared shares"
 
 
 def test_two_numbers_of_one_key_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,5 +285,8 @@ def test_narrow_tables_hold_one_dataset_and_the_first_run() -> None:
     baselines = baseline_table(GAPS, "arith", "arith")
     assert r"BERT & $+2.27$ {\scriptsize [$+1.98$, $+2.56$]}" in baselines
     assert "trim-thr" not in baselines
-    assert r"arith & $32.1$ {\scriptsize [$29.2$, $35.1$]} & $87.4$" in end_point_table(CURVES)
-    assert r"verifier & arith & $0.962$ & -- & $0.017$ & -- \\" in prm_table(PRMS)
+    assert r"arith & $32.1$ {\scriptsize [$29.2$, $35.1$]} & -- & $87.4$" in end_point_table(CURVES, None)
+    right = {"dataset": "arith", "behaviour": "weak-only", **measured("accuracy_all_right", 0.27, 0.24, 0.3)}
+    both = end_point_table(CURVES, pd.DataFrame([right]))
+    assert r"[$29.2$, $35.1$]} & $27.0$ {\scriptsize [$24.0$, $30.0$]} & $87.4$" in both
+    assert r"verifier & arith & $0.962$ & -- & -- & -- & $0.017$ & -- \\" in prm_table(PRMS)

@@ -157,6 +157,17 @@ def test_a_fresh_process_decides_the_same(model: PomdpModel, solution: Solution,
     assert decisions[0] != decisions[2]
 
 
+def test_a_solved_model_promises_what_its_bounds_say(model: PomdpModel, solution: Solution) -> None:
+    rows = {(row["quantity"], row.get("kappa")): row for row in solved(model, solution).promises()}
+    assert rows["weak-only accuracy", None]["modelled"] == pytest.approx(model.transition.alone(strong=False)[0])
+    assert [kappa for _, kappa in rows if kappa is not None] == KAPPAS
+    for i, kappa in enumerate(KAPPAS):
+        assert rows["J", kappa]["modelled"] == solution.upper[i, 0, -1]
+        assert rows["J", kappa]["cost"] == solution.costs[i]
+    dear = solve(model, [1e6])  # nobody asks the strong model
+    assert dear.upper[0, 0, -1] == pytest.approx(model.transition.alone(strong=False)[0], abs=dear.gap[0, 0] + 1e-9)
+
+
 def test_saving_twice_gives_the_same_bytes(model: PomdpModel, solution: Solution, tmp_path: Path) -> None:
     for name in ("a", "b"):
         save_solved(tmp_path / name, solved(model, solution))

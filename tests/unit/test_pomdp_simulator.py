@@ -144,3 +144,12 @@ def test_the_ends_of_the_thresholds_are_the_two_models() -> None:
     assert weak.strong_tokens == 0
     assert strong.strong_tokens == pytest.approx(alive.sum() * transition.tokens @ transition.token_weights)
     assert strong.accuracy > weak.accuracy
+
+
+@pytest.mark.parametrize("strong", [False, True])
+def test_what_a_model_alone_is_expected_to_do_is_what_it_does(strong: bool) -> None:
+    model = random_model(np.random.default_rng(3))
+    played = play(model, lambda observed: np.full(len(observed.position), strong), 0.0, 40_000, 1)
+    right, tokens = model.transition.alone(strong)
+    assert right == pytest.approx(played.accuracy, abs=4 * played.standard_error)
+    assert strong * tokens == pytest.approx(played.strong_tokens, rel=0.02)

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from prm_measures import auc, expected_calibration_error
 
 from trim.config.experiment import Bootstrap
+from trim.evaluation import prm_quality
 from trim.evaluation.bootstrap import bounds, resample_counts
-from trim.evaluation.prm_outcomes import prm_outcomes, reliability, resampled_auc, resampled_ece, summaries
-from trim.evaluation.prm_quality import auc, expected_calibration_error
+from trim.evaluation.prm_outcomes import prm_outcomes, reliability, summaries
 
 SETTINGS = Bootstrap(resamples=40)
 
@@ -43,7 +44,9 @@ def test_every_resample_is_measured_as_if_its_problems_were_there_that_often(dig
     counts = resample_counts(30, 120, "seed")  # more than are computed at once
     problems = steps["problem_id"].map({name: i for i, name in enumerate(ids)}).to_numpy()
     scores, right = steps["score"].to_numpy(), steps["correct"].to_numpy()
-    areas, errors = (measure(scores, right, problems, counts) for measure in (resampled_auc, resampled_ece))
+    areas, errors = (
+        measure(scores, right, problems, counts) for measure in (prm_quality.auc, prm_quality.calibration_error)
+    )
     assert areas.shape == errors.shape == (121,)
     assert areas[0] == pytest.approx(auc(scores, right))
     assert errors[0] == pytest.approx(expected_calibration_error(scores, right))

@@ -5,17 +5,15 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
+from prm_measures import auc, expected_calibration_error
 
-from trim.evaluation.prm_quality import (
-    auc,
-    calibration,
-    expected_calibration_error,
-    prm_quality,
-    score_histogram,
-    up_to_first_error,
-)
+from trim.config.experiment import Bootstrap
+from trim.evaluation.bootstrap import resample_counts
+from trim.evaluation.prm_quality import auc as resampled_auc
+from trim.evaluation.prm_quality import calibration, calibration_error, prm_quality, score_histogram, up_to_first_error
 
 KEYS = ["behaviour", "problem_id", "replicate"]
+SETTINGS = Bootstrap(resamples=100)
 
 
 def scored(count: int, digits: int, seed: int = 0) -> tuple[list[float], list[bool]]:
@@ -43,6 +41,17 @@ def test_auc_needs_both_kinds() -> None:
     assert auc([0.1, 0.9], [True, False]) == 0
     assert np.isnan(auc([0.1, 0.9], [True, True]))
     assert np.isnan(auc([], []))
+
+
+def test_resamples_count_the_steps_of_a_problem_as_often_as_it_was_drawn() -> None:
+    scores, labels = scored(60, 1)
+    places, counts = np.repeat(np.arange(12), 5), resample_counts(12, 3, 0)
+    measures = {resampled_auc: naive_auc, calibration_error: lambda s, r: naive_ece(s, r, 15)}
+    for measure, naive in measures.items():
+        found = measure(scores, labels, places, counts)
+        for value, drawn in zip(found, counts, strict=True):
+            again = np.repeat(np.arange(60), drawn[places].astype(int))
+            assert value == pytest.approx(naive([scores[i] for i in again], [labels[i] for i in again]))
 
 
 def naive_ece(scores: list[float], labels: list[bool], bins: int) -> float:
@@ -86,7 +95,8 @@ def solutions() -> pd.DataFrame:
         ("mixed", "p2", 0, 1, True, 0.5, "*d", False),
     ]
     columns = [*KEYS, "position", "valid", "score", "operation", "correct"]
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.assign(author=np.where(frame["behaviour"] == "mixed", "strong", "weak"))
 
 
 def test_steps_up_to_the_first_error() -> None:
@@ -99,18 +109,24 @@ def test_steps_up_to_the_first_error() -> None:
 
 
 def test_the_measures_of_a_prm_by_hand() -> None:
-    table = prm_quality(solutions(), KEYS).set_index("measure")
+    table = prm_quality(solutions(), KEYS, SETTINGS, "0/arith").set_index("measure")
     value, count = table["value"], table["count"]
     scores, labels = solutions()["score"].tolist(), solutions()["valid"].tolist()
     assert value["step AUC"] == pytest.approx(naive_auc(scores, labels))
     assert value["step AUC up to the first error"] == 1  # 0.9 0.8 0.7 against 0.3 0.1
     assert value["ECE"] == pytest.approx(naive_ece(scores, labels, 15))
     assert value["ECE up to the first error"] == pytest.approx((0.1 + 0.2 + 0.3 + 0.3 + 0.1) / 5)
+    assert value["step AUC up to the first error, weak steps"] == 1  # 0.9 0.8 0.7 against 0.3
+    # +d is right in 2 of 2, *d in 1 of 2: of the three pairs one is a tie.
+    assert value["step AUC up to the first error, weak steps, operation alone"] == pytest.approx(2.5 / 3)
     assert value["step AUC within +d"] == 1
     assert value["step AUC within *d"] == 1
     assert "step AUC within answer" not in value  # there the first error is behind
     assert value["AUC of the minimum score, weak-only"] == 1  # 0.8 against 0.2
     assert count.to_dict() == {
+        "step AUC up to the first error, weak steps": 4,
+        "step AUC up to the first error, weak steps, operation alone": 4,
+        "step AUC up to the first error, operation and author": 5,
         "step AUC": 8,
         "step AUC up to the first error": 5,
         "ECE": 8,

@@ -15,14 +15,17 @@ from trim.errors import ConfigError, InputError
 from trim.files import write_json
 from trim.names import names, routers_of
 from trim.routers.query_level.automix import AutoMix, fit_automix
-from trim.routers.query_level.best_route import label_best
+from trim.routers.query_level.best_route import label_best, largest_set
+from trim.routers.query_level.described import fit_tokens
 from trim.routers.query_level.disk import Policy, Space, load_policies, save_policies
 from trim.routers.query_level.evidence import Evidence, choose, choose_thresholds, every_replicate, summarise
+from trim.routers.query_level.features import fit_features
 from trim.routers.query_level.fit import fit_policies
 from trim.routers.query_level.frugal import fit_frugal
 from trim.routers.query_level.heads import fit_heads
 from trim.routers.query_level.hybrid_llm import label_matches
 from trim.routers.query_level.mf import fit_mf
+from trim.routers.query_level.per_token import fit_per_token
 from trim.routers.query_level.registry import QueryTraining, baseline
 from trim.routers.query_level.smoothie import fit_smoothie
 from trim.routers.query_level.sw import fit_sw
@@ -42,7 +45,10 @@ def world(problems: int, seed: int) -> Evidence:
     agreement = np.where(weak[:, :REPLICATES], 1.0, 0.25)
     strong = rng.random((problems, REPLICATES)) < 0.95
     texts = [f"{i % 50} {'a*9 b*8' if h else 'a+1 b+2'}?" for i, h in enumerate(hard)]
-    return Evidence(texts, embeddings, weak, strong, scores, agreement)
+    lengths = rng.integers(40, 80, size=(problems, WEAK_SOLUTIONS)).astype(float)
+    return Evidence(
+        texts, embeddings, weak, strong, scores, agreement, lengths, lengths // 10, lengths[:, :REPLICATES] + 5
+    )
 
 
 TRAIN, DEV, TEST = (world(size, seed) for seed, size in enumerate((240, 120, 200)))
@@ -110,9 +116,58 @@ def test_policies_come_back_from_disk(policies: list[Policy], tmp_path: Path) ->
 def test_training_again_gives_the_same_policies(model_folders: dict[str, Path], policies: list[Policy]) -> None:
     settings = QueryRouters(tuning=EncoderTuning(epochs=3), baselines=("mf", "bert"))
     again = fit_policies(training(settings, model_folders["weak"]), 8)
-    first = {policy.router: policy for policy in policies}
+    first = {(policy.router, policy.variant): policy.fitted for policy in policies}
+    assert {policy.variant for policy in again} == {"default", "per-token"}
     for policy in again:
-        np.testing.assert_array_equal(policy.fitted.doubts(TEST), first[policy.router].fitted.doubts(TEST))
+        np.testing.assert_array_equal(policy.fitted.doubts(TEST), first[policy.router, policy.variant].doubts(TEST))
+
+
+# --- what knows the strong model's tokens -----------------------------------------------
+
+
+def dear(evidence: Evidence) -> Evidence:
+    """The same problems, of which those with a longer text cost the strong model many more tokens."""
+    texts = [text.replace("?", "+1" * 9 + "?") if i % 3 == 0 else text for i, text in enumerate(evidence.texts)]
+    tokens = np.where(np.arange(len(texts)) % 3 == 0, 300.0, 30.0)[:, None]
+    return replace(evidence, texts=texts, strong_tokens=np.repeat(tokens, evidence.replicates, axis=1))
+
+
+@pytest.mark.parametrize("reads_answer", [False, True])
+def test_tokens_are_foreseen_from_the_problem(reads_answer: bool) -> None:
+    foreseen = fit_tokens(dear(TRAIN), reads_answer).of(dear(TEST))
+    np.testing.assert_allclose(foreseen, dear(TEST).strong_tokens, rtol=0.1)
+
+
+def test_per_token_doubts_are_chances_a_token_in_the_same_order_at_equal_cost() -> None:
+    train, dev, test = map(dear, (TRAIN, DEV, TEST))
+    base = fit_frugal(train)
+    doubts, weighed = base.doubts(test), fit_per_token(base, train, dev, True).doubts(test)
+    costly = (np.arange(len(test.texts)) % 3 == 0)[:, None, None]
+    assert (
+        weighed[np.broadcast_to(costly, weighed.shape)].mean()
+        < 0.2 * weighed[~np.broadcast_to(costly, weighed.shape)].mean()
+    )
+    chances = weighed * fit_tokens(train, True).of(test)[:, :, None]
+    assert 0 <= chances.min() and chances.max() <= 1
+    np.testing.assert_array_equal(rankdata(chances.round(9)), rankdata(doubts.round(9)))
+    mended = ~test.weak_correct[:, :REPLICATES] * test.strong_correct.mean(axis=1, keepdims=True)
+    assert chances.mean() == pytest.approx(mended.mean(), abs=0.05)
+
+
+def test_a_doubt_that_says_nothing_leaves_the_cheapest_first() -> None:
+    class Backwards:
+        def doubts(self, evidence: Evidence) -> np.ndarray:
+            return -fit_frugal(TRAIN).doubts(evidence)
+
+    train, dev, test = map(dear, (TRAIN, DEV, TEST))
+    weighed = fit_per_token(Backwards(), train, dev, False)
+    assert weighed.calibration[2] == 0  # never against its order: without a slope
+    order = np.argsort(-weighed.doubts(test)[:, 0, 0], kind="stable")
+    assert (test.strong_tokens[order[:100], 0] == 30).all()
+
+
+def test_no_more_than_five_weak_solutions_compete() -> None:
+    assert [largest_set(samples) for samples in (1, 4, 8)] == [2, 5, 5]
 
 
 # --- an encoder that stays frozen -------------------------------------------------------
@@ -169,7 +224,7 @@ def test_every_head_has_the_penalty_that_dev_likes_best() -> None:
 def test_every_name_of_a_baseline_is_fitted(policies: list[Policy]) -> None:
     fitted = {(policy.router, policy.variant) for policy in policies}
     assert fitted == {key for key, name in names().items() if name.family == "query"}
-    assert {policy.router: type(policy.fitted) for policy in policies} == {
+    assert {policy.router: type(policy.fitted) for policy in policies if policy.variant == "default"} == {
         router: baseline(router).kind for router in routers_of("query")
     }
 
@@ -288,6 +343,9 @@ def test_without_contrast_there_is_no_doubt_but_no_failure(weak: bool, strong: b
         np.full((problems, 1), strong),
         np.ones((problems, 1, 4)),
         np.zeros((problems, 1)),
+        np.ones((problems, 1)),
+        np.ones((problems, 1)),
+        np.ones((problems, 1)),
     )
     routers: list[Any] = [
         fit_mf(empty, empty, "seed"),
@@ -296,7 +354,9 @@ def test_without_contrast_there_is_no_doubt_but_no_failure(weak: bool, strong: b
         fit_automix(empty, "agreement", 8),
         fit_automix(empty, "product", 8),
         fit_frugal(empty),
+        fit_features(empty, empty),
     ]
+    routers += [fit_per_token(router, empty, empty, reads) for router in routers for reads in (False, True)]
     for router in routers:
         doubts = router.doubts(empty)
         assert doubts.shape == (problems, 1, 1)

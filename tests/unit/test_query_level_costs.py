@@ -1,7 +1,7 @@
 """Query-level baselines: what is known before they choose, and what their choices cost."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -53,24 +53,42 @@ def paid(options: list[pd.DataFrame]) -> list[dict[str, np.ndarray]]:
     return [{name: rows[name].to_numpy().reshape(-1, REPLICATES) for name in COSTS} for rows in options]
 
 
-def test_every_choice_is_paid_to_the_token(
-    solved: pd.DataFrame, scripted_pair: MakePair, make_problems: MakeProblems
-) -> None:
+@dataclass(frozen=True)
+class Paid:
+    """What the options are held against: costs of weak, read and strong solutions, (problems, replicates, kinds)."""
+
+    options: Options
+    weak: np.ndarray
+    read: np.ndarray
+    strong: np.ndarray
+
+    @property
+    def once(self) -> np.ndarray:
+        """What the PRM reads of a whole solution in one call: what it had to read for its last step."""
+        return self.read[:, :, AT["prm_tokens"]] - self.read[:, :, AT["prm_cached_tokens"]]
+
+
+AT = {name: i for i, name in enumerate(COSTS)}
+
+
+@pytest.fixture
+def known(solved: pd.DataFrame, scripted_pair: MakePair, make_problems: MakeProblems) -> Paid:
     problems, pair = make_problems(12), scripted_pair()
-    options = Options(solved, problems, 2)
-    at = {name: i for i, name in enumerate(COSTS)}
-    weak, read, strong = (
-        alone(pair, problems, WeakOnly(), 3),
-        alone(pair, problems, Threshold(0.0), 3),
-        alone(pair, problems, StrongOnly(), REPLICATES),
-    )
+    weak, read = (alone(pair, problems, router, 3) for router in (WeakOnly(), Threshold(0.0)))
+    # Written in one go, a solution costs the tokens that its last step had to have read.
+    weak[:, :, AT["weak_input_tokens"]] = read[:, :, AT["weak_input_tokens"]] - read[:, :, AT["weak_cached_tokens"]]
+    return Paid(Options(solved, problems, 2), weak, read, alone(pair, problems, StrongOnly(), REPLICATES))
 
-    for i, expected in enumerate((weak[:, :REPLICATES], strong)):
+
+def test_a_whole_solution_is_paid_to_the_token(known: Paid) -> None:
+    for i, expected in enumerate((known.weak[:, :REPLICATES], known.strong)):
         for name in COSTS:
-            np.testing.assert_array_equal(paid(options.of("bert"))[i][name], expected[:, :, at[name]])
+            np.testing.assert_array_equal(paid(known.options.of("bert"))[i][name], expected[:, :, AT[name]])
 
-    tokens, calls = weak[:, :, at["weak_tokens"]], weak[:, :, at["weak_calls"]]
-    kept, routed = paid(options.of("automix"))
+
+def test_samples_that_verify_are_paid_to_the_token(known: Paid) -> None:
+    tokens, calls = known.weak[:, :, AT["weak_tokens"]], known.weak[:, :, AT["weak_calls"]]
+    kept, routed = paid(known.options.of("automix"))
     others = np.stack([tokens[:, [1, 2]].sum(1), tokens[:, [2, 0]].sum(1)], axis=1)
     for option in (kept, routed):
         assert (option["prm_tokens"] == 0).all()
@@ -79,28 +97,36 @@ def test_every_choice_is_paid_to_the_token(
     np.testing.assert_array_equal(kept["discarded_tokens"], others)
     np.testing.assert_array_equal(routed["discarded_tokens"], others + tokens[:, :2])
     assert (kept["strong_tokens"] == 0).all() and (routed["weak_tokens"] == 0).all()
-    np.testing.assert_array_equal(routed["strong_tokens"], strong[:, :, at["strong_tokens"]])
+    np.testing.assert_array_equal(routed["strong_tokens"], known.strong[:, :, AT["strong_tokens"]])
 
-    for router in ("automix-prm", "frugal"):
-        kept, routed = paid(options.of(router))
-        for option in (kept, routed):
-            np.testing.assert_array_equal(option["prm_tokens"], read[:, :2, at["prm_tokens"]])
-            np.testing.assert_array_equal(option["prm_calls"], read[:, :2, at["prm_calls"]])
-            np.testing.assert_array_equal(option["weak_calls"], calls[:, :2])
-        assert (kept["discarded_tokens"] == 0).all()
-        np.testing.assert_array_equal(routed["discarded_tokens"], tokens[:, :2])
-        np.testing.assert_array_equal(routed["strong_calls"], strong[:, :, at["strong_calls"]])
 
-    best = paid(options.of("best-route"))
+@pytest.mark.parametrize("router", ["automix-prm", "frugal"])
+def test_a_solution_that_is_read_is_paid_to_the_token(router: str, known: Paid) -> None:
+    kept, routed = paid(known.options.of(router))
+    for option in (kept, routed):
+        np.testing.assert_array_equal(option["prm_tokens"], known.once[:, :2])
+        assert (option["prm_calls"] == 1).all()
+        for name in ("weak_input_tokens", "weak_calls"):
+            np.testing.assert_array_equal(option[name], known.weak[:, :2, AT[name]])
+    assert (kept["discarded_tokens"] == 0).all()
+    np.testing.assert_array_equal(routed["discarded_tokens"], known.weak[:, :2, AT["weak_tokens"]])
+    np.testing.assert_array_equal(routed["strong_calls"], known.strong[:, :, AT["strong_calls"]])
+
+
+def test_solutions_that_compete_are_paid_to_the_token(known: Paid) -> None:
+    best = paid(known.options.of("best-route"))
     assert len(best) == 4
     assert (best[0]["prm_tokens"] == 0).all()  # nothing to compare it with
     for size in (2, 3):
         competing = [[(r + i) % 3 for i in range(size)] for r in range(REPLICATES)]
-        sums = np.stack([read[:, columns].sum(1) for columns in competing], axis=1)
+        sums = np.stack([known.weak[:, columns].sum(1) for columns in competing], axis=1)
+        looks = np.stack([known.once[:, columns].sum(1) for columns in competing], axis=1)
         option = best[size - 1]
-        np.testing.assert_array_equal(option["weak_tokens"] + option["discarded_tokens"], sums[:, :, at["weak_tokens"]])
-        for name in ("prm_tokens", "prm_calls", "weak_calls", "strong_tokens"):
-            np.testing.assert_array_equal(option[name], sums[:, :, at[name]])
+        np.testing.assert_array_equal(option["weak_tokens"] + option["discarded_tokens"], sums[:, :, AT["weak_tokens"]])
+        for name in ("weak_calls", "weak_input_tokens", "strong_tokens"):
+            np.testing.assert_array_equal(option[name], sums[:, :, AT[name]])
+        np.testing.assert_array_equal(option["prm_tokens"], looks)
+        assert (option["prm_calls"] == size).all()
 
 
 def test_best_of_n_is_what_the_prm_likes_best(solved: pd.DataFrame, make_problems: MakeProblems) -> None:

@@ -31,7 +31,10 @@ def busy(wait: str) -> dict[str, Any]:
     return {"status": 429, "headers": {"Retry-After": wait}}
 
 
-@pytest.mark.parametrize("wait", ["8", "8.5", "9" * 400, format_datetime(datetime.now(UTC) + timedelta(hours=1), True)])
+IN_AN_HOUR = format_datetime(datetime.now(UTC) + timedelta(hours=1), True)
+
+
+@pytest.mark.parametrize("wait", ["8", "8.5", "9" * 400, pytest.param(IN_AN_HOUR, id="in an hour")])
 def test_a_server_is_waited_for_no_longer_than_told(server: FakeServer, wait: str) -> None:
     server.faults = [busy(wait)] * 10
     started = time.monotonic()

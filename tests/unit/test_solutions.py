@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from trim.config.experiment import FileDataset
+from trim.config.experiment import Bootstrap, FileDataset
 from trim.errors import InputError
 from trim.evaluation.prm_quality import prm_quality
 from trim.problems.adapters import load_dataset
@@ -73,7 +73,7 @@ def test_solutions_of_problems_that_were_left_out_are_left_out(tmp_path: Path) -
 def test_a_prm_is_measured_on_them(table: pd.DataFrame) -> None:
     steps = table.assign(score=table["valid"].map({True: 0.9, False: 0.2})).dropna(subset=["valid"])
     steps["valid"] = steps["valid"].astype(bool)
-    quality = prm_quality(steps, STEP_KEYS).set_index("measure")
+    quality = prm_quality(steps, STEP_KEYS, Bootstrap(resamples=20), "0").set_index("measure")
     assert quality.loc["step AUC up to the first error", "value"] == 1.0
     assert quality.loc["step AUC up to the first error", "count"] == 7
 

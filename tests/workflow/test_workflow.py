@@ -107,7 +107,9 @@ def test_every_config_gives_a_whole_plan(names: tuple[str, ...], tmp_path: Path)
     planned = planned_rules(snakemake(tree, "--dry-run", changes=changes))
     assert {"prepare_dataset", "collect_rollouts", "evaluate_routers", "compute_metrics"} <= set(planned)
     served = changes.get("pair", {}).get("prm") == "qwen"
-    assert ("train_language_model" in planned) == ("train_prm" in planned) == (not served)
+    assert ("train_prm" in planned) == (not served)
+    ready = "kind" in changes.get("pair", {}).get("weak", {})  # language models of others, with a PRM of our own or not
+    assert ("train_language_model" in planned) == (not ready)
     assert planned.get("read_solutions", 0) == served  # of ProcessBench
 
 
@@ -173,7 +175,7 @@ def test_every_stage_version_is_used() -> None:
     assert stages == set(re.findall(r'STAGE\["(\w+)"\]', text))
 
 
-CLAIMED = {"check_claims": 1}
+CLAIMED = {"compute_prices": 1, "check_claims": 1}
 ANALYSED = {"compute_ablations": 1, "compute_generalization": 1, "compute_budgets": 1, **CLAIMED}
 EXPLORED = {"build_explorer": 1}
 FITTED = {
@@ -189,6 +191,7 @@ OF_CURVES = {"oracle_region", "transfer_curves"} | {
     for name in ("accuracy_vs_cost", "controls", "strong_calls", "stepwise_vs_query")
     for dataset in ("arith", "arith-words")
 }
+OF_PRICES = {"prices_arith", "prices_arith-words"}
 OF_OUTCOMES = {"prm_outcomes_arith", "prm_outcomes_arith-words"}
 OF_LEARNED = {"learning_curves_arith", "decision_map_arith"}
 OF_POMDP = {"observation_model_arith", "joint_observation_arith", "pomdp_policy_arith"}
@@ -196,17 +199,18 @@ CHANGES = {
     "bootstrap": (
         {"bootstrap": {"resamples": 50}},
         {"compare_on_dev": 1, "compute_metrics": 1, "measure_outcomes": 1, **ANALYSED, **EXPLORED},
-        OF_ANALYSES | OF_CURVES | OF_OUTCOMES,
+        OF_ANALYSES | OF_CURVES | OF_PRICES | OF_OUTCOMES,
     ),
     "the pair's name": (
         {"pair": {"name": "other"}},
-        {"compare_on_dev": 1, "compute_metrics": 1, **CLAIMED, **EXPLORED},
+        {"compare_on_dev": 1, "compute_metrics": 1, "check_claims": 1, **EXPLORED},
         {"claims", *OF_CURVES},
     ),
+    "prices": ({"prices": {"api": {"date": "tomorrow"}}}, CLAIMED, {"claims", *OF_PRICES}),
     "random_shares": (
         {"routers": {"random_shares": [0.5]}},
         {**EVALUATED, "compute_metrics": 1, **ANALYSED, **EXPLORED},
-        OF_ANALYSES | OF_CURVES,
+        OF_ANALYSES | OF_CURVES | OF_PRICES,
     ),
     "operating_points": (
         {"routers": {"operating_points": 5}},
@@ -218,7 +222,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        OF_ANALYSES | OF_CURVES | OF_LEARNED | OF_POMDP,
+        OF_ANALYSES | OF_CURVES | OF_PRICES | OF_LEARNED | OF_POMDP,
     ),
     "the training of one router": (
         {"routers": {"agg": {"ppo": {"epochs": 3}}}},
@@ -230,7 +234,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        OF_ANALYSES | OF_CURVES | OF_LEARNED,
+        OF_ANALYSES | OF_CURVES | OF_PRICES | OF_LEARNED,
     ),
     "a further variant of one router": (
         {"routers": {"agg": {"variants": ["conditioned", "released"]}}},
@@ -264,7 +268,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        {"prm_reliability"} | OF_OUTCOMES | OF_ANALYSES | OF_CURVES,
+        {"prm_reliability"} | OF_OUTCOMES | OF_ANALYSES | OF_CURVES | OF_PRICES,
     ),
     "where the store is": ({"step_store": "elsewhere", "offline": True}, {}, set()),
 }

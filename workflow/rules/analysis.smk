@@ -9,6 +9,7 @@ rule compute_ablations:
         by_prm=BY_PRM_EPISODES,
         dev=[path for path in dev_episodes() if "query-level" not in path],
         quality=BY_PRM_QUALITY,
+        learned=[path for router in LEARNED for path in fitted_for(router)],
         # As for compute_metrics: without disjoint parts no table.
         checked=f"{RESULTS}/problems/disjoint.json",
     output:
@@ -17,6 +18,18 @@ rule compute_ablations:
             caption="../report/ablations.rst",
             category="Tables",
             labels={"table": "ablations"},
+        ),
+        training=report(
+            f"{RESULTS}/tables/training.csv",
+            caption="../report/training.rst",
+            category="Tables",
+            labels={"table": "training"},
+        ),
+        bands=report(
+            f"{RESULTS}/tables/bands.csv",
+            caption="../report/bands.rst",
+            category="Tables",
+            labels={"table": "lead by band of the gap"},
         ),
         sampling=report(
             f"{RESULTS}/tables/sampling.csv",
@@ -54,6 +67,42 @@ rule compute_ablations:
         "Computing what each part of a router is worth"
     script:
         "../scripts/compute_ablations.py"
+
+
+rule compute_misfit:
+    input:
+        solved=list(SOLVED_POMDPS.values()),
+        dev=[path for path in dev_episodes() if "query-level" not in path],
+        test=[
+            f"{RESULTS}/episodes/{router}/{source}/{dataset}.parquet"
+            for dataset in SOLVED_POMDPS
+            if dataset in EXPERIMENT.evaluated_on
+            for router, source in (
+                *((name, "untrained") for name in END_POINTS),
+                ("trim-pomdp", dataset),
+            )
+        ],
+    output:
+        misfit=report(
+            f"{RESULTS}/tables/pomdp_misfit.csv",
+            caption="../report/pomdp_misfit.rst",
+            category="Tables",
+            labels={"table": "misfit of the POMDP"},
+        ),
+    log:
+        f"{RESULTS}/logs/compute_misfit.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_misfit.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        bootstrap=RESAMPLING,
+        seed=EXPERIMENT.seed,
+        version=STAGE["analysis"],
+    message:
+        "Holding the POMDPs against the episodes of their policies"
+    script:
+        "../scripts/compute_misfit.py"
 
 
 rule compute_generalization:

@@ -244,6 +244,35 @@ rule compare_on_dev:
         "../scripts/compare_on_dev.py"
 
 
+rule compute_end_points:
+    input:
+        **{
+            dataset: f"{RESULTS}/rollouts/{dataset}.test.parquet"
+            for dataset in LABELLED
+        },
+    output:
+        end_points=report(
+            f"{RESULTS}/tables/end_points.csv",
+            caption="../report/end_points.rst",
+            category="Tables",
+            labels={"table": "both models alone"},
+        ),
+    log:
+        f"{RESULTS}/logs/compute_end_points.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_end_points.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        bootstrap=RESAMPLING,
+        seed=EXPERIMENT.seed,
+        version=STAGE["tables"],
+    message:
+        "Measuring both models alone, by answers and by steps"
+    script:
+        "../scripts/compute_end_points.py"
+
+
 rule measure_prm:
     input:
         **get_labelled_scores(),
@@ -263,6 +292,8 @@ rule measure_prm:
     conda:
         "../../envs/analysis.yaml"
     params:
+        bootstrap=RESAMPLING,
+        seed=EXPERIMENT.seed,
         version=STAGE["tables"],
     message:
         "Measuring how well the PRMs verify"

@@ -1,6 +1,6 @@
 # What can be asked for: tables, figures, the manuscript's share of them, and all of it.
 
-from trim.figures.registry import drawing, drawings
+from trim.figures.drawings import drawing, drawings
 from trim.paper.manuscript import included
 from trim.paper.numbers import READ
 
@@ -19,11 +19,15 @@ TABLES = [
             *(["prm_quality.csv"] if MEASURED else []),
             "prm_outcomes.csv",
             *(["needed_prm.csv"] if UNLABELLED else []),
-            *("ablations.csv", "sampling.csv", "power.csv", "prm_routing.csv"),
+            *(["end_points.csv"] if LABELLED else []),
+            *("ablations.csv", "training.csv", "bands.csv"),
+            *(["pomdp_misfit.csv"] if SOLVED_POMDPS else []),
+            *("sampling.csv", "power.csv", "prm_routing.csv"),
             *("generalization.csv", "generalization.tex", "transfer.csv"),
             *("budgeted.csv", "budgeted.tex"),
             *("interventions.csv", "interventions.tex"),
             *("claims.csv", "claims.tex", "metric_check.csv"),
+            *("prices.csv", "price_curves.csv", "price_verdicts.csv"),
         )
     ),
     f"{RESULTS}/paper/numbers.tex",

@@ -6,7 +6,10 @@ rule write_numbers:
         manuscript=MANUSCRIPT,
         tables=get_numbered,
         provenance=f"{RESULTS}/tables/provenance.json",
-        published=[f"{CLAIMED}/{name}.csv" for name in ("table1", "table2", "anchors")],
+        published=[
+            f"{CLAIMED}/{name}.csv"
+            for name in ("table1", "table2", "anchors", "abstracts")
+        ],
     output:
         numbers=f"{RESULTS}/paper/numbers.tex",
         tables=NARROW,

@@ -47,6 +47,12 @@ def model_folder(role):
     return f"{RESULTS}/models/{role}" if is_trained else []
 
 
+def prm_backbone():
+    """Which language model is the size of the PRM that routes, because it starts from it; empty for none."""
+    prm = EXPERIMENT.prms[EXPERIMENT.pair.prm]
+    return getattr(EXPERIMENT.prms.get(getattr(prm, "of", ""), prm), "backbone", "")
+
+
 def gguf_folder(role):
     """Folder that a language model's GGUF file is dequantised into; none for another model."""
     model = getattr(EXPERIMENT.pair, role)
@@ -124,5 +130,7 @@ def get_outcome_scores():
 
 # Evaluated datasets whose steps have no labels: what oracles know there are the explored continuations.
 UNLABELLED = [name for name in EXPERIMENT.evaluated_on if not has_labels(name)]
+# Datasets that are evaluated and whose steps have labels.
+LABELLED = [name for name in EXPERIMENT.evaluated_on if has_labels(name)]
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(EXPERIMENT.measured)

@@ -1,6 +1,7 @@
 # The routers of the experiment: what is fitted, what that leaves behind, and what is evaluated.
 
-from trim.names import routers_of
+from trim.evaluation.ablations import LEARNED
+from trim.names import END_POINTS, routers_of
 from trim.names import variants as variants_of
 from trim.routers.registry import controls
 
@@ -51,6 +52,14 @@ def get_labelled_solutions(wildcards):
     if solved is None:
         return []
     return f"{RESULTS}/scores/{EXPERIMENT.pair.prm}/{solved}.router_train.parquet"
+
+
+# By dataset, the solved POMDP that was fitted on it.
+SOLVED_POMDPS = {
+    source: f"{RESULTS}/routers/trim-pomdp/{source}/default.0"
+    for source in EXPERIMENT.routers.trained_on
+    if "default" in EXPERIMENT.routers.pomdp.variants
+}
 
 
 def refit_settings():

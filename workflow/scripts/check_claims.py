@@ -4,10 +4,12 @@ from pathlib import Path
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.claims.ledger import latex_claims, ledger, read_auc
+from trim.evaluation.claims.prices import price_row
 from trim.evaluation.claims.published import Paper, metric_check
 from trim.evaluation.claims.statements import MINIMUM_AUC
 from trim.evaluation.claims.world import World
 from trim.evaluation.study import CURVE_COLUMNS, read_episodes, studies, studies_by_prm
+from trim.evaluation.training import failures
 from trim.files import read_csv
 from trim.jobs import open_job
 
@@ -25,8 +27,11 @@ with open_job(snakemake) as job:
         auc=read_auc(read_csv(given.quality), MINIMUM_AUC) if given.quality else {},
         paper=Paper(published),
         noisy=params.noisy,
+        shares=bootstrap.compared_shares,
+        failures=failures(read_csv(given.training)),
     )
     claims = ledger(world, read_csv(given.main), params.models, published, bootstrap.level)
+    claims.loc[len(claims)] = price_row(read_csv(given.verdicts))
     job.write_csv(claims, output.claims)
     job.write_csv(metric_check(published), output.metric_check)
     job.write_text(latex_claims(claims), output.claims_tex)

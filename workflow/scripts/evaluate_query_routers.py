@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trim.files import read_parquet
 from trim.jobs import open_job, use_threads
-from trim.layouts import EPISODES
+from trim.layouts import EPISODES, READ
 from trim.problems.problem import read_problems
 from trim.routers.query_level.disk import load_policies
 from trim.routers.query_level.options import Options, gather_evidence, route_table
@@ -14,7 +14,7 @@ with open_job(snakemake) as job:
     params, inputs, outputs = job.params, job.input, iter(job.output.episodes)
     policies, space = load_policies(Path(inputs.folder), params.device)
     for problem_file, solution_file in zip(inputs.problems, inputs.solutions, strict=True):
-        problems, solved = read_problems(Path(problem_file)), read_parquet(solution_file, EPISODES)
+        problems, solved = read_problems(Path(problem_file)), read_parquet(solution_file, {**EPISODES, **READ})
         reader = job.text_reader(f"{problems[0].dataset}.test")
         vectors = space.standardise(reader.embed([problem.text for problem in problems]))
         options = Options(solved, problems, params.samples)

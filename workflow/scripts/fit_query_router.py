@@ -6,7 +6,7 @@ from pathlib import Path
 from trim.config.routers import QueryRouters
 from trim.files import read_parquet, written_aside
 from trim.jobs import open_job, use_threads
-from trim.layouts import EPISODES, STEPS
+from trim.layouts import EPISODES, READ, STEPS
 from trim.routers.query_level.disk import Space, load_policies, save_policies
 from trim.routers.query_level.fit import embed_solutions, fit_policies
 from trim.routers.query_level.options import Options, gather_evidence, route_table
@@ -20,7 +20,7 @@ with open_job(snakemake) as job:
     reader, dev_reader = (job.text_reader(f"{trained_on}.{split}") for split in ("router_train", "dev"))
     vectors = reader.embed([problem.text for problem in problems])
     dev_vectors = dev_reader.embed([problem.text for problem in dev_problems])
-    space, dev_solved = Space.of(vectors), read_parquet(inputs.dev_solutions, EPISODES)
+    space, dev_solved = Space.of(vectors), read_parquet(inputs.dev_solutions, {**EPISODES, **READ})
     train = gather_evidence(read_parquet(inputs.solutions, EPISODES), problems, space.standardise(vectors))
     dev = gather_evidence(dev_solved, dev_problems, space.standardise(dev_vectors))
     rollouts = read_parquet(inputs.rollouts, STEPS)

@@ -22,7 +22,7 @@ with open_job(snakemake) as job:
     shown = (params.dataset, params.trained_on)
     texts = {
         "numbers": render(chosen, f"Written from the tables of {Path(files.provenance).parent}; not to be edited."),
-        "end_points": end_point_table(tables["curves"]),
+        "end_points": end_point_table(tables["curves"], tables.get("end_points")),
         "routers": router_table(tables["main"], *shown),
         "baselines": baseline_table(tables["comparisons"], *shown),
         "prms": prm_table(tables["prm_quality"]) if "prm_quality" in tables else "",

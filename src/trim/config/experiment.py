@@ -30,6 +30,7 @@ from trim.config.models import (
     Sampling,
     TrainedModel,
 )
+from trim.config.prices import PriceVector, default_prices
 from trim.config.routers import Routers
 from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Section, Share, unrepeated
 from trim.config.serving import Serving
@@ -141,6 +142,11 @@ class Experiment(Section):
         description="routers: how they are fitted and run",
     )
     bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="confidence intervals")
+    prices: dict[str, PriceVector] = Field(
+        default_factory=default_prices,
+        min_length=1,
+        description="what tokens cost, by name; all other tables and figures take the paper's cost, `decoded`",
+    )
     step_store: FilePath = Field("step_store", description="folder of the step store, shared by all experiments")
     offline: bool = Field(False, description="replay from the step store alone; a missing step is an error")
     serving: Serving = Field(default_factory=Serving, description="how servers are started and reached")

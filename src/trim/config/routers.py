@@ -159,7 +159,9 @@ class QueryRouters(Section):
         "linear heads on its vectors, and the step store keeps these for replays without the encoder",
     )
     samples: Count = Field(
-        1, description="further weak solutions of each problem, for self-verification and best-of-n (AutoMix: 8)"
+        1,
+        description="further weak solutions of each problem, for self-verification (AutoMix: 8) and best-of-n (n up to "
+        "5, as in BEST-Route)",
     )
     bins: Count = Field(8, description="bins of AutoMix's verifier (AutoMix: 8)")
     neighbours: Count = Field(20, description="training problems that Smoothie asks for each problem")

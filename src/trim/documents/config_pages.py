@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trim.config import datasets, experiment, models, routers, serving
+from trim.config import datasets, experiment, models, prices, routers, serving
 from trim.config.experiment import Experiment
 from trim.config.section import Section
 
@@ -57,7 +57,7 @@ def render_page() -> str:
         "Generated from `src/trim/config/`. An overlay holds only what differs from `config.yaml`:",
         "`snakemake --configfile config/mine.yaml`. Unknown keys are errors.",
     ]
-    names = {k: v for m in (serving, routers, models, datasets, experiment) for k, v in vars(m).items()}
+    names = {k: v for m in (serving, routers, models, datasets, prices, experiment) for k, v in vars(m).items()}
     sections = [entry for entry in names.values() if isinstance(entry, type) and issubclass(entry, Section)]
     for section in sections[::-1]:
         if section is Section:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from trim.config.parsing import parse_config
 from trim.errors import InputError
+from trim.evaluation.claims.ledger import by_claim
+from trim.evaluation.claims.verdicts import Verdict
 from trim.evaluation.curves import CPTS
 from trim.evaluation.format import ends_of, form_of
 from trim.files import read_csv, read_json
@@ -43,13 +45,16 @@ def fill_readme(root: Path, results: Path) -> None:
 
 
 def render_results(results: Path) -> str:
-    """Return the generated block as Markdown: headline claims, routers, and where both are from."""
-    claims, main = (read_csv(_existing(results / "tables" / f"{name}.csv")) for name in ("claims", "main"))
+    """Return the generated block as Markdown: claims, routers, what their training was, and where all are from."""
+    names = ("claims", "main", "training")
+    claims, main, training = (read_csv(_existing(results / "tables" / f"{name}.csv")) for name in names)
     dataset = parse_config({}).main_dataset
     shown = (
         main["trained_on"].isin(["untrained", dataset]) & main["dataset"].eq(dataset) & main["reading"].eq("envelope")
     )
-    return "\n\n".join([_claims(claims), _routers(main[shown & main["seed"].eq(0)], dataset), _origin(results)])
+    routers = _routers(main[shown & main["seed"].eq(0)], dataset)
+    parts = [_claims(claims), _counts(claims), routers, _as_trained(training, dataset), _origin(results)]
+    return "\n\n".join(filter(None, parts))
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
@@ -68,6 +73,45 @@ def _claims(claims: pd.DataFrame) -> str:
         "The ledger (`claims.csv`) has all of them, with the reasons."
     )
     return heading + "\n\n" + _table(["statement", "measure", "paper", "here", "verdict at 95 %"], rows)
+
+
+def _counts(claims: pd.DataFrame) -> str:
+    """Say how many claims hold as a whole, on what verdicts hang, and what multiples of delta IBC come to per token."""
+    together = by_claim(claims)
+    count = {verdict: sum(given == verdict for given in together.values()) for verdict in (*get_args(Verdict), "mixed")}
+    said = [
+        f"Of {len(together)} claims of the paper, each counted once however many statements it makes, {count['holds']} "
+        f"hold, {count['fails']} fail, {count['mixed']} hold for some routers, budgets or datasets and not for others, "
+        f"{count['undecided']} are undecided and {count['not tested']} were not tested."
+    ]
+    headlines = claims[claims["headline"].notna()]
+    for row in headlines[headlines["factor"].notna()].to_dict("records"):
+        form = form_of("factor")
+        said.append(
+            f"In accuracy per strong token (1 + ΔIBC), which is steadier than a multiple of a small ΔIBC, the first is "
+            f"a factor of {form.text(row['factor'], ends_of(row, 'factor'))}; the paper's table makes it "
+            f"{form.text(row['paper_factor'])}."
+        )
+    budgets = claims[claims["key"] == "learned-budget"]
+    ahead, behind = (
+        ", ".join(budgets.loc[budgets["verdict"] == verdict, "method"]) or "none" for verdict in ("holds", "fails")
+    )
+    said.append(
+        "What looking ahead gains over TRIM-Thr depends on the share of the strong tokens: more accurate is "
+        f"{ahead}; less accurate is {behind}; all else is undecided."
+    )
+    conditions = headlines["conditions"].iloc[0] if len(headlines) else ""
+    said.append(f"Intervals cover the draw of problems alone; verdicts hang on all else: {conditions}.")
+    return " ".join(said)
+
+
+def _as_trained(training: pd.DataFrame, dataset: str) -> str:
+    """Name the routers whose training is not shown to have worked."""
+    rows = training[training["trained_on"].eq(dataset) & training["seed"].eq(0) & training["trained"].eq("no")]
+    failed = [f"{identified(row['router'], row['variant'])} ({row['why']})" for row in rows.to_dict("records")]
+    if not failed:
+        return ""
+    return f"As trained, and nothing to conclude from (`training.csv`): {'; '.join(failed)}."
 
 
 def _routers(main: pd.DataFrame, dataset: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from trim.evaluation.bootstrap import Number, columns, compared
 from trim.evaluation.curves import METRICS
+from trim.evaluation.format import named
 from trim.evaluation.study import HEADLINE_METRICS, PAIR, SWEEP, Study, Sweep, SweepKey, correct_for_multiplicity
 from trim.names import END_POINTS, THR, Key, look_ahead, names, routers_of
 
@@ -21,7 +22,8 @@ TAKEOVER = ("one-step-takeover", "default")
 POMDP = ("trim-pomdp", "default")
 # One policy for each kappa, or one that sees kappa.
 POLICIES = ("default", "conditioned")
-AGG, SEQ = ([(router, policy) for policy in POLICIES] for router in ("trim-agg", "trim-seq"))
+LEARNED = ("trim-agg", "trim-seq")
+AGG, SEQ = ([(router, policy) for policy in POLICIES] for router in LEARNED)
 
 BUDGET_SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
 BUDGET_MEASURES = (*(f"PGR at {share:.0%}" for share in BUDGET_SHARES), "cpt50", "cpt80", "cpt95")
@@ -113,6 +115,9 @@ COLUMNS = [
     "difference_lo",
     "difference_hi",
     "p_value",
+    "p_at_floor",
+    "trained",
+    "why",
     "p_corrected",
 ]
 
@@ -127,7 +132,12 @@ def pairs(ours: Sequence[Sweep], theirs: Sequence[Sweep]) -> Iterator[tuple[Swee
 
 
 def contrast_rows(
-    asked: Sequence[Contrast], ours: Study, theirs: Study, level: float, head: Mapping[str, Any]
+    asked: Sequence[Contrast],
+    ours: Study,
+    theirs: Study,
+    level: float,
+    head: Mapping[str, Any],
+    runs: Mapping[SweepKey, str] | None,
 ) -> Iterator[dict[str, Any]]:
     """Compare both sides of every contrast on the same resamples; one with an absent side is left out.
 
@@ -137,6 +147,8 @@ def contrast_rows(
         Where the first and the second side of a contrast are: one study, or two of the same problems.
     head
         Columns that all rows share.
+    runs
+        Why training is not shown to have worked, of every learned run (empty where it is); None where nobody knows.
     """
     first = _read(ours, {contrast.of for contrast in asked})
     second = _read(theirs, {contrast.against for contrast in asked})
@@ -151,7 +163,19 @@ def contrast_rows(
                     **sweep.head,
                     **other.as_other,
                     **compared(first[sweep.key][measure], second[other.key][measure], level),
+                    **_as_trained((sweep, other), runs),
                 }
+
+
+def _as_trained(sides: Sequence[Sweep], runs: Mapping[SweepKey, str] | None) -> dict[str, str]:
+    """Say whether the training of both sides is shown to have worked; nothing where neither is learned."""
+    learned = {sweep.key: named(*sweep.key[1:]) for sweep in sides if sweep.router in LEARNED}
+    if not learned:
+        return {"trained": "", "why": ""}
+    if runs is None or any(key not in runs for key in learned):
+        return {"trained": "unknown", "why": "its looks at dev are not kept"}
+    why = "; ".join(f"{name}: {runs[key]}" for key, name in learned.items() if runs[key])
+    return {"trained": "no" if why else "yes", "why": why}
 
 
 def _read(data: Study, variants: set[Key]) -> dict[SweepKey, dict[str, Number]]:
@@ -165,7 +189,12 @@ def _read(data: Study, variants: set[Key]) -> dict[SweepKey, dict[str, Number]]:
 
 
 def ablations(
-    main: Mapping[str, Study], by_prm: Mapping[str, Study], compared_on: str, prm: str, level: float
+    main: Mapping[str, Study],
+    by_prm: Mapping[str, Study],
+    compared_on: str,
+    prm: str,
+    level: float,
+    runs: Mapping[SweepKey, str],
 ) -> pd.DataFrame:
     """Answer every question that the experiment holds both sides of: a row a measure, dataset and pair of routers.
 
@@ -183,17 +212,20 @@ def ablations(
         That dataset: the main one where it is evaluated.
     prm
         The PRM of `main`.
+    runs
+        Why training is not shown to have worked, of every learned run in `main` (empty where it is): columns `trained`
+        ("yes", "no", "unknown", empty where nothing learned) and `why`.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for dataset, data in main.items():
-        rows += contrast_rows(contrasts(), data, data, level, {"dataset": dataset, "prm": prm})
+        rows += contrast_rows(contrasts(), data, data, level, {"dataset": dataset, "prm": prm}, runs)
     for name, data in sorted(by_prm.items()):
         head = {"dataset": compared_on, "prm": name}
-        rows += contrast_rows(within_prm(), data, data, level, head)
+        rows += contrast_rows(within_prm(), data, data, level, head, None)
         if compared_on in main:
-            rows += contrast_rows(ACROSS_PRMS, data, main[compared_on], level, head)
+            rows += contrast_rows(ACROSS_PRMS, data, main[compared_on], level, head, None)
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=COLUMNS[:-1]), FAMILY)
     return table.sort_values(["ablation", "dataset", "trained_on", "prm"], kind="stable", ignore_index=True)
 

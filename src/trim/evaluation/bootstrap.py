@@ -76,6 +76,12 @@ def p_value(apart: Number) -> float:
     return min(1.0, 2 * (min(below, above) + 1) / (counted + 1))
 
 
+def at_floor(apart: Number) -> bool:
+    """Whether no resample lies on the other side of zero: the p-value is then no more than an upper bound."""
+    drawn = apart[1:]
+    return bool(min((drawn <= 0).sum(), (drawn >= 0).sum()) == 0)
+
+
 def columns(name: str, number: Number, level: float) -> dict[str, float]:
     """Return estimate and interval as columns of a table: empty where undefined, or infinite as a CPT not reached."""
     found = (value if np.isfinite(value) else np.nan for value in bounds(number, level))
@@ -99,6 +105,7 @@ def compared(ours: Number, theirs: Number, level: float) -> dict[str, float]:
         "difference_lo": low,
         "difference_hi": high,
         "p_value": np.nan if np.isnan(low) else p_value(apart),
+        "p_at_floor": np.nan if np.isnan(low) else float(at_floor(apart)),
     }
 
 

@@ -25,6 +25,9 @@ LEVELS: Array = np.arange(1, 101) / 100
 CPTS = {"cpt50": 50, "cpt80": 80, "cpt95": 95}
 """Percent of the gap that a curve must recover for each CPT."""
 
+BANDS = ((0, 20), (20, 40), (40, 60), (60, 80), (80, 100))
+"""Percent of the gap between which delta IBC is split; the lower end belongs to the band before."""
+
 METRICS = (*CPTS, "delta_ibc", "apgr")
 """What a curve is worth.
 
@@ -101,6 +104,19 @@ def pgr_at(shares: Array, accuracies: Array, weak: Array, strong: Array, at: Seq
     """
     x, y = _envelope(shares, accuracies, weak, strong)
     return _heights(x, y, np.broadcast_to(np.asarray(at, dtype=np.float64), (len(x), len(at))))
+
+
+def delta_ibc_by_band(shares: Array, accuracies: Array, weak: Array, strong: Array) -> Array:
+    """Return the parts of the delta IBC of R envelopes that lie in each of BANDS: shape (R, 5), NaN as it.
+
+    They add up to delta IBC: each is the sum of p / c(p) - 1 over the levels p of a band, divided by 100.
+
+    Parameters, errors: as of `read_envelope`.
+    """
+    crossings = np.minimum(_crossings(*_envelope(shares, accuracies, weak, strong)), 1)
+    gains = LEVELS / np.maximum(crossings, SMALLEST_SHARE) - 1
+    parts = np.stack([gains[:, low:high].sum(axis=1) for low, high in BANDS], axis=1) / len(LEVELS)
+    return np.where((strong > weak)[:, None], parts, np.nan)
 
 
 # --- lines ------------------------------------------------------------------------------

@@ -105,8 +105,11 @@ def cell(row: Mapping[str, Any], name: str, quantity: str = "") -> str:
     return form.latex(row[name], ends_of(row, name), r"\scriptsize")
 
 
-def write_p(value: float) -> str:
-    """Write a p-value, with the sign that it stands behind."""
+def write_p(value: float, at_floor: bool = False) -> str:
+    """Write a p-value, with the sign that it stands behind; one at the floor of a bootstrap is an upper bound."""
     if value != value:
         return ABSENT
-    return "$p<0.001$" if value < 0.001 else f"$p={value:.3f}$"
+    if value < 0.001:
+        return "$p<0.001$"
+    sign = r"\leq" if at_floor else "="
+    return f"$p{sign}{value:.3f}$"

@@ -59,7 +59,7 @@ def generalization(main: Mapping[str, Study], level: float) -> pd.DataFrame:
                 row |= {"home_delta_ibc": found.pop("other_value"), **found}
             rows.append(row)
     metrics = [f"{name}{end}" for name in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
-    compared_names = ["home_delta_ibc", "difference", "difference_lo", "difference_hi", "p_value"]
+    compared_names = ["home_delta_ibc", "difference", "difference_lo", "difference_hi", "p_value", "p_at_floor"]
     names = [*SWEEP[1:], SWEEP[0], "dataset", *metrics, *compared_names]
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=names), ["dataset"])
     return table.sort_values([*SWEEP[1:], SWEEP[0], "dataset"], kind="stable", ignore_index=True)

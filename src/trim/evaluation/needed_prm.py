@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import Number, columns, compared
-from trim.evaluation.prm_outcomes import resampled_auc
+from trim.evaluation.prm_quality import auc
 from trim.evaluation.study import CURVE, Study, measure, study
 from trim.names import THR
 
@@ -22,6 +22,7 @@ COLUMNS = [
     "deviation",
     *(f"{name}{end}" for name in ("auc", "delta_ibc", "difference") for end in ("", "_lo", "_hi")),
     "p_value",
+    "p_at_floor",
     "problems",
 ]
 
@@ -82,4 +83,4 @@ def _delta_ibc(data: Study) -> Number:
 def _auc(lowest: pd.DataFrame, data: Study) -> Number:
     places = {problem: place for place, problem in enumerate(sorted(lowest["problem_id"].unique()))}
     scores, right = lowest["minimum"].to_numpy(float), lowest["correct"].to_numpy(bool)
-    return resampled_auc(scores, right, lowest["problem_id"].map(places).to_numpy(int), data.counts)
+    return auc(scores, right, lowest["problem_id"].map(places).to_numpy(int), data.counts)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
+from numpy.typing import ArrayLike, NDArray
+
+from trim.config.experiment import Bootstrap
+from trim.evaluation.bootstrap import Number, columns, resample_counts
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Array = NDArray[np.float64]
+Measure = Callable[[ArrayLike, ArrayLike, NDArray[np.int64], Array], Number]
+
 CALIBRATION_BINS = 15
-
-
-def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
-    """Area under the ROC curve: the chance that a right one scores above a wrong one; NaN without both kinds."""
-    positive = np.asarray(labels, bool)
-    n_right, n_wrong = int(positive.sum()), int((~positive).sum())
-    if n_right == 0 or n_wrong == 0:
-        return float("nan")
-    ranks = rankdata(np.asarray(scores, float))
-    return float((ranks[positive].sum() - n_right * (n_right + 1) / 2) / (n_right * n_wrong))
+RESAMPLES_AT_A_TIME = 64
 
 
 def calibration(scores: Sequence[float], labels: Sequence[bool], bins: int = CALIBRATION_BINS) -> pd.DataFrame:
@@ -34,12 +31,6 @@ def calibration(scores: Sequence[float], labels: Sequence[bool], bins: int = CAL
     return grouped.mean().assign(count=grouped.size()).reset_index()
 
 
-def expected_calibration_error(scores: Sequence[float], labels: Sequence[bool]) -> float:
-    """Mean distance between score and share of right steps over bins, weighted by their counts."""
-    table = calibration(scores, labels)
-    return float(np.average((table["score"] - table["right"]).abs(), weights=table["count"]))
-
-
 def up_to_first_error(steps: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Keep the steps of each solution up to and with its first wrong one: rows in order of position."""
     wrong_before = (~steps["valid"].astype(bool)).groupby([steps[k] for k in keys], sort=False).cumsum()
@@ -47,35 +38,86 @@ def up_to_first_error(steps: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return steps[(wrong_before - wrong_here.astype(int)) == 0]
 
 
-def prm_quality(steps: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Measure a PRM on labelled, scored steps.
+def auc(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts: Array) -> Number:
+    """Area under the ROC curve: the chance that a right one scores above a wrong one; NaN without both kinds.
+
+    Parameters
+    ----------
+    scores, labels, places
+        Shape (n,); the place of each step's problem in `counts`.
+    counts
+        Shape (1 + resamples, problems), as of `resample_counts`.
+    """
+    order = np.argsort(np.asarray(scores, float), kind="stable")
+    ranked, right = np.asarray(scores, float)[order], np.asarray(labels, bool)[order]
+    found = np.full(len(counts), np.nan)
+    ties = np.flatnonzero(np.diff(ranked, prepend=-np.inf))  # where each group of equal scores begins
+    for at in range(0, len(counts) if len(order) else 0, RESAMPLES_AT_A_TIME):
+        weights = counts[at : at + RESAMPLES_AT_A_TIME, places[order]]
+        positive, negative = (np.add.reduceat(weights * side, ties, axis=1) for side in (right, ~right))
+        won = (positive * (negative.cumsum(axis=1) - negative / 2)).sum(axis=1)
+        pairs = positive.sum(axis=1) * negative.sum(axis=1)
+        found[at : at + RESAMPLES_AT_A_TIME] = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
+    return found
+
+
+def calibration_error(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts: Array) -> Number:
+    """Mean distance between score and share of right steps over bins, weighted by their counts; parameters as `auc`."""
+    score = np.asarray(scores, float)
+    bins = np.minimum((score * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    apart = np.zeros((counts.shape[1], CALIBRATION_BINS))
+    np.add.at(apart, (places, bins), score - np.asarray(labels, float))
+    steps = np.bincount(places, minlength=counts.shape[1])
+    return np.asarray(np.abs(counts @ apart).sum(axis=1) / (counts @ steps))
+
+
+def prm_quality(steps: pd.DataFrame, keys: list[str], settings: Bootstrap, seed: str) -> pd.DataFrame:
+    """Measure a PRM on labelled, scored steps of one dataset.
+
+    Steps of both authors are pooled as they come, unless a measure says `weak steps`: those are what a router decides
+    on, and who wrote a step tells much of whether it is right. `operation alone` and `operation and author` are floors:
+    the AUC of knowing how often steps of that kind are right, without reading any.
 
     Parameters
     ----------
     steps
-        Columns valid, score, operation, correct, behaviour and the keys that tell solutions apart.
+        Columns valid, score, operation, author, correct, behaviour and the keys that tell solutions apart.
+    settings, seed
+        Of the resamples, over problems.
 
     Returns
     -------
-    A row a measure: columns measure, value, count.
+    A row a measure: columns measure, value with its interval, count.
     """
     import pandas as pd
 
+    problems = {name: place for place, name in enumerate(sorted(steps["problem_id"].unique()))}
+    counts = resample_counts(len(problems), settings.resamples, seed)
+    rows: list[dict[str, Any]] = []
+
+    def add(measure: str, how: Measure, part: pd.DataFrame, scores: Any, label: str = "valid") -> None:
+        number = how(scores, part[label], part["problem_id"].map(problems).to_numpy(), counts)
+        rows.append({"measure": measure, **columns("value", number, settings.level), "count": len(part)})
+
     first = up_to_first_error(steps, keys)
-    rows = [
-        ("step AUC", auc(steps["score"], steps["valid"]), len(steps)),
-        ("step AUC up to the first error", auc(first["score"], first["valid"]), len(first)),
-        ("ECE", expected_calibration_error(steps["score"], steps["valid"]), len(steps)),
-        ("ECE up to the first error", expected_calibration_error(first["score"], first["valid"]), len(first)),
-    ]
+    weak = first[first["author"] == "weak"]
+    for where, part in {"": steps, " up to the first error": first}.items():
+        add(f"step AUC{where}", auc, part, part["score"])
+        add(f"ECE{where}", calibration_error, part, part["score"])
+    kinds = first.groupby(["operation", "author"], dropna=False)["valid"].transform("mean")
+    add("step AUC up to the first error, operation and author", auc, first, kinds)
+    if len(weak):
+        add("step AUC up to the first error, weak steps", auc, weak, weak["score"])
+        kinds = weak.groupby("operation", dropna=False)["valid"].transform("mean")
+        add("step AUC up to the first error, weak steps, operation alone", auc, weak, kinds)
     for operation, part in first.groupby("operation"):
-        rows.append((f"step AUC within {operation}", auc(part["score"], part["valid"]), len(part)))
-    weak = steps[steps["behaviour"] == "weak-only"]
-    solutions = weak.groupby(keys, sort=False).agg(minimum=("score", "min"), correct=("correct", "first"))
-    rows.append(
-        ("AUC of the minimum score, weak-only", auc(solutions["minimum"], solutions["correct"]), len(solutions))
+        add(f"step AUC within {operation}", auc, part, part["score"])
+    alone = steps[steps["behaviour"] == "weak-only"]
+    solutions = (
+        alone.groupby(keys, sort=False).agg(minimum=("score", "min"), correct=("correct", "first")).reset_index()
     )
-    return pd.DataFrame(rows, columns=["measure", "value", "count"])
+    add("AUC of the minimum score, weak-only", auc, solutions, solutions["minimum"], "correct")
+    return pd.DataFrame(rows)
 
 
 def score_histogram(steps: pd.DataFrame, bins: int = 40) -> pd.DataFrame:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Number, holm, resample_counts, resampled_mean
-from trim.evaluation.curves import Metrics, Reading, pgr_at, read_envelope
+from trim.evaluation.curves import Metrics, Reading, delta_ibc_by_band, pgr_at, read_envelope
 from trim.files import read_parquet
-from trim.layouts import EPISODES
+from trim.layouts import EPISODES, READ
 from trim.names import END_POINTS, variants
 
 if TYPE_CHECKING:
@@ -121,10 +121,13 @@ class Study:
     ----------
     counts
         How often each problem is drawn, shape (1 + resamples, problems); the first row of ones gives the estimates.
+    cost
+        The quantity that counts as cost: the paper's, or one of `evaluation/prices.py`.
     """
 
     sweeps: Sequence[Sweep]
     counts: Array
+    cost: str = "strong_tokens"
 
     @cached_property
     def weak(self) -> Number:
@@ -135,6 +138,17 @@ class Study:
     def strong(self) -> Number:
         """Accuracy of the strong model alone."""
         return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["correct"][0])
+
+    @cached_property
+    def strong_tokens(self) -> Number:
+        """Mean tokens of the strong model alone."""
+        return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["strong_tokens"][0])
+
+    @cached_property
+    def span(self) -> Number:
+        """What the strong model alone costs beyond the weak one."""
+        weak, strong = (_end_point(self.sweeps, name).values[self.cost][0] for name in END_POINTS)
+        return self.mean(strong - weak)
 
     @property
     def problems(self) -> int:
@@ -165,22 +179,23 @@ class Study:
         return next(filter(None, runs), [])
 
     def curve(self, sweep: Sweep) -> tuple[Array, Array]:
-        """Return strong shares and accuracies, both of shape (1 + resamples, points).
+        """Return cost shares and accuracies, both of shape (1 + resamples, points).
+
+        At the paper's cost they are strong shares; otherwise shares of what strong costs beyond weak.
 
         Raises
         ------
         InputError
             If the strong model alone used no token on a resample.
         """
-        # One product instead of three: this is where a bootstrap spends its time.
-        tokens, alone = sweep.values["strong_tokens"], _end_point(self.sweeps, END_POINTS[1]).values["strong_tokens"]
-        means = self.mean(np.vstack([tokens, sweep.values["correct"], alone[:1]]))
-        spent, accuracies, whole = np.split(means, [len(tokens), means.shape[1] - 1], axis=1)
-        if not (whole > 0).all():
+        beyond = sweep.values[self.cost] - _end_point(self.sweeps, END_POINTS[0]).values[self.cost]
+        # One product instead of two: this is where a bootstrap spends its time.
+        spent, accuracies = np.split(self.mean(np.vstack([beyond, sweep.values["correct"]])), 2, axis=1)
+        if not (self.span > 0).all():
             raise InputError(
                 "the strong model alone decoded no tokens, so strong shares are not defined: is it served at all?"
             )
-        return spent / whole, accuracies
+        return np.maximum(spent / self.span[:, None], 0), accuracies
 
     @cached_property
     def metrics(self) -> Mapping[SweepKey, Metrics]:
@@ -195,6 +210,10 @@ class Study:
         """Read the PGR of a curve's envelope at strong shares."""
         return list(pgr_at(*self.curve(sweep), self.weak, self.strong, shares).T)
 
+    def bands(self, sweep: Sweep) -> list[Number]:
+        """Split the delta IBC of a curve's envelope into bands of PGR."""
+        return list(delta_ibc_by_band(*self.curve(sweep), self.weak, self.strong).T)
+
     def accuracy(self, pgr: Number) -> Number:
         """Return the accuracy that a PGR stands for; undefined where strong <= weak, as PGR is."""
         return self.weak + pgr * (self.strong - self.weak)
@@ -206,7 +225,7 @@ def study(sweeps: Sequence[Sweep], settings: Bootstrap | None = None, seed: str 
     return Study(sweeps, resample_counts(problems, settings.resamples if settings else 0, seed))
 
 
-def studies(episodes: pd.DataFrame, settings: Bootstrap, seed: int) -> dict[str, Study]:
+def studies(episodes: pd.DataFrame, settings: Bootstrap, seed: int | str) -> dict[str, Study]:
     """Study the curves of every dataset, on the same resamples in every table."""
     return {
         str(dataset): study(measure(part, CURVE), settings, f"{seed}/{dataset}")
@@ -243,7 +262,8 @@ def read_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) ->
     """Read the episodes of several files, all columns or some."""
     import pandas as pd
 
-    return pd.concat([read_parquet(path, EPISODES, columns) for path in paths], ignore_index=True)
+    layout = {**EPISODES, **READ} if set(READ) & set(columns or ()) else EPISODES
+    return pd.concat([read_parquet(path, layout, columns) for path in paths], ignore_index=True)
 
 
 def read_dev_episodes(paths: Iterable[str], columns: Sequence[str] | None = None) -> pd.DataFrame:

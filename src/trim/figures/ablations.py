@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trim.figures.style import PAGE_INCHES, SMALL, begin, dataset_looks
 from trim.names import look_of
@@ -16,13 +16,17 @@ SPREAD = 0.5
 """Share of a row's height over which its datasets are spread."""
 
 ROW_INCHES = 0.165
+FAINT = 0.35
+"""Opacity of what training that failed leaves."""
+
 LABELS = {"trained_on": "trained on", "prm": "PRM"}
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """Draw a forest of the contrasts in ΔIBC of `ablations.csv`, grouped by ablation.
 
-    Filled marks have a corrected p-value below 5 %. All that is right of zero speaks for the first of a row's names.
+    Filled marks have a corrected p-value below 5 %. All that is right of zero speaks for the first of a row's names,
+    but in the faint rows, where the training of one side is not shown to have worked.
     """
     palette = begin()
     from matplotlib import pyplot as plt
@@ -46,9 +50,11 @@ def draw(table: pd.DataFrame) -> Figure:
     for row in table.to_dict("records"):
         look, y = looks[row["dataset"]], row["place"] + shift[row["dataset"]]
         colour = palette[look.colour]
-        face = colour if row["p_corrected"] < SIGNIFICANT else "white"
-        axes.hlines(y, row["difference_lo"], row["difference_hi"], color=colour, linewidth=0.9)
-        axes.plot(row["difference"], y, marker=look.marker, color=colour, markerfacecolor=face, markeredgewidth=0.8)
+        is_read = row["trained"] != "no"
+        face = colour if is_read and row["p_corrected"] < SIGNIFICANT else "white"
+        faint: dict[str, Any] = {"color": colour, "alpha": 1 if is_read else FAINT}
+        axes.hlines(y, row["difference_lo"], row["difference_hi"], linewidth=0.9, **faint)
+        axes.plot(row["difference"], y, marker=look.marker, markerfacecolor=face, markeredgewidth=0.8, **faint)
     axes.spines[["left", "top", "right"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     across = blended_transform_factory(figure.transFigure, axes.transData)
@@ -59,7 +65,7 @@ def draw(table: pd.DataFrame) -> Figure:
     axes.axvline(0, color="0.45", linewidth=0.7)
     axes.set_yticks([*ticks], [*ticks.values()], fontsize=SMALL)
     axes.set(ylim=(place - 0.4, -0.6), xlabel="difference in ΔIBC (first minus second), with its 95 % interval")
-    axes.set_title("What each choice is worth; filled: corrected p < 0.05")
+    axes.set_title("Filled: corrected p < 0.05; faint: as trained, training failed")
     handles = [Line2D([], [], **{**look.drawn(palette), "linestyle": "-"}) for look in looks.values()]
     figure.legend(handles, [f"on {name}" for name in looks], loc="outside lower center", ncols=max(len(looks), 1))
     return figure

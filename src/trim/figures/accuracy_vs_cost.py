@@ -39,7 +39,7 @@ def draw_beside_published(
 
 
 def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.DataFrame | None = None) -> Figure:
-    """Draw the TRIM routers trained on one dataset, and what bounds them, from the rows of `curves.csv`.
+    """Draw the TRIM routers trained on one dataset, and the references, from the rows of `curves.csv`.
 
     The second panel shows low budgets alone, where the routers differ. `published` holds points of others
     (router, strong_tokens, accuracy): hollow, with nothing between them.

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW_INCHES = 0.155
+ROW_INCHES = 0.125
+ROOM = 0.1
+"""Share of a panel's width that there is at least on either side of the bar."""
+
 HEAD_ROWS = 2.3
 """Height of a panel's title and axis, in rows."""
 
@@ -90,6 +93,8 @@ def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any
         axes.plot(ends, [line, line], color=colour, linewidth=1.4, zorder=3)
         fill = colour if look.filled else "white"
         axes.plot(value, line, marker=look.marker, color=colour, markerfacecolor=fill, markersize=4.5, zorder=4)
+    if tested:
+        _give_room(axes, scale * rows[0]["bar"])
     axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), yticklabels=labels(rows))
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row["headline"] else "normal")
@@ -99,6 +104,14 @@ def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any
     axes.set_title(title[0].upper() + title[1:], fontsize=7, loc="right", pad=2)  # long ones run over the labels
     axes.grid(False, axis="y")
     axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _give_room(axes: Axes, bar: float) -> None:
+    """Show zero, and room on both sides of the bar: a panel that begins at its bar could show nothing fail."""
+    low, high = axes.get_xlim()
+    low, high = min(low, bar, 0), max(high, bar, 0)
+    room = ROOM * (high - low)
+    axes.set_xlim(min(low, bar - room), max(high, bar + room))
 
 
 def labels(rows: list[dict[str, Any]]) -> list[str]:

@@ -6,13 +6,12 @@ entry point group `trim.figures`: each entry is a `FigureSpec`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from trim.config.experiment import Experiment
-from trim.errors import ConfigError, InputError
+from trim.errors import ConfigError
 from trim.figures.labels import compared_prms, judged_by_answers, known_of_oracles
-from trim.figures.spec import Drawing, FigureSpec, Reads, Scope, tables
+from trim.figures.spec import FigureSpec, Reads, tables
 from trim.plugins import added
 
 PUBLISHED = {"paper": ("figure6", "anchors"), "log": ("log_math500_thr", "log_math500_pomdp")}
@@ -35,44 +34,6 @@ def figures() -> dict[str, FigureSpec]:
             raise ConfigError(f"trim.figures: {entry!r} draws {spec.name!r}, which another figure is called already")
         table[spec.name] = spec
     return table
-
-
-def drawings(experiment: Experiment) -> dict[str, Drawing]:
-    """Return all figures of an experiment, by the name of their files.
-
-    Raises
-    ------
-    ConfigError
-        If two of them share a name.
-    """
-    datasets: dict[Scope, Sequence[str]] = {
-        "evaluated": experiment.evaluated_on,
-        "trained": experiment.routers.trained_on,
-        "once": ("",),
-    }
-    wanted = [spec for spec in figures().values() if spec.wanted(experiment)]
-    found = [Drawing(spec, dataset) for spec in wanted for dataset in datasets[spec.scope]]
-    named: dict[str, Drawing] = {}
-    for drawing in found:
-        if other := named.get(drawing.name):
-            both = f"{other.figure.name!r} and {drawing.figure.name!r}"
-            raise ConfigError(f"the figures {both} would both be {drawing.name}: rename one of them")
-        named[drawing.name] = drawing
-    return named
-
-
-def drawing(experiment: Experiment, name: str) -> Drawing:
-    """Return one figure of an experiment.
-
-    Raises
-    ------
-    InputError
-        If it has none of that name.
-    """
-    there = drawings(experiment)
-    if name not in there:
-        raise InputError(f"there is no figure {name!r}; there are {', '.join(there)}")
-    return there[name]
 
 
 # --- what the built-in ones read, and what the config says to them ----------------------
@@ -128,9 +89,10 @@ _BUILT_IN = (
             "Accuracy against strong tokens per problem, on the right at low budgets alone. Bands are bootstrap "
             "intervals over problems; hollow marks, where there are any, are points that others published with the "
             "same models; dashed lines are the two models alone; the dotted straight line sends whole problems to the "
-            "strong model at random. Perfect information is the best that any stepwise router could do with these two "
-            "models, if it knew how every continuation ends; its curve ends where one more right answer would cost "
-            "more than two solutions of the strong model."
+            "strong model at random. Perfect information is what a stepwise router could do with these two models that "
+            "knew how every continuation ends, and spent nothing after a wrong step was kept: a reference, a little "
+            "below the true optimum; its curve ends where one more right answer would cost more than two solutions of "
+            "the strong model."
         ),
         settings=lambda experiment: {"whose": experiment.pair.published},
         note=known_of_oracles,
@@ -143,10 +105,10 @@ _BUILT_IN = (
         category="Main results",
         title="steps against whole problems",
         caption=(
-            "Routing single steps against routing whole problems. Left, accuracy against strong tokens per problem: "
-            "the TRIM routers, the three query-level baselines with the best ΔIBC, and the others in thin grey; bands "
-            "are bootstrap intervals. The dotted line sends whole problems to the strong model at random. Right, ΔIBC "
-            "of every router with its interval; random sending has 0."
+            "Routing steps against routing whole problems. Left: the TRIM routers, three query-level baselines (best "
+            "ΔIBC), others in grey; bands are bootstrap intervals; dotted: whole problems at random. Right: ΔIBC. "
+            "Strong tokens alone do not compare baselines that sample the weak model more than once (AutoMix, "
+            "BEST-Route): prices.csv and the figures of accuracy against cost share do."
         ),
     ),
     FigureSpec(
@@ -188,9 +150,11 @@ _BUILT_IN = (
         title="claims",
         caption=(
             "The claims of the paper as statements about this experiment: each line is our estimate with its "
-            "interval, and the claim holds where all of it lies beyond the dashed bar. Headline claims are bold. A "
-            "tick is the paper's own value of the same quantity, of much larger models: on MATH-500 beside the main "
-            "dataset, else the least of its other benchmarks."
+            "interval over problems, and it holds where all of that lies beyond the dashed bar; bars are ours where "
+            "the paper names none (claims.csv). Headline claims are bold. A tick is the paper's own value of the same "
+            "quantity, of much larger models: on MATH-500 beside the main dataset, on AIME beside another one that "
+            "routers were fitted on, else the lesser of OlympiadBench and Minerva Math. Verdicts hang on the PRM and "
+            "on one seed of everything; intervals cover the draw of problems alone."
         ),
     ),
     FigureSpec(
@@ -232,7 +196,8 @@ _BUILT_IN = (
             "What a better PRM buys: every router fitted again with each PRM and evaluated on the main dataset. AUCs "
             "lie evenly in their logits; routers of one PRM lie side by side only to be told apart. A point is missing "
             "where a sweep does not reach the level; intervals are bootstrap intervals, and one without an upper end "
-            "stops at its point."
+            "stops at its point. The PRM sharp is the strong model itself, which reads every step without being "
+            "charged: no trade-off that anybody could have."
         ),
         settings=compared_prms,
         wanted=lambda experiment: (
@@ -249,8 +214,23 @@ _BUILT_IN = (
         title="differences in ΔIBC",
         caption=(
             "Paired differences in ΔIBC, with their intervals: the first of the names in a row minus the second, on "
-            "the same resampled problems. Filled marks: p below 5 % after correction for all that an ablation asks. "
+            "the same resampled problems, as trained. Filled marks: p below 5 % after correction for all that an "
+            "ablation asks. Faint: training of one side is not shown to have worked (training.csv), so that the "
+            "difference says nothing of what was asked. "
             "Of several training runs the first is drawn; the table holds all, and the measures beside ΔIBC."
+        ),
+    ),
+    FigureSpec(
+        name="prices",
+        draw="trim.figures.prices:draw",
+        scope="evaluated",
+        reads=tables("price_curves", "prices"),
+        category="Main results",
+        title="accuracy against cost share",
+        caption=(
+            "Accuracy against cost at several prices of tokens. The cost share is what is spent beyond the weak model "
+            "alone: 100 % is the strong model; the dotted line mixes both at random. What strong tokens alone leave "
+            "out counts here: what models read, discarded drafts, further weak samples, the PRM."
         ),
     ),
     FigureSpec(

@@ -3,7 +3,8 @@ r"""Every number of the manuscript by its key: `\num{main/arith-hard/arith/trim-
 A key is a table, what tells its row from others, and the column, joined by slashes: above, delta IBC of TRIM-Thr,
 fitted on arith and evaluated on arith-hard. Words that say nothing (the variant `default`, the reading `envelope`,
 `untrained`) are left out, and so is the sign of percent. A number comes with its interval where the table has one, or
-with `/point` behind its key alone; a difference has a `/verdict`, and its p-values, too.
+with `/point` behind its key alone; a difference has a `/verdict`, and its p-values, too. An ablation has a `/finding`:
+the difference, or why nothing can be read in it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
+from trim.evaluation.claims.ledger import by_claim
 from trim.evaluation.claims.published import MEASURES
 from trim.evaluation.claims.verdicts import SameVerdict, Verdict
 from trim.evaluation.curves import METRICS, READINGS
 from trim.evaluation.format import ABSENT, COUNT, PERCENT, POINTS, ends_of, escape, form_of, write_p
-from trim.names import END_POINTS, names, routers_of
+from trim.names import END_POINTS, THR, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 SILENT = ("default", "envelope", "untrained")
 """Words that are left out of a key."""
 
-POINT, VERDICT, P_VALUES = "point", "verdict", ("p_value", "p_corrected")
+POINT, VERDICT, FINDING, P_VALUES = "point", "verdict", "finding", ("p_value", "p_corrected")
 """What may stand behind the key of a number."""
 
 
@@ -65,7 +67,7 @@ class Source:
     keys: tuple[str, ...]
     values: tuple[str, ...]
     measure: str = ""
-    only: tuple[str, str] | None = None
+    only: tuple[str, str | int] | None = None
 
     def last_word(self, column: str) -> str:
         """Return the word that a column puts behind a key; empty for none."""
@@ -77,6 +79,7 @@ SOURCES: Mapping[str, Source] = {
     "main": Source(("reading", "dataset", "trained_on", "router", "variant"), METRICS),
     "comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
     "dev_comparisons": Source((*AGAINST, "quantity"), ("difference",), "quantity"),
+    "end_points": Source(("dataset", "behaviour"), ("accuracy", "accuracy_all_right", "lucky_share")),
     "prm_quality": Source(("prm", "dataset", "measure"), ("value",), "measure"),
     "prm_outcomes": Source(("prm", "dataset", "behaviour", "measure"), ("value",), "measure"),
     "generalization": Source(
@@ -84,9 +87,15 @@ SOURCES: Mapping[str, Source] = {
     ),
     "ablations": Source(("ablation", "prm", *AGAINST, "measure"), ("difference",), "measure"),
     "prm_routing": Source(("prm", "router", "variant"), ("auc", "delta_ibc", "cpt50", "cpt80", "cpt95")),
+    "pomdp_misfit": Source(
+        ("dataset", "split", "quantity", "wanted_share"), ("modelled", "measured"), "quantity", ("shown", 1)
+    ),
+    "training": Source(("trained_on", "router", "variant"), ("trained", "why")),
+    "bands": Source((*AGAINST, "band"), ("difference",), "band"),
     "power": Source((*AGAINST, "measure", "benchmark"), ("difference",), "measure", ("asked", "difference")),
     "sampling": Source((*AGAINST, "wanted_share", "sampling"), ("problems_factor",)),
     "metric_check": Source(("source", "dataset", "router", "measure"), ("published", "recomputed"), "measure"),
+    "abstracts": Source(("version", "dataset"), ("multiple",)),
     "table1": Source(("dataset", "router"), MEASURES),
     "table2": Source(("dataset", "router"), MEASURES),
     "anchors": Source(("source", "dataset"), ("weak_model", "strong_model", "problems", "strong_tokens")),
@@ -120,8 +129,12 @@ def _written(key: str, row: Mapping[str, Any], column: str, quantity: str) -> Nu
     form, ends = form_of(quantity), ends_of(row, column)
     if column == "difference" and ends:
         form = replace(POINTS if form == PERCENT else form, signed=True)
-        yield join(key, VERDICT), direction(*ends)
-        yield from ((join(key, name), write_p(row[name])) for name in P_VALUES if name in row)
+        failed = row.get("trained") == "no"
+        yield join(key, VERDICT), "as trained not comparable with" if failed else direction(*ends)
+        at_floor = row.get("p_at_floor") == 1
+        yield from ((join(key, name), write_p(row[name], at_floor)) for name in P_VALUES if name in row)
+        if "trained" in row:
+            yield join(key, FINDING), f"no finding ({escape(row['why'])})" if failed else form.latex(value, ends)
     yield key, form.latex(value, ends)
     yield join(key, POINT), form.latex(value)
 
@@ -138,7 +151,8 @@ def end_points(curves: pd.DataFrame) -> Numbers:
 
 
 def tallies(comparisons: pd.DataFrame) -> Numbers:
-    """Count the query-level baselines that a router beats, and is beaten by, in delta IBC."""
+    """Count the query-level baselines that a router beats, and say up to which share it is ahead of TRIM-Thr."""
+    yield from _leads(comparisons)
     rows = comparisons[comparisons["quantity"].eq("delta IBC") & comparisons["other_router"].isin(routers_of("query"))]
     for key, part in rows[rows["seed"] == 0].groupby(["dataset", "trained_on", "router", "variant"]):
         yield join("tally", *key, "above"), str(int((part["difference_lo"] > 0).sum()))
@@ -146,27 +160,53 @@ def tallies(comparisons: pd.DataFrame) -> Numbers:
         yield join("tally", *key, "all"), str(len(part))
 
 
+def _leads(comparisons: pd.DataFrame) -> Numbers:
+    """Yield the largest of the compared shares up to which, at each, the PGR of a router is above that of TRIM-Thr."""
+    against = comparisons["other_router"].eq(THR) & comparisons["other_variant"].eq("default")
+    rows = comparisons[against & comparisons["quantity"].str.startswith("PGR") & comparisons["seed"].eq(0)]
+    for key, part in rows.groupby(["dataset", "trained_on", "router", "variant"]):
+        shares = part["quantity"].str.extract(r"(\d+)%")[0].astype(int)
+        ahead = part["difference_lo"].gt(0).to_numpy()[shares.argsort()]
+        reached = int(ahead.argmin()) if not ahead.all() else len(ahead)
+        share = sorted(shares)[reached - 1] if reached else None
+        yield join("lead", *key), "at none of the compared shares" if share is None else rf"up to {share}\,\%"
+
+
 VERDICTS = {"same": get_args(SameVerdict), "analogue": get_args(Verdict)}
 
 
 def verdicts(claims: pd.DataFrame) -> Numbers:
-    """Yield what the ledger says of the headline claims, and count the claims of each verdict."""
+    """Yield what the ledger says of the headline claims and of each statement, and count claims by verdict."""
     for row in claims[claims["headline"].notna()].to_dict("records"):
         yield join("headline", row["headline"], VERDICT), escape(row["verdict"])
         form = form_of(row["measure"])
         yield join("headline", row["headline"], "paper_value"), form.latex(row["paper_value"])
         yield join("headline", row["headline"], "ours"), form.latex(row["ours"], (row["lo"], row["hi"]))
+        yield from _written(join("headline", row["headline"], "factor"), row, "factor", "factor")
+        yield join("headline", row["headline"], "paper_factor"), form_of("factor").latex(row["paper_factor"])
+    for row in claims[claims["scope"] == "analogue"].to_dict("records"):
+        key, form = join("ledger", row["key"], row["dataset"], row["method"]), form_of(row["measure"])
+        if str(row["measure"]).startswith("difference"):
+            form = replace(POINTS if form == PERCENT else form, signed=True)
+        yield key, form.latex(row["ours"], (row["lo"], row["hi"]))
+        yield join(key, VERDICT), escape(row["verdict"])
     for scope, possible in VERDICTS.items():
         given = claims.loc[claims["scope"] == scope, "verdict"]
         yield join("claims", scope), str(len(given))
         yield from ((join("claims", scope, verdict), str(int((given == verdict).sum()))) for verdict in possible)
+    together = by_claim(claims)
+    yield join("claims", "of the paper"), str(len(together))
+    for verdict in (*get_args(Verdict), "mixed"):
+        yield join("claims", "of the paper", verdict), str(sum(given == verdict for given in together.values()))
+    bars = claims[claims["key"].isin(together)].drop_duplicates("key")["bar_from"]
+    yield from ((join("claims", "bar", whose), str(int((bars == whose).sum()))) for whose in ("paper", "ours"))
 
 
 DERIVED = {"curves": end_points, "comparisons": tallies, "claims": verdicts}
 READ = tuple(dict.fromkeys([*SOURCES, *DERIVED]))
 """Stems of all tables that numbers come from."""
 
-FIRST_WORDS = (*SOURCES, "curves", "tally", "claims", "headline", "config", "origin")
+FIRST_WORDS = (*SOURCES, "curves", "tally", "lead", "claims", "ledger", "headline", "config", "origin")
 
 
 def settings_of(settings: Mapping[str, Any], *path: str) -> Numbers:
@@ -255,13 +295,13 @@ def choose(
 def _has_column(table: str, words: Sequence[str]) -> bool:
     """Whether a key ends in a column of its table, for those tables whose keys do."""
     columns = [*filter(None, map(SOURCES[table].last_word, SOURCES[table].values))] if table in SOURCES else []
-    last = next((word for word in reversed(words) if word not in (POINT, VERDICT, *P_VALUES)), "")
+    last = next((word for word in reversed(words) if word not in (POINT, VERDICT, FINDING, *P_VALUES)), "")
     return not columns or last in columns
 
 
 def known_words(default: Mapping[str, Any]) -> list[str]:
     """Words that some experiment may have in its keys: of the default config, names, columns and what tables ask."""
-    from trim.evaluation import ablations, power, sampling
+    from trim.evaluation import ablations, bands, misfit, power, sampling
 
     asked = [*ablations.contrasts(), *ablations.within_prm(), *ablations.ACROSS_PRMS]
     return [
@@ -270,9 +310,12 @@ def known_words(default: Mapping[str, Any]) -> list[str]:
         *(column for source in SOURCES.values() for column in source.values),
         *(join(contrast.ablation, *contrast.measures) for contrast in asked),
         *(join(f"PGR at {share:.0%}") for share in default["bootstrap"]["compared_shares"]),
+        *map(join, (*bands.NAMES, *misfit.SHOWN_SHARES, misfit.WEAK, misfit.STRONG, misfit.TOKENS, misfit.NET)),
+        *("dev", "test"),
+        *(f"{default['evaluated_on'][0]} with PRM {prm}" for prm in default["reported_prms"]),
         *map(join, (*power.BENCHMARKS, *power.DIFFERENCES)),
         *map(join, (*sampling.SHARES, sampling.SAME, sampling.OTHER, sampling.UNPAIRED)),
-        *(*READINGS, POINT, VERDICT, *P_VALUES),
+        *(*READINGS, POINT, VERDICT, FINDING, *P_VALUES),
     ]
 
 

@@ -15,6 +15,8 @@ CPTS = {"cpt50": r"CPT\textsubscript{50}", "cpt80": r"CPT\textsubscript{80}", "c
 PRM_MEASURES = {
     "step AUC": "step AUC",
     "step AUC up to the first error": "to first error",
+    "step AUC up to the first error, weak steps": "weak steps",
+    "step AUC up to the first error, weak steps, operation alone": "operation alone",
     "ECE": "ECE",
     "AUC of the minimum score, weak-only": "answer AUC",
 }
@@ -25,15 +27,24 @@ def label(router: str, variant: str) -> str:
     return escape(look_of(router, variant).label)
 
 
-def end_point_table(curves: pd.DataFrame) -> str:
-    """Return the models alone on each dataset."""
-    rows = []
+def end_point_table(curves: pd.DataFrame, by_steps: pd.DataFrame | None) -> str:
+    """Return the models alone on each dataset: their answers, and their solutions without a wrong step where known."""
+    rows, right = [], {}
+    if by_steps is not None:
+        right = {(row["dataset"], row["behaviour"]): row for row in by_steps.to_dict("records")}
     for dataset, part in curves.groupby("dataset"):
         ends = part.set_index("router")
-        weak, strong = (ends.loc[name].to_dict() for name in END_POINTS)
-        accuracies = (cell(row, "accuracy") for row in (weak, strong))
-        rows.append([escape(dataset), *accuracies, cell(strong, "strong_tokens")])
-    return _narrow(["Dataset", r"Weak, \%", r"Strong, \%", "Tokens"], rows)
+        strong = ends.loc[END_POINTS[1]].to_dict()
+        cells = [
+            text
+            for name in END_POINTS
+            for text in (
+                cell(ends.loc[name].to_dict(), "accuracy"),
+                cell(right[dataset, name], "accuracy_all_right") if (dataset, name) in right else ABSENT,
+            )
+        ]
+        rows.append([escape(dataset), *cells, cell(strong, "strong_tokens")])
+    return _narrow(["Dataset", r"Weak, \%", "all steps", r"Strong, \%", "all steps", "Tokens"], rows)
 
 
 def router_table(main: pd.DataFrame, dataset: str, trained_on: str) -> str:

@@ -44,7 +44,7 @@ def prepare(name: str, spec: FileDataset, tested: Mapping[str, Sequence[Problem]
         "compared_as_text_only": {"references": len(as_text), "of": len(problems), "ids": as_text},
     }
     splits: dict[str, list[Problem]] = {split: [] for split in SPLITS}
-    return Prepared(splits | divide(problems, {str(split): share for split, share in spec.splits.items()}), origin)
+    return Prepared(splits | divide(problems, spec.splits), origin)
 
 
 def is_at_hand(spec: FileDataset) -> bool:

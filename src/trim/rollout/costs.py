@@ -27,6 +27,13 @@ class Costs:
         Read by the strong model, counted the same way.
     strong_calls, weak_calls, prm_calls
         Number of calls.
+    strong_input_tokens, weak_input_tokens
+        Read by the model, the whole input of each call that starts a generation. Steps that a model writes one behind
+        the other with nothing asked in between, no draft, no score, are one generation.
+    strong_cached_tokens, weak_cached_tokens, prm_cached_tokens
+        Of what the model reads (of `prm_tokens`, for the PRM), what it has read or written before in this episode.
+    strong_cached_1024_tokens
+        The same, of prefixes of at least 1024 tokens: APIs cache no shorter ones.
     """
 
     strong_tokens: int = 0
@@ -37,7 +44,16 @@ class Costs:
     strong_calls: int = 0
     weak_calls: int = 0
     prm_calls: int = 0
+    strong_input_tokens: int = 0
+    strong_cached_tokens: int = 0
+    strong_cached_1024_tokens: int = 0
+    weak_input_tokens: int = 0
+    weak_cached_tokens: int = 0
+    prm_cached_tokens: int = 0
 
+
+LEAST_CACHED = 1024
+"""Tokens of the shortest prefix that Anthropic and OpenAI cache."""
 
 COSTS = tuple(Costs.__dataclass_fields__)
 
@@ -56,8 +72,10 @@ class Path:
         Whether the PRM read the draft.
     regenerated
         Whether the strong model wrote the step that was kept.
-    draft_tokens, prm_tokens
-        Decoded for the draft, read to score it.
+    draft_tokens, draft_prefill_tokens
+        Decoded and read by the weak model.
+    prm_tokens
+        Read to score the draft.
     strong_tokens, strong_prefill_tokens
         Decoded and read by the strong model.
     """
@@ -67,6 +85,7 @@ class Path:
     scored: Booleans
     regenerated: Booleans
     draft_tokens: Integers
+    draft_prefill_tokens: Integers
     prm_tokens: Integers
     strong_tokens: Integers
     strong_prefill_tokens: Integers
@@ -80,6 +99,11 @@ def costs_of(path: Path) -> dict[str, Integers]:
     """
     there = np.arange(path.drafted.shape[1]) < path.steps[:, None]
     strong, weak, scored = (there & part for part in (path.regenerated, path.drafted, path.scored))
+    strong_starts = strong & ~(_before(strong) & ~weak)
+    weak_starts = weak & ~_before(weak & ~strong & ~scored)
+    strong_known = _known(strong, path.strong_prefill_tokens, path.strong_tokens)
+    weak_known = _known(weak, path.draft_prefill_tokens, np.where(strong, 0, path.draft_tokens))
+    prm_known = _known(scored, path.prm_tokens, np.where(strong, -path.draft_tokens, 0))
 
     def total(values: Integers, where: Booleans) -> Integers:
         return np.asarray(np.sum(values, axis=1, where=where, dtype=np.int64))
@@ -93,4 +117,27 @@ def costs_of(path: Path) -> dict[str, Integers]:
         "strong_calls": strong.sum(axis=1),
         "weak_calls": weak.sum(axis=1),
         "prm_calls": scored.sum(axis=1),
+        "strong_input_tokens": total(path.strong_prefill_tokens, strong_starts),
+        "strong_cached_tokens": total(strong_known, strong_starts),
+        "strong_cached_1024_tokens": total(strong_known, strong_starts & (strong_known >= LEAST_CACHED)),
+        "weak_input_tokens": total(path.draft_prefill_tokens, weak_starts),
+        "weak_cached_tokens": total(weak_known, weak_starts),
+        "prm_cached_tokens": total(prm_known, scored),
     }
+
+
+def _before(steps: Booleans) -> Booleans:
+    """Return of each step whether the one before it is among the steps; all of shape (n, T)."""
+    return np.asarray(np.pad(steps, ((0, 0), (1, 0)))[:, :-1])
+
+
+def _known(calls: Booleans, read: Integers, added: Integers) -> Integers:
+    """Return how much of its input a model knows at each call, all of shape (n, T).
+
+    Parameters
+    ----------
+    added
+        What a call leaves in the solution beyond its input: tokens that it wrote, less what was thrown away of these.
+    """
+    context = np.maximum.accumulate(np.where(calls, read + added, 0), axis=1)
+    return np.asarray(np.minimum(np.pad(context, ((0, 0), (1, 0)))[:, :-1], read))

@@ -145,6 +145,7 @@ def path_of(kept: Sequence[KeptStep]) -> Path:
         scored=flags(step.draft_score is not None for step in kept),
         regenerated=flags(step.by_strong for step in kept),
         draft_tokens=row(step.draft.tokens if step.draft else 0 for step in kept),
+        draft_prefill_tokens=row(step.draft.prompt_tokens if step.draft else 0 for step in kept),
         prm_tokens=row(step.draft_score.prompt_tokens if step.draft_score else 0 for step in kept),
         strong_tokens=row(step.step.tokens for step in kept),
         strong_prefill_tokens=row(step.step.prompt_tokens for step in kept),

@@ -166,9 +166,7 @@ class RolloutTrees:
         stuck = (nodes["child"] == UNKNOWN).all(axis=1)
         missing = not undrafted and (nodes["tokens"][:, KEEP] == UNKNOWN).any()
         if missing or stuck.any() or (self._roots == UNKNOWN).any():
-            raise InputError(
-                "rollout trees: paths break off, which within routers.tree_budget none does; delete them and run again"
-            )
+            raise InputError("rollout trees: paths break off, where no router could go on; delete them and run again")
         self.closed = True
         return self
 

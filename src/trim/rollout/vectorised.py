@@ -55,6 +55,10 @@ class Rollout:
         As in `Costs`.
     strong_calls, weak_calls, prm_calls
         As in `Costs`.
+    strong_input_tokens, strong_cached_tokens, strong_cached_1024_tokens
+        As in `Costs`.
+    weak_input_tokens, weak_cached_tokens, prm_cached_tokens
+        As in `Costs`.
     """
 
     last: Integers
@@ -69,6 +73,12 @@ class Rollout:
     strong_calls: Integers
     weak_calls: Integers
     prm_calls: Integers
+    strong_input_tokens: Integers
+    strong_cached_tokens: Integers
+    strong_cached_1024_tokens: Integers
+    weak_input_tokens: Integers
+    weak_cached_tokens: Integers
+    prm_cached_tokens: Integers
 
 
 def roll_out(trees: RolloutTrees, router: Router) -> Rollout:
@@ -155,6 +165,7 @@ def _path(
         scored,
         regenerated,
         draft_tokens=tokens[at, KEEP],
+        draft_prefill_tokens=prompts[at, KEEP],
         prm_tokens=prm_tokens[at],
         strong_tokens=tokens[at, REGENERATE],
         strong_prefill_tokens=prompts[at, REGENERATE],

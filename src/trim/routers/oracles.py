@@ -1,9 +1,9 @@
-"""Routers that know the truth, as bounds: the first-error oracle, and the optimum with perfect information.
+"""Routers that know the truth, as references: the first-error oracle, and the optimum with perfect information.
 
 The optimum sees every step's future: dynamic programming over the trees of solutions, with exact
-labels. One thing is left out: after a wrong step was kept, no strong token is spent. Errors in a
-chain of arithmetic stay, but for rare coincidences modulo 100, so that paying there cannot be worth
-it, while exploring all of it would cost most of the trees.
+labels. One thing is left out: after a wrong step was kept, no strong token is spent, because exploring
+all of it would cost most of the trees. Two errors can cancel (most change the tens digit alone, modulo
+100), so that paying there may be worth it: what comes out is a lower bound of the optimum.
 
 In closed trees no model is asked. There the optimum is the best of the explored paths, whatever is right in them: it
 needs no labels, and is a lower bound of what knowing every future would bring. In place of the first-error oracle is

@@ -1,8 +1,9 @@
 """The claims ledger: what the paper says, what we found, and whether that is the same.
 
 Two scopes. `same`: a number of Tables 1, 2, 7, 8 or of the abstract, compared with ours only where models and dataset
-are the paper's. `analogue`: a claim as a statement about another experiment (see `analogues`), which holds, fails or
+are the paper's. `analogue`: a claim as a statement about another experiment (see `statements`), which holds, fails or
 stays undecided at the level of the bootstrap.
+Verdicts are about this experiment: `conditions` says on what they hang besides problems, and no interval covers it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from trim.errors import InputError
 from trim.evaluation.bootstrap import Bounds, bounds
 from trim.evaluation.claims.published import MEASURES, PAPER_MODELS, Paper, printed_tables
 from trim.evaluation.claims.statements import CLAIMS
-from trim.evaluation.claims.verdicts import greatest, judge, judge_same, smallest
+from trim.evaluation.claims.verdicts import Verdict, greatest, judge, judge_same, smallest
 from trim.evaluation.claims.world import Case, World
 from trim.evaluation.format import PERCENT, escape, form_of, tabular
 from trim.names import label_of, routers_of
@@ -37,13 +38,22 @@ COLUMNS = (
     "method",
     "measure",
     "bar",
+    "bar_from",
     "paper_value",
     "ours",
     "lo",
     "hi",
+    "factor",
+    "factor_lo",
+    "factor_hi",
+    "paper_factor",
     "verdict",
+    "conditions",
     "why",
 )
+OURS = "our control"
+"""Source of what is no claim of the paper."""
+
 HEADLINES = ("efficiency", "tokens", "generalization", "takeover", "learned")
 """What column `headline` names: the one statement by which each headline claim of the paper is judged."""
 
@@ -93,25 +103,30 @@ def analogue_rows(world: World, folder: Path, level: float) -> Iterator[dict[str
         if described["key"] not in CLAIMS:
             raise InputError(f"{path}: no statement is called {described['key']!r}; there are {', '.join(CLAIMS)}")
         for case in CLAIMS[described["key"]](world):
-            yield _analogue_row(described, case, level)
+            yield _analogue_row(described, case, level) | {"conditions": world.conditions(case)}
 
 
 def _analogue_row(described: Mapping[str, Any], case: Case, level: float) -> dict[str, Any]:
     bar, measure = float(described["bar"]), described["measure"]
-    row = {name: described[name] for name in ("key", "title", "source", "measure", "bar")}
+    row = {name: described[name] for name in ("key", "title", "source", "measure", "bar", "bar_from")}
     row |= {"scope": "analogue", "headline": case.headline, "dataset": case.dataset, "method": case.method}
     row |= {"claim": described["statement"].format(method=case.method, dataset=case.dataset), "paper_value": case.paper}
+    row |= {"paper_factor": case.paper_factor}
     if not case.numbers:
         return row | {"verdict": "not tested", "why": f"Not tested: {case.missing}."}
-    found = (greatest if case.any_of else smallest)(case.numbers, level)
-    ours = dict(zip(("ours", "lo", "hi"), (_finite(value) for value in found), strict=True))
-    return row | ours | {"verdict": judge(found, bar), "why": _why(case, found, bar, measure, level)}
+    extreme = greatest if case.any_of else smallest
+    found = extreme(case.numbers, level)
+    row |= zip(("ours", "lo", "hi"), (_finite(value) for value in found), strict=True)
+    if case.factors:
+        ends = (_finite(value) for value in extreme(case.factors, level))
+        row |= zip(("factor", "factor_lo", "factor_hi"), ends, strict=True)
+    return row | {"verdict": judge(found, bar), "why": _why(case, found, bar, measure, level)}
 
 
 def _why(case: Case, found: Bounds, bar: float, measure: str, level: float) -> str:
     """Say it in a sentence: where the interval lies, and which numbers it is of."""
     if np.isnan(found.lo):
-        return "Undecided: strong is no better than weak in most resamples."
+        return f"Undecided: {case.undefined} in most resamples."
     form = form_of(measure)
     there = form.text(bar) if is_percent(measure) else f"{bar:g}"
     where = {"holds": "lies above", "fails": "lies below", "undecided": "reaches across"}[judge(found, bar)]
@@ -126,6 +141,20 @@ def _why(case: Case, found: Bounds, bar: float, measure: str, level: float) -> s
         joint = form.text(found.value, found[1:])
         why = f"The joint {level:.0%} interval of the {which}, {joint}, {where} {there}; {of}: {named}."
     return f"{why} {case.note}".strip()
+
+
+def by_claim(claims: pd.DataFrame) -> dict[str, str]:
+    """Return one verdict for each claim of the paper: that of its statements where all agree, else `mixed`.
+
+    A claim makes a statement for each dataset and router that it is about, so that counts of statements would weigh
+    claims by these. Statements that were not tested do not count; our own controls are no claims.
+    """
+    rows = claims[claims["scope"].eq("analogue") & claims["source"].ne(OURS)]
+    found = {}
+    for key, verdicts in rows.groupby("key", sort=False)["verdict"]:
+        given = set(verdicts) - {"not tested"}
+        found[str(key)] = "mixed" if len(given) > 1 else next(iter(given), "not tested")
+    return found
 
 
 def is_percent(measure: str) -> bool:
@@ -246,14 +275,18 @@ def _finite(value: float) -> float:
 
 
 def latex_claims(claims: pd.DataFrame) -> str:
-    """Return the statements about the experiment as a table across both columns; headline claims in bold."""
-    body = []
-    for row in claims[claims["scope"] == "analogue"].to_dict("records"):
-        text = escape(row["claim"])
-        text = rf"\textbf{{{text}}}" if row["headline"] else text
-        form, ends = form_of(row["measure"]), (row["lo"], row["hi"])
-        body.append([text, form.latex(row["paper_value"]), form.latex(row["ours"], ends), row["verdict"]])
-    return tabular(r"p{0.56\textwidth}rrl", ["Claim", "Paper", "Ours", "Verdict"], body)
+    """Return a line a claim: whose bar it is held against, and how many of its statements hold; headlines in bold."""
+    analogue = claims[claims["scope"] == "analogue"]
+    counted, body = by_claim(claims), []
+    for key, rows in analogue.groupby("key", sort=False):
+        title = escape(str(rows["title"].iloc[0]).replace("delta IBC", "\N{GREEK CAPITAL LETTER DELTA}IBC"))
+        title = title.replace("\N{GREEK CAPITAL LETTER DELTA}", r"$\Delta$")
+        title = rf"\textbf{{{title}}}" if rows["headline"].ne("").any() and rows["headline"].notna().any() else title
+        bar = form_of(rows["measure"].iloc[0]).latex(rows["bar"].iloc[0])
+        counts = [str(int(rows["verdict"].eq(verdict).sum())) for verdict in get_args(Verdict)]
+        body.append([title, bar, rows["bar_from"].iloc[0], *counts, counted.get(str(key), OURS)])
+    header = ["Claim", "Bar", "Bar by", *(verdict.capitalize() for verdict in get_args(Verdict)), "Together"]
+    return tabular("lrlrrrrl", header, body)
 
 
 def read_auc(quality: pd.DataFrame, measure: str) -> dict[tuple[str, str], float]:

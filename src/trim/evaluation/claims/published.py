@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from trim.evaluation.curves import CPTS, Array, pgr_at, read_as_paper
+from trim.evaluation.curves import CPTS, Array, pgr_at, read_as_paper, read_envelope
 from trim.names import THR, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Source = Literal["paper", "log"]
+Place = Literal["main", "home", "away"]
+BENCHMARKS: Mapping[Place, Sequence[str]] = {
+    "main": ("math500",),
+    "home": ("aime",),
+    "away": ("olympiadbench", "minerva"),
+}
+"""Benchmarks of the paper that stand beside our main dataset, beside another one that routers were fitted on, and
+beside one that they were not: its routers were trained for MATH-500 and for AIME, and for neither of the last two."""
 TABLES = (1, 2, 7, 8)
 PAPER_MODELS = {"weak": "Qwen2.5-3B-Instruct", "strong": "Claude 3.7 Sonnet", "prm": "Qwen2.5-Math-PRM-7B"}
 MEASURES = (*(f"{name}_percent" for name in CPTS), "delta_ibc")
@@ -77,8 +85,35 @@ def published_curve(folder: Path, source: Source, dataset: str, router: str) -> 
     return shares[None], accuracies[None], weak, strong
 
 
+LOG_PROMPT = 120
+"""Tokens of a problem with its instruction, which the logs do not hold; 80 to 200 move CPT50 by 2 points."""
+
+INPUT_PRICES = {"": 0.0, ", input tokens at 1/10": 0.1, ", input tokens at 1/5": 0.2}
+"""Price of an input token, where one of output costs 1: behind the paper's strong model it is a fifth."""
+
+
+def priced_log(folder: Path, input_price: float) -> tuple[Array, Array, Array, Array]:
+    """Return the curve of TRIM-Thr in the log on MATH-500 as `published_curve` does, calls paying for their input.
+
+    The log counts calls, not what they read. A step that is written again is taken to stand half-way through the
+    solution, and nothing to be cached: prefixes of this length are not. Alone, the strong model is called once.
+    """
+    import pandas as pd
+
+    log = pd.read_csv(folder / "log_math500_thr.csv")
+    length = log["strong_tokens"] + log["weak_tokens"]
+    costs = log["strong_tokens"] + input_price * log["strong_calls"] * (LOG_PROMPT + length / 2)
+    alone, routed = (log["threshold"] == 1).to_numpy(), (log["threshold"] != 1).to_numpy()
+    whole = float(log["strong_tokens"][alone].iloc[0]) + input_price * LOG_PROMPT
+    accuracies = log["accuracy"].to_numpy(float)
+    weak, strong = accuracies[(log["threshold"] == 0).to_numpy()], accuracies[alone]
+    return (costs[routed].to_numpy(float) / whole)[None], accuracies[routed][None], weak, strong
+
+
 def metric_check(folder: Path) -> pd.DataFrame:
     """Read the published curves with our metrics (`paper` reading), beside what the paper prints of them.
+
+    And TRIM-Thr of the logs as an envelope, at several prices of what the strong model reads.
 
     Returns
     -------
@@ -104,6 +139,11 @@ def metric_check(folder: Path) -> pd.DataFrame:
                 published = printed.loc[(dataset, router), measure] if kind == "paper" else None
                 row = {"source": source, "dataset": dataset, "router": router, "measure": measure}
                 rows.append({**row, "published": published, "recomputed": recomputed})
+    for label, price in INPUT_PRICES.items():
+        metrics = read_envelope(*priced_log(folder, price))
+        row = {"source": f"released log as envelope{label}", "dataset": "math500", "router": THR, "published": None}
+        for name, scale in zip(MEASURES, (100, 100, 100, 1), strict=True):
+            rows.append({**row, "measure": name, "recomputed": scale * metrics[name.removesuffix("_percent")][0]})
     table = pd.DataFrame(rows).replace(np.inf, np.nan)
     return table.assign(difference=table["recomputed"] - table["published"])
 
@@ -112,7 +152,8 @@ def metric_check(folder: Path) -> pd.DataFrame:
 class Paper:
     """What the paper prints, in the quantities of our statements; NaN where it prints nothing.
 
-    Beside the main dataset stands MATH-500, beside other datasets the least value of the other benchmarks.
+    Beside the main dataset stands MATH-500, beside another one that routers were fitted on AIME, and beside the others
+    the least value of the benchmarks that the paper's routers were not trained for.
     """
 
     folder: Path
@@ -133,11 +174,29 @@ class Paper:
         """Return the delta IBC of the best query-level baseline on a dataset."""
         return max(value for router, value in self.main[dataset].items() if router not in routers_of("trim"))
 
-    def over(self, quantity: Callable[[str], float], on_math500: bool) -> float:
-        """Return a quantity on MATH-500, or its least value on the other benchmarks."""
-        datasets = [name for name in self.main if (name == "math500") == on_math500]
-        found = [value for value in map(quantity, datasets) if not np.isnan(value)]
+    def over(self, quantity: Callable[[str], float], place: Place) -> float:
+        """Return the least value of a quantity on the benchmarks of a place."""
+        found = [value for value in map(quantity, BENCHMARKS[place]) if not np.isnan(value)]
         return min(found, default=np.nan)
+
+    def multiple(self, version: str, dataset: str) -> float:
+        """Return the multiple of the best baseline's delta IBC that a version of the abstract names for a dataset."""
+        import pandas as pd
+
+        rows = pd.read_csv(self.folder / "abstracts.csv").set_index(["version", "dataset"])
+        return float(rows.loc[(version, dataset), "multiple"])
+
+    def cheaper(self, router: str, cpt: str) -> Callable[[str], float]:
+        """Strong share by which a router reaches a level before TRIM-Thr does, by dataset."""
+        column = f"{cpt}_percent"
+
+        def quantity(dataset: str) -> float:
+            rows = printed_tables(self.folder).query("table in (1, 2)").set_index(["dataset", "router"])[column]
+            if (dataset, router) not in rows.index:
+                return np.nan
+            return float(rows[dataset, THR] - rows[dataset, router]) / 100
+
+        return quantity
 
     def ahead(self, router: str) -> Callable[[str], float]:
         """Delta IBC of a router minus that of TRIM-Thr, by dataset."""

@@ -14,12 +14,15 @@ import numpy as np
 from trim.evaluation.bootstrap import Number
 from trim.evaluation.claims.verdicts import ratio
 from trim.evaluation.claims.world import (
+    NO_GAP,
     NO_ROUTER,
     Case,
     World,
     baselines,
+    best_baseline,
     cpt95,
     delta_ibc,
+    metric,
     minus,
     only,
     pgr,
@@ -45,24 +48,37 @@ def efficiency(world: World) -> Iterator[Case]:
     for name, found in world.evidence.items():
         source = world.fitted_on(name)
         numbers = minus(delta_ibc(found, THR, source), baselines(found, source))
-        paper = world.paper.over(world.paper.ahead_of_baselines(THR), name == world.main)
+        paper = world.paper.over(world.paper.ahead_of_baselines(THR), world.beside(name))
         yield Case("efficiency", name, "TRIM-Thr", numbers, paper=paper)
 
 
 def five_fold(world: World) -> Iterator[Case]:
-    """Multiples of the delta IBC of each baseline."""
+    """Multiples of the delta IBC of the baseline that is best on each resample."""
+    yield _multiple(world, "five-fold", "arxiv-v1", "")
+
+
+def reviewed_fold(world: World) -> Iterator[Case]:
+    """Likewise against the multiple that the abstract on OpenReview names."""
+    yield _multiple(world, "reviewed-fold", "openreview", "efficiency")
+
+
+def _multiple(world: World, claim: str, version: str, headline: str) -> Case:
     found, source = world.evidence[world.main], world.fitted_on(world.main)
-    ours = delta_ibc(found, THR, source)
-    numbers = present((name, ratio(ours, it)) for name, it in baselines(found, source).items() if ours is not None)
-    theirs, best = world.paper.main["math500"][THR], world.paper.best_baseline("math500")
-    note = ""
-    if ours is not None and numbers:
-        per_token = (1 + ours[0]) / (1 + max(it[0] for it in baselines(found, source).values()))
-        note = (
-            f"In accuracy per strong token (1 + delta IBC) that is a factor of {per_token:.1f}, "
-            f"in the paper {(1 + theirs) / (1 + best):.1f}."
-        )
-    yield Case("five-fold", world.main, "TRIM-Thr", numbers, paper=theirs / best, headline="efficiency", note=note)
+    ours, against = delta_ibc(found, THR, source), best_baseline(found, source)
+    numbers, factors = {}, {}
+    if ours is not None and against is not None:
+        name, theirs = f"TRIM-Thr over {against[0]}", against[1]
+        numbers, factors = {name: ratio(ours, theirs)}, {name: ratio(1 + ours, 1 + theirs)}
+    return Case(
+        claim,
+        world.main,
+        "TRIM-Thr",
+        numbers,
+        paper=world.paper.multiple(version, "math500"),
+        headline=headline,
+        factors=factors,
+        paper_factor=(1 + world.paper.main["math500"][THR]) / (1 + world.paper.best_baseline("math500")),
+    )
 
 
 def six_fold(world: World) -> Iterator[Case]:
@@ -70,19 +86,23 @@ def six_fold(world: World) -> Iterator[Case]:
     weak = {name: float(found.weak[0]) for name, found in world.evidence.items()}
     hardest = min(weak, key=weak.__getitem__)
     best = max(world.paper.main["aime"][router] for router in routers_of("trim") if router in world.paper.main["aime"])
-    paper = best / world.paper.best_baseline("aime")
+    paper = world.paper.multiple("arxiv-v1", "aime")
     if hardest == world.main:
         missing = "no harder dataset was evaluated"
         yield Case("six-fold", "dataset", "One TRIM router", {}, paper=paper, missing=missing)
         return
     found, source = world.evidence[hardest], world.fitted_on(hardest)
-    theirs = baselines(found, source)
+    against = best_baseline(found, source)
     ours = present((router, delta_ibc(found, router, source)) for router in routers_of("trim"))
-    numbers = {}
-    if theirs:
-        best_baseline = np.max([*theirs.values()], axis=0)
-        numbers = {router: ratio(number, best_baseline) for router, number in ours.items()}
-    yield Case("six-fold", hardest, "One TRIM router", numbers, any_of=True, paper=paper)
+    numbers, factors = {}, {}
+    if against:
+        numbers = {router: ratio(number, against[1]) for router, number in ours.items()}
+        factors = {router: ratio(1 + number, 1 + against[1]) for router, number in ours.items()}
+    paper_factor = (1 + best) / (1 + world.paper.best_baseline("aime"))
+    method = "One TRIM router"
+    yield Case(
+        "six-fold", hardest, method, numbers, any_of=True, paper=paper, factors=factors, paper_factor=paper_factor
+    )
 
 
 def match(world: World) -> Iterator[Case]:
@@ -136,10 +156,7 @@ def _why_no_transfer(world: World) -> str:
 def transfer(world: World) -> Iterator[Case]:
     """Routers fitted on one dataset against baselines fitted there, on each other one; the headline: on all of them."""
     claim, method = "transfer", f"Every look-ahead router, from {world.trained_on[0]},"
-    paper, missing = (
-        world.paper.over(world.paper.ahead_of_baselines("trim-agg"), on_math500=False),
-        _why_no_transfer(world),
-    )
+    paper, missing = world.paper.over(world.paper.ahead_of_baselines("trim-agg"), "away"), _why_no_transfer(world)
     transfers = _transfers(world, look_ahead())
     everywhere = {f"{label} on {t.dataset}": number for t in transfers for label, number in t.ahead.items()}
     headline = "generalization"
@@ -158,7 +175,7 @@ def transfer_random(world: World) -> Iterator[Case]:
 
 def transfer_threshold(world: World) -> Iterator[Case]:
     """TRIM-Thr, its thresholds laid on one dataset, against baselines fitted there."""
-    paper = world.paper.over(world.paper.ahead_of_baselines(THR), on_math500=False)
+    paper = world.paper.over(world.paper.ahead_of_baselines(THR), "away")
     method = f"TRIM-Thr, from {world.trained_on[0]},"
     for t in _transfers(world, [THR]):
         yield Case("transfer-threshold", t.dataset, method, t.ahead, paper=paper, missing=_why_no_transfer(world))
@@ -170,7 +187,7 @@ def takeover(world: World) -> Iterator[Case]:
         source, is_main = world.fitted_on(name), name == world.main
         theirs = {"one-step-takeover": delta_ibc(found, "one-step-takeover", source)}
         numbers = minus(delta_ibc(found, THR, source), theirs)
-        paper, headline = world.paper.over(world.paper.takeover, is_main), "takeover" if is_main else ""
+        paper, headline = world.paper.over(world.paper.takeover, world.beside(name)), "takeover" if is_main else ""
         yield Case("takeover", name, "TRIM-Thr", numbers, paper=paper, headline=headline)
 
 
@@ -188,11 +205,9 @@ def _learned(world: World, claim: str, variant: str) -> Iterator[Case]:
     is_paper = variant == "default"
     for name, found in world.evidence.items():
         source, is_main = world.fitted_on(name), name == world.main
-        reference = delta_ibc(found, THR, source, variant)
-        ours = present((router, delta_ibc(found, router, source)) for router in look_ahead())
-        numbers = {router: number - reference for router, number in ours.items() if reference is not None}
+        numbers = _ahead_of_threshold(found, source, variant)
         papers = {
-            router: world.paper.over(world.paper.ahead(router), is_main) if is_paper else np.nan
+            router: world.paper.over(world.paper.ahead(router), world.beside(name)) if is_paper else np.nan
             for router in look_ahead()
         }
         if is_main and is_paper:
@@ -202,6 +217,57 @@ def _learned(world: World, claim: str, variant: str) -> Iterator[Case]:
             yield Case(claim, name, label_of(router), only(numbers, router), paper=papers[router])
 
 
+def _ahead_of_threshold(found: Study, source: str, variant: str = "default") -> dict[str, Number]:
+    """Delta IBC of each router that looks ahead minus that of the threshold."""
+    reference = delta_ibc(found, THR, source, variant)
+    ours = present((router, delta_ibc(found, router, source)) for router in look_ahead())
+    return {router: number - reference for router, number in ours.items() if reference is not None}
+
+
+def learned_prm(world: World) -> Iterator[Case]:
+    """Ask the headline of `learned` with every other PRM, from the weakest to the best: on what its verdict hangs."""
+    quality = {prm: world.auc.get((prm, world.main), np.nan) for prm in world.by_prm}
+    for prm in sorted(quality, key=lambda prm: (quality[prm], prm)):
+        numbers = _ahead_of_threshold(world.by_prm[prm], world.fitted_on(world.main))
+        where, method = f"{world.main} with PRM {prm}", "Every look-ahead router"
+        yield Case("learned-prm", where, method, numbers, prm=world.routing(prm, world.main))
+    if not world.by_prm:
+        missing = "no other PRM was evaluated"
+        yield Case("learned-prm", f"{world.main} with another PRM", "Every look-ahead router", {}, missing=missing)
+
+
+def learned_cpt80(world: World) -> Iterator[Case]:
+    """Strong share at which TRIM-Thr recovers 80 % of the gap, minus that of each router that looks ahead."""
+    yield from _cheaper(world, "learned-cpt80", "cpt80")
+
+
+def learned_cpt95(world: World) -> Iterator[Case]:
+    """Likewise at 95 % of the gap."""
+    yield from _cheaper(world, "learned-cpt95", "cpt95")
+
+
+def _cheaper(world: World, claim: str, cpt: str) -> Iterator[Case]:
+    undefined = f"neither side reaches the level, or {NO_GAP},"
+    for name, found in world.evidence.items():
+        source = world.fitted_on(name)
+        reference = metric(found, cpt, THR, source, "default")
+        for router in look_ahead():
+            numbers = minus(reference, {router: metric(found, cpt, router, source)})
+            paper = world.paper.over(world.paper.cheaper(router, cpt), world.beside(name))
+            yield Case(claim, name, label_of(router), numbers, paper=paper, undefined=undefined)
+
+
+def learned_budget(world: World) -> Iterator[Case]:
+    """Accuracy of each router that looks ahead minus that of TRIM-Thr, at every share at which routers are compared."""
+    found, source = world.evidence[world.main], world.fitted_on(world.main)
+    for router in look_ahead():
+        for share in world.shares:
+            ahead = minus(pgr(found, router, source, share), {router: pgr(found, THR, source, share)})
+            numbers = {name: number * (found.strong - found.weak) for name, number in ahead.items()}
+            paper = (world.paper.pgr(router, share) - world.paper.pgr(THR, share)) * world.paper.gap
+            yield Case("learned-budget", world.main, f"{label_of(router)} at {share:.0%}", numbers, paper=paper)
+
+
 def noisy_prm(world: World) -> Iterator[Case]:
     """Routers fitted to a noisy PRM, against TRIM-Thr on its scores."""
     found = world.by_prm.get(world.noisy)
@@ -209,8 +275,9 @@ def noisy_prm(world: World) -> Iterator[Case]:
         numbers, source = {}, world.fitted_on(world.main)
         if found is not None:
             numbers = minus(delta_ibc(found, router, source), {router: delta_ibc(found, THR, source)})
-        missing = NO_ROUTER if found else "no noisy PRM was evaluated"
-        yield Case("noisy-prm", world.main, label_of(router), numbers, paper=world.paper.noisy(router), missing=missing)
+        missing, paper = NO_ROUTER if found else "no noisy PRM was evaluated", world.paper.noisy(router)
+        prm = f"PRM {world.noisy}" if found else ""
+        yield Case("noisy-prm", world.main, label_of(router), numbers, paper=paper, missing=missing, prm=prm)
 
 
 def low_budget(world: World) -> Iterator[Case]:
@@ -231,7 +298,10 @@ def _at_budget(world: World, claim: str, router: str, other: str, share: float) 
 
 
 def no_refit(world: World) -> Iterator[Case]:
-    """Variant `transferred`, with the main dataset's observation model, against all of it fitted on the dataset."""
+    """Variant `transferred`, with the main dataset's observation model, against all of it fitted on the dataset.
+
+    The paper keeps the observation model for another pair of models; here the pair stays, and the dataset changes.
+    """
     seen = False
     for name, found in world.others.items():
         if (ours := delta_ibc(found, "trim-pomdp", name, "transferred")) is not None:
@@ -253,40 +323,35 @@ def oracle(world: World) -> Iterator[Case]:
 
 
 def weak_prm(world: World) -> Iterator[Case]:
-    """TRIM-POMDP in multiples of TRIM-Thr, where the PRM is weakest minus where it is strongest; by PRM likewise."""
-    paper = world.paper.planning("aime") - world.paper.planning("math500")
-    datasets = {name: (world.prm, name, found) for name, found in world.evidence.items()}
-    yield _weakest_against_strongest(world, datasets, "{} than on {}", paper)
-    if world.by_prm:
-        prms = {prm: (prm, world.main, found) for prm, found in world.by_prm.items()}
-        prms[world.prm] = (world.prm, world.main, world.evidence[world.main])
-        yield _weakest_against_strongest(world, prms, f"{world.main} with PRM {{}} than with PRM {{}}", np.nan)
+    """TRIM-POMDP in multiples of TRIM-Thr, with the weakest PRM minus with the strongest, on the main dataset.
 
-
-def _weakest_against_strongest(
-    world: World, places: Mapping[str, tuple[str, str, Study]], between: str, paper: float
-) -> Case:
+    Datasets are not compared: where answers come out right by luck, the AUC for answers is low with as good a PRM.
+    """
+    source, paper = world.fitted_on(world.main), world.paper.planning("aime") - world.paper.planning("math500")
     gains = {}
-    for label, (prm, dataset, found) in places.items():
-        source = world.fitted_on(dataset)
+    for prm, found in {**world.by_prm, world.prm: world.evidence[world.main]}.items():
         planned, simple = delta_ibc(found, "trim-pomdp", source), delta_ibc(found, THR, source)
-        if planned is not None and simple is not None and (prm, dataset) in world.auc:
-            gains[label] = world.auc[prm, dataset], ratio(planned, simple)
+        if planned is not None and simple is not None and (prm, world.main) in world.auc:
+            gains[prm] = world.auc[prm, world.main], ratio(planned, simple)
     if len(gains) < 2:
-        missing = "quality of the PRM and both routers are known at fewer than two places"
-        return Case("weak-prm", between.format("one", "another"), "TRIM-POMDP", {}, paper=paper, missing=missing)
-    (weak_auc, weak_gain), *_, (strong_auc, strong_gain) = ordered = sorted(gains.values(), key=lambda gain: gain[0])
-    names = [next(label for label, gain in gains.items() if gain is it) for it in (ordered[0], ordered[-1])]
+        missing = "quality of the PRM and both routers are known with fewer than two PRMs"
+        where = f"{world.main} with one PRM than with another"
+        yield Case("weak-prm", where, "TRIM-POMDP", {}, paper=paper, missing=missing)
+        return
+    weak, strong = (end(gains, key=lambda prm: gains[prm][0]) for end in (min, max))
+    (weak_auc, weak_gain), (strong_auc, strong_gain) = gains[weak], gains[strong]
     note = (
         f"{weak_gain[0]:.2f} times TRIM-Thr where the AUC of the lowest score is {weak_auc:.2f}, "
         f"{strong_gain[0]:.2f} times where it is {strong_auc:.2f}."
     )
     numbers = {"trim-pomdp": weak_gain - strong_gain}
-    return Case("weak-prm", between.format(*names), "TRIM-POMDP", numbers, paper=paper, note=note)
+    where, both = f"{world.main} with PRM {weak} than with PRM {strong}", f"PRMs {weak} and {strong}"
+    yield Case("weak-prm", where, "TRIM-POMDP", numbers, paper=paper, note=note, prm=both)
 
 
 CLAIMS: Mapping[str, Callable[[World], Iterator[Case]]] = {
     "efficiency": efficiency,
+    "reviewed-fold": reviewed_fold,
     "five-fold": five_fold,
     "six-fold": six_fold,
     "match": match,
@@ -297,6 +362,10 @@ CLAIMS: Mapping[str, Callable[[World], Iterator[Case]]] = {
     "takeover": takeover,
     "learned": learned,
     "learned-hull": learned_hull,
+    "learned-prm": learned_prm,
+    "learned-cpt80": learned_cpt80,
+    "learned-cpt95": learned_cpt95,
+    "learned-budget": learned_budget,
     "noisy-prm": noisy_prm,
     "low-budget": low_budget,
     "high-budget": high_budget,

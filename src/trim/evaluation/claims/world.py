@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from trim.evaluation.bootstrap import Number
-from trim.evaluation.claims.published import Paper
+from trim.evaluation.claims.published import Paper, Place
 from trim.evaluation.format import named
-from trim.evaluation.study import Study
-from trim.names import routers_of
+from trim.evaluation.study import Study, SweepKey
+from trim.names import routers_of, variants
 
 NO_ROUTER = "a router that it needs was not evaluated"
+NO_GAP = "strong is no better than weak"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class World:
         The PRM that routes, and the quality of every measured one by PRM and dataset.
     noisy
         Which of `by_prm` is noisy; empty for none.
+    shares
+        Strong shares at which routers are compared.
+    failures
+        Of every learned run, why its training is not shown to have worked (empty where it is).
     """
 
     evidence: Mapping[str, Study]
@@ -44,6 +49,8 @@ class World:
     auc: Mapping[tuple[str, str], float]
     paper: Paper
     noisy: str = ""
+    shares: Sequence[float] = ()
+    failures: Mapping[SweepKey, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let the first dataset stand for a main one that was not evaluated."""
@@ -58,6 +65,33 @@ class World:
     def fitted_on(self, dataset: str) -> str:
         """Where the routers of a dataset come from: itself, or else the first that any were fitted on."""
         return dataset if dataset in self.trained_on else self.trained_on[0]
+
+    def beside(self, dataset: str) -> Place:
+        """Return what the dataset is to the routers: which benchmarks of the paper stand beside it."""
+        if dataset == self.main:
+            return "main"
+        return "home" if dataset in self.trained_on else "away"
+
+    def routing(self, prm: str, dataset: str) -> str:
+        """Name a PRM, and its quality on a dataset, else on the main one, where that is known."""
+        quality = self.auc.get((prm, dataset), self.auc.get((prm, self.main), np.nan))
+        return f"PRM {prm}" if np.isnan(quality) else f"PRM {prm} (AUC of the lowest score {quality:.2f})"
+
+    def conditions(self, case: Case) -> str:
+        """Say on what the numbers of a statement hang, beside the problems that its interval is about."""
+        there = self.evidence.get(case.dataset, self.evidence[self.main])
+        runs = 1 + max((sweep.seed for sweep in there.curves()), default=0)
+        said = [case.prm or self.routing(self.prm, case.dataset), "one seed of problems, language models and PRMs"]
+        said.append("one training run of each router" if runs == 1 else f"{runs} training runs of each learned router")
+        if case.prm:
+            return "; ".join([*said, "not known whether training with this PRM worked"])
+        about = {name.split()[0] for name in case.numbers}
+        moved = case.claim.startswith("transfer") or case.dataset not in self.trained_on
+        trained_on = self.trained_on[0] if moved else case.dataset
+        for (source, router, variant, seed), why in self.failures.items():
+            if why and router in about and source == trained_on and variant == variants(router)[0]:
+                said.append(f"{named(router, variant, seed)}, from {source}, as trained: {why}")
+        return "; ".join(said)
 
 
 @dataclass(frozen=True)
@@ -82,6 +116,12 @@ class Case:
         A sentence that helps to read the numbers.
     missing
         Why there are no numbers.
+    undefined
+        When numbers that are there have no value.
+    factors, paper_factor
+        The same as multiples of accuracy per strong token, 1 + delta IBC, which are steady where delta IBC is near 0.
+    prm
+        The PRM that routes, where it is not the experiment's own.
     """
 
     claim: str
@@ -93,14 +133,23 @@ class Case:
     headline: str = ""
     note: str = ""
     missing: str = NO_ROUTER
+    undefined: str = NO_GAP
+    factors: Mapping[str, Number] = field(default_factory=dict)
+    paper_factor: float = np.nan
+    prm: str = ""
 
 
 # --- numbers: a router counts as the mean over its training runs, None where it was not evaluated --------------------
 
 
+def metric(data: Study, name: str, router: str, trained_on: str, variant: str = "") -> Number | None:
+    """Return a metric of a router, by its leading variant or the one that is named."""
+    return _mean(data.metrics[sweep.key][name] for sweep in data.find(router, variant, trained_on))
+
+
 def delta_ibc(data: Study, router: str, trained_on: str, variant: str = "") -> Number | None:
     """Return the delta IBC of a router, by its leading variant or the one that is named."""
-    return _mean(data.metrics[sweep.key]["delta_ibc"] for sweep in data.find(router, variant, trained_on))
+    return metric(data, "delta_ibc", router, trained_on, variant)
 
 
 def pgr(data: Study, router: str, trained_on: str, share: float) -> Number | None:
@@ -128,9 +177,18 @@ def baselines(data: Study, trained_on: str) -> dict[str, Number]:
     }
 
 
+def best_baseline(data: Study, trained_on: str) -> tuple[str, Number] | None:
+    """Return the delta IBC of the baseline that is best on each resample, and which is best on all problems."""
+    found = baselines(data, trained_on)
+    if not found:
+        return None
+    return max(found, key=lambda name: found[name][0]), np.max([*found.values()], axis=0)
+
+
 def minus(ours: Number | None, theirs: Mapping[str, Number | None]) -> dict[str, Number]:
     """Return a number minus each of several, as far as both are there."""
-    return {name: ours - number for name, number in theirs.items() if ours is not None and number is not None}
+    with np.errstate(invalid="ignore"):  # two levels that are not reached: no difference
+        return {name: ours - number for name, number in theirs.items() if ours is not None and number is not None}
 
 
 def present(numbers: Iterable[tuple[str, Number | None]]) -> dict[str, Number]:

@@ -60,6 +60,21 @@ class SolvedPomdp:
             raise InputError(f"POMDP policy: kappa {kappa} was not solved; there are {self.kappas.tolist()}")
         return self.model, self.values[found[0]], float(self.costs[found[0]])
 
+    def promises(self) -> list[dict[str, Any]]:
+        """Return what the model expects, in right answers: of both models alone, and J of its policy at every kappa.
+
+        What it expects of a policy is the upper bound, which lies above the lower one by no more than `gap`.
+        """
+        reward, transition = self.model.reward, self.model.transition
+        (weak, _), (strong, tokens) = transition.alone(strong=False), transition.alone(strong=True)
+        alone = {"weak-only accuracy": weak, "strong-only accuracy": strong, "strong-only tokens": tokens}
+        rows: list[dict[str, Any]] = [{"quantity": name, "modelled": value} for name, value in alone.items()]
+        points = zip(self.kappas.tolist(), self.costs.tolist(), self.values[:, 0, -1].tolist(), strict=True)
+        return rows + [
+            {"quantity": "J", "kappa": kappa, "cost": cost / reward, "modelled": value / reward}
+            for kappa, cost, value in points
+        ]
+
 
 def save_solved(folder: Path, solved: SolvedPomdp) -> None:
     """Write a solved model into a folder."""

@@ -62,6 +62,15 @@ class TransitionModel:
         """Number of steps after which every episode has ended."""
         return len(self.hazard)
 
+    def alone(self, strong: bool) -> tuple[float, float]:
+        """Return what is expected of one model that writes all steps: P(all are right at the end), and its tokens."""
+        accuracy = np.asarray(self.weak_accuracy, dtype=float)
+        if strong:
+            accuracy = accuracy * self.strong_if_right + (1 - accuracy) * self.strong_if_wrong
+        reached = np.cumprod(np.append(1.0, 1 - self.hazard[:-1]))  # P(there is a step at the position)
+        right = float((reached * self.hazard * np.cumprod(accuracy)).sum())
+        return right, float(reached.sum() * (self.tokens @ self.token_weights))
+
 
 def fit_transition(
     positions: NDArray[np.int64],

@@ -1,7 +1,8 @@
 """BEST-Route: best of n weak solutions, n chosen for each problem, or the strong model (arXiv 2506.22716).
 
-The PRM picks the best, by its cumulative score. Options stand in order of cost: strong tokens, the cost of
-the paper, come first, so that more weak samples are always cheaper than the strong model.
+The PRM picks the best, by its cumulative score. Options stand in order of what they cost in dollars (`prices.api` of
+the config): one weak solution, two, ..., the strong model. Strong tokens, the cost of the paper, do not tell the weak
+ones apart, nor from doing nothing: there, best of n is a gain for nothing, and delta IBC compares it with no router.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from trim.models.encoder import TextClassifier
 
 MATCH, NO_MATCH = 0, 1
+LARGEST = 5
+"""Most weak solutions that compete, as in BEST-Route."""
+
 RESAMPLES = 10
 
 
@@ -38,6 +42,11 @@ class BestRoute:
         probabilities = foresee(self.classifier, evidence)
         doubts = probabilities[:, :, NO_MATCH] - probabilities[:, :, MATCH]
         return np.repeat(doubts[:, None], evidence.replicates, axis=1)
+
+
+def largest_set(samples: int) -> int:
+    """Return how many weak solutions compete at most, where there are so many further ones."""
+    return min(samples + 1, LARGEST)
 
 
 def fit_best_route(train: Evidence, dev: Evidence, largest: int, learn: Learn, seed: str) -> BestRoute:

@@ -6,7 +6,7 @@ arrays, and below `classifiers` stands a Hugging Face folder for each fine-tuned
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ import numpy as np
 
 from trim.errors import InputError
 from trim.files import read_json, read_tensors, write_json, write_tensors
+from trim.routers.query_level.described import ExpectedTokens
 from trim.routers.query_level.evidence import Floats, QueryRouter
 from trim.routers.query_level.heads import load_classifier
+from trim.routers.query_level.per_token import PerToken
 from trim.routers.query_level.registry import baseline
 
 DESCRIPTION, ARRAYS, CLASSIFIERS = "policies.json", "policies.safetensors", "classifiers"
+WEIGHED = "per_token."
+"""Before the names of what weighs a baseline per token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def save_policies(folder: Path, policies: Sequence[Policy], space: Space, origin
     described = []
     for policy in policies:
         settings = {}
-        for name, value in ((field.name, getattr(policy.fitted, field.name)) for field in fields(policy.fitted)):  # type: ignore[arg-type]  # all are
+        for name, value in _parts(policy.fitted):
             if isinstance(value, np.ndarray):
                 arrays[f"{policy.router}.{policy.variant}.{name}"] = value
             elif name == "classifier":
@@ -72,6 +76,15 @@ def save_policies(folder: Path, policies: Sequence[Policy], space: Space, origin
         )
     write_tensors(arrays, folder / ARRAYS)
     write_json({"policies": described, "provenance": dict(origin)}, folder / DESCRIPTION)
+
+
+def _parts(fitted: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a baseline; beside those of one that is weighed per token, what weighs it."""
+    if isinstance(fitted, PerToken):
+        yield from _parts(fitted.base)
+        yield f"{WEIGHED}calibration", fitted.calibration
+        fitted, prefix = fitted.tokens, WEIGHED
+    yield from ((f"{prefix}{field.name}", getattr(fitted, field.name)) for field in fields(fitted))
 
 
 def load_policies(folder: Path, device: str = "cpu") -> tuple[list[Policy], Space]:
@@ -99,4 +112,8 @@ def _load(folder: Path, item: Mapping[str, Any], arrays: Mapping[str, Floats], d
     parts |= {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     if (folder / CLASSIFIERS / router).is_dir():
         parts["classifier"] = load_classifier(folder / CLASSIFIERS / router, device)
-    return Policy(router, variant, baseline(router).kind(**parts), tuple(map(float, item["thresholds"])))
+    weighed = {name.removeprefix(WEIGHED): parts.pop(name) for name in list(parts) if name.startswith(WEIGHED)}
+    fitted = baseline(router).kind(**parts)
+    if weighed:
+        fitted = PerToken(fitted, weighed.pop("calibration"), ExpectedTokens(**weighed))
+    return Policy(router, variant, fitted, tuple(map(float, item["thresholds"])))

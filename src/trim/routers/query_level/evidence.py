@@ -47,6 +47,10 @@ class Evidence:
         Shape (P, N, 4); `SUMMARIES` of each weak solution's PRM scores.
     agreement
         Shape (P, R); share of the samples whose answer is that of the weak solution.
+    weak_tokens, weak_steps
+        Shape (P, N); length of each weak solution.
+    strong_tokens
+        Shape (P, R); what a router must not know of the problem at hand, and learns from training problems.
     """
 
     texts: Sequence[str]
@@ -55,6 +59,9 @@ class Evidence:
     strong_correct: Booleans
     scores: Floats
     agreement: Floats
+    weak_tokens: Floats
+    weak_steps: Floats
+    strong_tokens: Floats
 
     @property
     def replicates(self) -> int:

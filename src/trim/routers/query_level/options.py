@@ -3,7 +3,8 @@
 Nothing is generated at an operating point: a baseline picks among solutions that are there. What
 differs is what it pays for the choice. Most pay for the solution they pick; cascades pay for the weak
 answer and for its verification, by the PRM or by further samples, wherever they end; BEST-Route
-pays for all samples that competed and for the PRM's look at them.
+pays for all samples that competed and for the PRM's look at them. Solutions are written in one go, and
+the PRM reads each in one call.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from trim.problems.problem import Problem
 from trim.rollout.engine import Episode, Run, solve_all
 from trim.rollout.tables import OperatingPoint, Progress, episode_table
 from trim.routers.controls import StrongOnly
+from trim.routers.query_level.best_route import largest_set
 from trim.routers.query_level.disk import Policy
 from trim.routers.query_level.evidence import SUMMARIES, Evidence, Floats, choose, summarise
 from trim.routers.query_level.registry import baseline
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PRM_COSTS = ["prm_tokens", "prm_calls"]
+SAMPLED = ["weak_calls", "weak_input_tokens"]
+"""What further samples add to, beside the tokens that they discard."""
+
 ORACLE_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 11))
 
 WEAK, STRONG = "weak-only", "strong-only"
@@ -103,6 +108,9 @@ def gather_evidence(solved: pd.DataFrame, problems: Sequence[Problem], embedding
         strong_correct=grid(strong, "correct").astype(bool),
         scores=np.stack([grid(weak, name) for name in SUMMARIES], axis=2),
         agreement=grid(weak, "agreement")[:, :replicates],
+        weak_tokens=grid(weak, "weak_tokens").astype(np.float64),
+        weak_steps=grid(weak, "steps").astype(np.float64),
+        strong_tokens=grid(strong, "strong_tokens").astype(np.float64),
     )
 
 
@@ -121,7 +129,7 @@ class Options:
 
     def __init__(self, solved: pd.DataFrame, problems: Sequence[Problem], samples: int) -> None:
         by_model = {name: rows.set_index(["problem_id", "replicate"]) for name, rows in solved.groupby("router")}
-        self._weak, self._strong = by_model[WEAK], by_model[STRONG]
+        self._weak, self._strong = in_one_go(by_model[WEAK]), by_model[STRONG]
         self._ids = [problem.id for problem in problems]
         self._samples = samples
         self._replicates = self._strong.index.get_level_values("replicate").nunique()
@@ -137,7 +145,8 @@ class Options:
             case "read cascade":
                 return self._cascade(self._rows(self._weak, 0), [])
             case "best of n":
-                return [self.weak, *(self._best_of(size) for size in range(2, self._samples + 2)), self.strong]
+                largest = largest_set(self._samples)
+                return [self.weak, *(self._best_of(size) for size in range(2, largest + 1)), self.strong]
 
     @property
     def weak(self) -> pd.DataFrame:
@@ -154,18 +163,31 @@ class Options:
     def _cascade(self, weak: pd.DataFrame, samples: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
         """Charge the weak answer and its verification, which were for nothing where the strong model answers."""
         tokens = sum((rows["weak_tokens"] for rows in samples), start=weak["weak_tokens"] * 0)
-        calls = sum((rows["weak_calls"] for rows in samples), start=weak["weak_calls"])
-        kept = weak.assign(discarded_tokens=tokens, weak_calls=calls)
+        totals = {name: sum((rows[name] for rows in samples), start=weak[name]) for name in SAMPLED}
+        kept = weak.assign(discarded_tokens=tokens, **totals)
         discarded = kept["weak_tokens"] + tokens
-        return [kept, self.strong.assign(discarded_tokens=discarded, weak_calls=calls, **kept[PRM_COSTS])]
+        return [kept, self.strong.assign(discarded_tokens=discarded, **kept[[*SAMPLED, *PRM_COSTS]])]
 
     def _best_of(self, size: int) -> pd.DataFrame:
         """Return the weak solution that the PRM scores best; the others are discarded."""
         competing = [self._rows(self._weak, i) for i in range(size)]
         picked = pick_rows(competing, np.stack([rows["product"] for rows in competing]).argmax(axis=0))
-        totals = {name: sum(rows[name] for rows in competing) for name in ("weak_tokens", "weak_calls", *PRM_COSTS)}
+        totals = {name: sum(rows[name] for rows in competing) for name in ("weak_tokens", *SAMPLED, *PRM_COSTS)}
         discarded = totals.pop("weak_tokens") - picked["weak_tokens"]
         return picked.assign(discarded_tokens=discarded, **totals)
+
+
+def in_one_go(weak: pd.DataFrame) -> pd.DataFrame:
+    """Charge weak solutions, which `solve_whole` had read step by step, as one generation and one call of the PRM.
+
+    What is read for the first time is then all that is read.
+    """
+    return weak.assign(
+        weak_input_tokens=weak["weak_input_tokens"] - weak["weak_cached_tokens"],
+        prm_tokens=weak["prm_tokens"] - weak["prm_cached_tokens"],
+        prm_calls=np.minimum(weak["prm_calls"], 1),
+        **dict.fromkeys(("weak_cached_tokens", "prm_cached_tokens"), 0),
+    )
 
 
 def pick_rows(options: Sequence[pd.DataFrame], choice: np.ndarray) -> pd.DataFrame:

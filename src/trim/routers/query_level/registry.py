@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trim.config.routers import QueryRouters
 from trim.errors import ConfigError
+from trim.names import names
 from trim.plugins import added
 from trim.routers.query_level.automix import AutoMix, fit_automix
 from trim.routers.query_level.bert import Bert, fit_bert
-from trim.routers.query_level.best_route import BestRoute, fit_best_route
+from trim.routers.query_level.best_route import BestRoute, fit_best_route, largest_set
 from trim.routers.query_level.evidence import Evidence, Floats, QueryRouter
+from trim.routers.query_level.features import Features, fit_features
 from trim.routers.query_level.frugal import Frugal, fit_frugal
 from trim.routers.query_level.heads import LinearHeads, fit_heads
 from trim.routers.query_level.hybrid_llm import HybridLLM, fit_hybrid_llm
 from trim.routers.query_level.mf import MatrixFactorisation, fit_mf
+from trim.routers.query_level.per_token import VARIANT as PER_TOKEN
+from trim.routers.query_level.per_token import fit_per_token
 from trim.routers.query_level.smoothie import Smoothie, fit_smoothie
 from trim.routers.query_level.sw import SimilarityWeighted, fit_sw
 
@@ -85,7 +89,7 @@ class Baseline:
 
 
 def _best_route(data: QueryTraining) -> Mapping[str, QueryRouter]:
-    return {"default": fit_best_route(data.train, data.dev, data.settings.samples + 1, data.learn, data.seed)}
+    return {"default": fit_best_route(data.train, data.dev, largest_set(data.settings.samples), data.learn, data.seed)}
 
 
 _BUILT_IN = {
@@ -106,6 +110,7 @@ _BUILT_IN = {
     "frugal": Baseline(Frugal, lambda data: {"default": fit_frugal(data.train)}, "read cascade"),
     "hybrid-llm": Baseline(HybridLLM, lambda data: fit_hybrid_llm(data.train, data.dev, data.learn)),
     "best-route": Baseline(BestRoute, _best_route, "best of n"),
+    "features": Baseline(Features, lambda data: {"default": fit_features(data.train, data.dev)}, "read cascade"),
 }
 
 
@@ -124,7 +129,15 @@ def baseline(name: str) -> Baseline:
 
 
 def fit_baselines(data: QueryTraining) -> Iterator[tuple[str, str, QueryRouter]]:
-    """Fit every baseline that the settings name, and yield (router, variant, what was fitted)."""
+    """Fit every baseline that the settings name, and yield (router, variant, what was fitted).
+
+    The first variant of one whose names have a variant `per-token` is fitted that way, too.
+    """
     for name in data.settings.baselines:
-        for variant, fitted in baseline(name).fit(data).items():
-            yield name, variant, fitted
+        found = baseline(name)
+        fitted = found.fit(data)
+        for variant, policy in fitted.items():
+            yield name, variant, policy
+        if (name, PER_TOKEN) in names():
+            first, reads_answer = next(iter(fitted.values())), "cascade" in found.choice
+            yield name, PER_TOKEN, fit_per_token(first, data.train, data.dev, reads_answer)
