@@ -12,12 +12,12 @@ PUBLISHED = expand(
 
 rule compute_prices:
     input:
+        # How large the models are that this pipeline trained.
         weak=model_folder("weak"),
         strong=model_folder("strong"),
         episodes=EPISODES,
         claims=f"{CLAIMED}/claims.csv",
         published=PUBLISHED,
-        # How large the models are that this pipeline trained.
     output:
         prices=report(
             f"{RESULTS}/tables/prices.csv",
