@@ -183,7 +183,7 @@ FITTED = {
     "fit_query_router": 1,
     "evaluate_query_routers": 1,
 }
-EVALUATED = {"evaluate_routers": 2}
+EVALUATED = {"evaluate_routers": 2, "compute_misfit": 1}
 # Figures, by what they are drawn from.
 OF_ANALYSES = {"ablations", "generalization_matrix", "prm_quality_routing", "budgeted", "interventions", "claims"}
 OF_CURVES = {"oracle_region", "transfer_curves"} | {
@@ -198,8 +198,13 @@ OF_POMDP = {"observation_model_arith", "joint_observation_arith", "pomdp_policy_
 CHANGES = {
     "bootstrap": (
         {"bootstrap": {"resamples": 50}},
-        {"compare_on_dev": 1, "compute_metrics": 1, "measure_outcomes": 1, **ANALYSED, **EXPLORED},
-        OF_ANALYSES | OF_CURVES | OF_PRICES | OF_OUTCOMES,
+        {
+            **{"compare_on_dev": 1, "compute_metrics": 1, "compute_end_points": 1, "compute_misfit": 1},
+            **{"measure_prm": 1, "measure_outcomes": 1},
+            **ANALYSED,
+            **EXPLORED,
+        },
+        {"prm_reliability"} | OF_ANALYSES | OF_CURVES | OF_PRICES | OF_OUTCOMES,
     ),
     "the pair's name": (
         {"pair": {"name": "other"}},
@@ -246,7 +251,7 @@ CHANGES = {
             **ANALYSED,
             **EXPLORED,
         },
-        OF_ANALYSES | OF_CURVES | {"learning_curves_arith"},
+        OF_ANALYSES | OF_CURVES | OF_PRICES | {"learning_curves_arith"},
     ),
     "kappas of a variant that is not there": ({"routers": {"agg": {"kappas": [0.5]}}}, {}, set()),
     "test problems of one dataset": (
@@ -260,6 +265,7 @@ CHANGES = {
             "gather_scores": 3,
             "measure_prm": 1,
             "measure_outcomes": 1,
+            "compute_end_points": 1,
             "evaluate_routers": 1,
             "evaluate_oracles": 1,
             "collect_solutions": 1,

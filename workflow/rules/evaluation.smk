@@ -246,10 +246,7 @@ rule compare_on_dev:
 
 rule compute_end_points:
     input:
-        **{
-            dataset: f"{RESULTS}/rollouts/{dataset}.test.parquet"
-            for dataset in LABELLED
-        },
+        **get_labelled_rollouts(),
     output:
         end_points=report(
             f"{RESULTS}/tables/end_points.csv",

@@ -132,5 +132,12 @@ def get_outcome_scores():
 UNLABELLED = [name for name in EXPERIMENT.evaluated_on if not has_labels(name)]
 # Datasets that are evaluated and whose steps have labels.
 LABELLED = [name for name in EXPERIMENT.evaluated_on if has_labels(name)]
+
+
+def get_labelled_rollouts():
+    """Test rollouts whose steps have labels, by dataset."""
+    return {name: f"{RESULTS}/rollouts/{name}.test.parquet" for name in LABELLED}
+
+
 # Whether there are labelled steps to judge a PRM by.
 MEASURED = bool(EXPERIMENT.measured)
