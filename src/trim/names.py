@@ -85,7 +85,7 @@ _BUILT_IN = (
     Name("random-step", "default", "control", Look("random step", 7, "x", ":")),
     Name("random-query", "default", "control", Look("random query", 7, "", ":")),
     Name("first-error-oracle", "default", "oracle", Look("first-error oracle", BLACK, "*", "")),
-    Name("better-step-oracle", "default", "oracle", Look("better-step oracle", BLACK, "*", "")),
+    Name("better-step-oracle", "default", "oracle", Look("better-step oracle", BLACK, "P", "")),
     Name("perfect-information", "default", "oracle", Look("perfect information", BLACK, "", "-.")),
     Name("oracle-query", "cheapest-first", "oracle", Look("query-level oracle, cheapest first", BLACK, "", "-")),
     Name("oracle-query", "dearest-first", "oracle", Look("query-level oracle, dearest first", BLACK, "", "--")),
