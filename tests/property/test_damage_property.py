@@ -17,7 +17,7 @@ from pomdp_models import random_model
 from trim.errors import TrimError
 from trim.files import read_csv, read_json, read_parquet, write_csv, write_json, write_parquet
 from trim.layouts import EPISODES
-from trim.models.opening import fingerprint_model
+from trim.models.fingerprint import fingerprint_model
 from trim.models.protocols import FinishReason, Score, Step
 from trim.models.served.golden import GoldenFile, GoldenSolution, golden_solutions
 from trim.models.served.spending import Ledger

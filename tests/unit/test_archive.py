@@ -21,8 +21,8 @@ from trim.config.experiment import Experiment
 from trim.config.models import LikelihoodPRM
 from trim.config.reading import read_experiment
 from trim.errors import ConfigError, InputError, RunError
+from trim.models.fingerprint import fingerprint_model
 from trim.models.kept import PRMS, PROBLEMS, Kept, problem_facts
-from trim.models.opening import fingerprint_model
 from trim.models.prm_kinds import PrmKind
 from trim.models.protocols import FinishReason, Score, Step
 from trim.models.store import SCORES, STEPS, StepStore

@@ -19,9 +19,9 @@ from trim.config.section import Section
 from trim.errors import InputError, StoreError
 from trim.models import prm_kinds
 from trim.models.batching import BatchedStepScorer, BatchLoop
+from trim.models.fingerprint import fingerprint_model
 from trim.models.kept import Kept
 from trim.models.model_kinds import ReaderSource
-from trim.models.opening import fingerprint_model
 from trim.models.prm import StepJudge
 from trim.models.prm_kinds import PrmKind, PrmTraining, Progress, Trace, load_prm, train_prm
 from trim.models.protocols import Prefix, Score

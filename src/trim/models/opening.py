@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from trim.checksums import check_folder
 from trim.config.models import (
     ApiModel,
     GgufModel,
@@ -25,6 +24,7 @@ from trim.config.models import (
 from trim.config.serving import Role
 from trim.errors import ConfigError, InputError
 from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
+from trim.models.fingerprint import fingerprint_model
 from trim.models.gguf import CONVERTER_VERSION, convert_gguf
 from trim.models.model_kinds import Opening, ReaderSource, open_language_model
 from trim.models.noise import NoisyScorer
@@ -316,7 +316,6 @@ def _connector(
 BACKEND_VERSION = 1
 RAGGED_VERSION = 1
 REMOTE_VERSION = 2
-FINGERPRINTED = ("*.safetensors", "*.bin", "*.model", "*.json", "*.jinja")
 
 
 def identify(name: str, revision: str | None, batch_size: int, device: str, **more: Any) -> str:
@@ -353,26 +352,6 @@ def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> st
     facts = spec.model_dump(mode="json", exclude={"kind", "name", "revision", "golden"})
     model = spec.name if isinstance(spec, ApiModel) else fingerprint_model(spec.name, spec.revision)
     return json.dumps({**facts, "model": model, "backend": f"{spec.kind}/{REMOTE_VERSION}", **more}, sort_keys=True)
-
-
-def fingerprint_model(name: str, revision: str | None) -> str:
-    """Identify a model by the content of its folder, or by its hub name and revision.
-
-    Raises
-    ------
-    DamagedFile
-        If the folder holds checksums, and a file of it is another one.
-    """
-    folder = Path(name)
-    if not folder.is_dir():
-        return f"{name}@{revision or 'main'}"
-    check_folder(folder)
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in FINGERPRINTED for path in folder.glob(pattern)}):
-        if path.name != "metrics.json":  # says how it was made, not what it is
-            with path.open("rb") as file:
-                digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def served_prm(params: Mapping[str, Any]) -> ServedPRM | None:

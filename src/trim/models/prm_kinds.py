@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trim.checksums import check_folder
 from trim.config.section import Section
 from trim.errors import InputError, StoreError
+from trim.models.fingerprint import fingerprint_model
 from trim.models.kept import PRMS, Kept
 from trim.plugins import added
 
@@ -80,8 +81,6 @@ class PrmTraining:
 
     def facts(self, spec: Section, version: int) -> dict[str, Any]:
         """Return all that decides the PRM that is trained on this, as JSON has it."""
-        from trim.models.opening import fingerprint_model
-
         traces = json.dumps([asdict(trace) for trace in self.traces]).encode()
         return {
             "spec": spec.model_dump(mode="json"),
