@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from trim import __version__
 from trim.config.experiment import Experiment, config_hash
-from trim.config.models import LanguageModel, Sampling, ServedPRM, ValuePRM
+from trim.config.models import LanguageModel, ReadingPRM, Sampling, ServedPRM
 from trim.config.parsing import parse_config
 from trim.errors import TrimError, about_disk
 from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
@@ -158,13 +158,13 @@ class Job:
             yield with_noise(scorer, pair)
 
     @contextmanager
-    def backbone(self, prm: ValuePRM | None) -> Iterator[ReaderSource | None]:
+    def backbone(self, prm: ReadingPRM | None) -> Iterator[ReaderSource | None]:
         """Open the language model of the pair that a PRM reads with in training, if it is a PRM that does so."""
         use_threads(self.threads)
         with self._store("prm_train") as store:
             yield self._backbone(prm, store)
 
-    def _backbone(self, prm: Path | ServedPRM | ValuePRM | None, store: StepStore) -> ReaderSource | None:
+    def _backbone(self, prm: Path | ServedPRM | ReadingPRM | None, store: StepStore) -> ReaderSource | None:
         wish = prm_wish(prm)
         if wish is None:
             return None

@@ -239,7 +239,7 @@ def test_tuning_a_classifier_lowers_its_loss(model_folders: dict[str, Path], tmp
         (None, r"prm.json does not say which PRM this is \(.*\); train it"),
         ("{", r"prm.json does not say which PRM this is \(.*\); train it"),
         ('{"backbone": "weak"}', r"prm.json does not say which PRM this is \('kind'\); train it"),
-        ('{"kind": "oracle"}', "there is no PRM kind 'oracle'; there are likelihood, classifier, value"),
+        ('{"kind": "oracle"}', "there is no PRM kind 'oracle'; there are likelihood, classifier, value, confidence"),
     ],
 )
 def test_a_folder_that_holds_no_known_prm_gets_a_sentence(content: str | None, sentence: str, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def load_constant(folder: Path, device: str, **reader: Any) -> tuple[str, str, A
 def test_a_kind_of_another_package_is_trained_and_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = PrmKind(ConstantPRM, f"{__name__}:train_constant", f"{__name__}:load_constant")
     monkeypatch.setattr(prm_kinds, "added", lambda group: {"constant": kind} if group == "trim.prms" else {})
-    assert list(prm_kinds.prm_kinds()) == ["likelihood", "classifier", "value", "constant"]
+    assert list(prm_kinds.prm_kinds()) == ["likelihood", "classifier", "value", "confidence", "constant"]
     train_prm(ConstantPRM(value=0.25), PrmTraining(TRACES, None, {}, {}, "seed"), tmp_path / "prm")
     assert json.loads((tmp_path / "prm/prm.json").read_text()) == {"kind": "constant", "value": 0.25}
     assert load_prm(tmp_path / "prm", batch_size=3) == ("0.25 40", "cpu", {"batch_size": 3})

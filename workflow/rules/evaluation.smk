@@ -118,6 +118,7 @@ rule route_by_prm:
         labelled=is_labelled,
         replicates=settings_of(EXPERIMENT.replicates),
         settings=refit_settings(),
+        routers=refitted_routers,
         main_dataset=MAIN,
         seed=EXPERIMENT.seed,
         version=STAGE["by_prm"],

@@ -1,5 +1,6 @@
 # What decides a stage: the settings that it reads, its version, and the resources of its models.
 
+from trim.config.models import ReadingPRM
 from trim.models.resources import job_gpus, job_memory_mb
 
 # Stage versions: raised when a change in src/ changes what a stage produces. Snakemake
@@ -62,7 +63,7 @@ def scorer_params(prm):
     scorer = EXPERIMENT.prms[prm]
     if scorer.kind == "noisy":
         params["noise"], scorer = scorer.deviation, EXPERIMENT.prms[scorer.of]
-    if scorer.kind == "value":
+    if isinstance(scorer, ReadingPRM):
         params["backbone"] = settings_of(getattr(pair, scorer.backbone))
     return params | {"prm": settings_of(scorer)} if scorer.kind == "served" else params
 
@@ -140,7 +141,7 @@ def model_names():
 def prm_training_mb(wildcards, attempt):
     """Host memory to train a PRM; one that reads with a real model of the pair holds that."""
     prm = EXPERIMENT.prms[wildcards.prm]
-    if prm.kind == "value":
+    if isinstance(prm, ReadingPRM):
         return memory_mb(prm.backbone)(wildcards, attempt)
     return 2000
 

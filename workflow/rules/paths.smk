@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from trim.config.models import ReadingPRM
+
 RESULTS = EXPERIMENT.results
 MAIN = EXPERIMENT.main_dataset
 MANUSCRIPT = "paper/main.tex"
@@ -73,11 +75,11 @@ def get_backbone(wildcards):
     return model_folder(role) if role else []
 
 
-def get_backbone_of_value(wildcards):
+def get_backbone_of_reading(wildcards):
     """The same of a PRM that goes on reading with it, if this pipeline trained it."""
     name = getattr(EXPERIMENT.prms[wildcards.prm], "of", wildcards.prm)
     prm = EXPERIMENT.prms[name]
-    return model_folder(prm.backbone) if prm.kind == "value" else []
+    return model_folder(prm.backbone) if isinstance(prm, ReadingPRM) else []
 
 
 def encoder_folder():

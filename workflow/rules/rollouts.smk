@@ -51,7 +51,7 @@ rule gather_rollouts:
 rule score_rollouts:
     input:
         prm=lambda wildcards: prm_folder(wildcards.prm),
-        backbone=get_backbone_of_value,
+        backbone=get_backbone_of_reading,
         problems=f"{RESULTS}/problems/{{dataset}}/{{split}}.jsonl",
         rollouts=f"{RESULTS}/rollouts/{{dataset}}.{{split}}.parquet",
     output:

@@ -1,6 +1,7 @@
 # The routers of the experiment: what is fitted, what that leaves behind, and what is evaluated.
 
 from trim.evaluation.ablations import LEARNED
+from trim.models.prm_kinds import prm_kinds
 from trim.names import END_POINTS, routers_of
 from trim.names import variants as variants_of
 from trim.routers.registry import controls
@@ -69,6 +70,12 @@ def refit_settings():
         for variant in router.refitted:
             decisive |= router.decisive(ROUTER_SETTINGS, variant)
     return decisive
+
+
+def refitted_routers(wildcards):
+    """Names of the routers that are fitted again with another PRM; all where its kind does not say."""
+    kind = prm_kinds().get(EXPERIMENT.prms[wildcards.prm].kind)
+    return list(kind.routers) if kind else []
 
 
 def episodes_of(routers):

@@ -17,5 +17,5 @@ with open_job(snakemake) as job:
         job.log.info("every step is scored by %s", prm)
         settings = Routers.model_validate(params.settings)
         data = TrainingData(trees, dev, settings, params.labelled, progress=lambda what: job.progress(f"{prm}, {what}"))
-        episodes = roll_out_points([*ALONE, *refit(data, params.seed)], test)
+        episodes = roll_out_points([*ALONE, *refit(data, params.seed, params.get("routers", ()))], test)
     job.write_parquet(episodes.assign(trained_on=params.main_dataset, prm=prm), job.output.episodes)

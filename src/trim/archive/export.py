@@ -14,7 +14,7 @@ from trim.archive.parts import LEFT_BEHIND, Held, Manifest, Piece, import_archiv
 from trim.checksums import SUMS, summed_names
 from trim.config.datasets import FileDataset
 from trim.config.experiment import Experiment
-from trim.config.models import NoisyPRM, ServedPRM, ValuePRM
+from trim.config.models import NoisyPRM, ReadingPRM, ServedPRM
 from trim.config.reading import read_experiment
 from trim.errors import ConfigError, InputError
 from trim.jobs import origin_of
@@ -125,7 +125,7 @@ def identities(experiment: Experiment, root: Path) -> Iterator[tuple[str, str, C
             if not isinstance(spec := experiment.prms[name], NoisyPRM):
                 prm = spec if isinstance(spec, ServedPRM) else _trained(folders / f"prm-{name}")
                 reader = None
-                if wish := prm_wish(spec if isinstance(spec, ValuePRM) else None):
+                if wish := prm_wish(spec if isinstance(spec, ReadingPRM) else None):
                     backbone = getattr(pair, wish.backbone), trained.get(wish.backbone)
                     reader = pair_reader(*backbone, wish, store, pair.batch_size)
                 scorer = open_scorer(prm, store, pair.batch_size, loop, pair.device, servers, reader)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from trim.config.datasets import ArithmeticFamily, FileDataset
 from trim.config.experiment import Experiment
-from trim.config.models import ApiModel, NoisyPRM, ServedPRM, ValuePRM
+from trim.config.models import ApiModel, NoisyPRM, ReadingPRM, ServedPRM
 from trim.config.section import LONGEST_NAME, NAME
 
 RESERVED = ("untrained", "by_prm", "query-level", "shards", "explorer", "report")
@@ -67,9 +67,9 @@ def _prms_are_there(experiment: Experiment) -> Iterator[str]:
 
 def _main_dataset_trains(experiment: Experiment) -> Iterator[str]:
     main = experiment.datasets[experiment.main_dataset]
-    values = [name for name in experiment.used_prms if isinstance(experiment.prms.get(name), ValuePRM)]
+    values = [name for name in experiment.used_prms if isinstance(experiment.prms.get(name), ReadingPRM)]
     if values and "prm_train" not in main.filled_splits:
-        yield f"PRM {values[0]!r} learns from rollouts of {experiment.main_dataset!r}, which has no prm_train problems"
+        yield f"PRM {values[0]!r} needs rollouts of {experiment.main_dataset!r}, which has no prm_train problems"
     trains = isinstance(main, ArithmeticFamily) and {"prm_train", "dev"} <= main.filled_splits
     if experiment.trained and not trains:
         yield (
@@ -112,14 +112,14 @@ def _prms_have_a_base(experiment: Experiment) -> Iterator[str]:
         if isinstance(prm, NoisyPRM):
             if isinstance(experiment.prms.get(prm.of), NoisyPRM):
                 yield f"PRM {name!r} is made of {prm.of!r}, which is noisy itself"
-        elif isinstance(prm, ValuePRM):
+        elif isinstance(prm, ReadingPRM):
             yield from _reads_in_the_job(experiment, name, prm)
         elif not isinstance(prm, ServedPRM) and (backbone := getattr(prm, "backbone", None)):
             if getattr(experiment.pair, backbone).kind != "trained":
                 yield f"PRM {name!r} starts from pair.{backbone}, which is not trained by the pipeline"
 
 
-def _reads_in_the_job(experiment: Experiment, name: str, prm: ValuePRM) -> Iterator[str]:
+def _reads_in_the_job(experiment: Experiment, name: str, prm: ReadingPRM) -> Iterator[str]:
     model = getattr(experiment.pair, prm.backbone)
     if model.kind not in ("trained", "pretrained", "gguf") or experiment.pair.device != "cpu":
         yield (

@@ -22,6 +22,7 @@ from trim.config.models import (
     PRM,
     Architecture,
     ClassifierPRM,
+    ConfidencePRM,
     GgufModel,
     LanguageModel,
     LikelihoodPRM,
@@ -100,6 +101,9 @@ def _prms() -> dict[str, PRM]:
         "classifier": ClassifierPRM(),
         "sharp": LikelihoodPRM(backbone="strong", tuning_steps=0),
         "noisy": NoisyPRM(),
+        "first-token": ConfidencePRM(reads="entropy"),
+        "mean-token": ConfidencePRM(reads="mean"),
+        "lowest-token": ConfidencePRM(reads="lowest"),
     }
 
 
@@ -126,8 +130,9 @@ class Experiment(Section):
         default_factory=_prms, description="PRMs that can be trained, by name; `pair.prm` picks the one that routes"
     )
     reported_prms: Annotated[tuple[str, ...], AfterValidator(unrepeated)] = Field(
-        ("noisy", "classifier", "sharp"),
-        description="further PRMs: trained, reported on and routed by on the main dataset: what PRM quality buys",
+        ("noisy", "classifier", "sharp", "first-token", "mean-token", "lowest-token"),
+        description="further PRMs: trained, reported on and routed by on the main dataset: what PRM quality buys; "
+        "those of kind confidence by thresholds alone",
     )
     sampling: Sampling = Field(default_factory=Sampling, description="how steps are sampled")
     max_steps: Count = Field(30, description="steps after which an episode ends (paper: 30)")
@@ -194,7 +199,9 @@ class Experiment(Section):
         models = {"pair.weak": self.pair.weak, "pair.strong": self.pair.strong}
         used = {f"prms.{name}": self.prms[name] for name in self.used_prms if name in self.prms}
         found = tuple(key for key, model in models.items() if model.kind == "trained")
-        return found + tuple(key for key, prm in used.items() if prm.kind not in ("served", "noisy", "value"))
+        return found + tuple(
+            key for key, prm in used.items() if prm.kind not in ("served", "noisy", "value", "confidence")
+        )
 
     @property
     def frozen_encoder(self) -> PretrainedModel | GgufModel | None:

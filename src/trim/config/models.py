@@ -157,6 +157,18 @@ class ValuePRM(Section):
     layer: Count | None = Field(None, description="layer after which hidden states are taken; null for the last")
 
 
+class ConfidencePRM(Section):
+    """No PRM, but how sure a language model of the pair was of a draft: scores for thresholds that need no training."""
+
+    kind: Literal["confidence"] = "confidence"
+    backbone: Literal["weak", "strong"] = Field("weak", description="which language model tells how sure it was")
+    reads: Literal["entropy", "mean", "lowest"] = Field(
+        "mean",
+        description="of what: the distribution of the step's first token (GlimpRouter), or the probabilities of its "
+        "tokens, their geometric mean or the lowest",
+    )
+
+
 class NoisyPRM(Section):
     """Another PRM with noise on its scores."""
 
@@ -184,9 +196,13 @@ class ServedPRM(Section):
     )
 
 
+ReadingPRM = ValuePRM | ConfidencePRM
+"""PRMs that read with a language model of the pair, in the job."""
+
+
 if TYPE_CHECKING:
     LanguageModel = TrainedModel | PretrainedModel | GgufModel | ServedModel | ApiModel
-    PRM = LikelihoodPRM | ClassifierPRM | ValuePRM | NoisyPRM | ServedPRM
+    PRM = LikelihoodPRM | ClassifierPRM | ValuePRM | ConfidencePRM | NoisyPRM | ServedPRM
 else:  # the kinds of other installed packages too
 
     def _one_of(*sections, group):
@@ -194,4 +210,4 @@ else:  # the kinds of other installed packages too
         return Annotated[Union[(*sections, *others)], Field(discriminator="kind")]
 
     LanguageModel = _one_of(TrainedModel, PretrainedModel, GgufModel, ServedModel, ApiModel, group="trim.models")
-    PRM = _one_of(LikelihoodPRM, ClassifierPRM, ValuePRM, NoisyPRM, ServedPRM, group="trim.prms")
+    PRM = _one_of(LikelihoodPRM, ClassifierPRM, ValuePRM, ConfidencePRM, NoisyPRM, ServedPRM, group="trim.prms")

@@ -38,7 +38,7 @@ def draw(table: pd.DataFrame, dataset: str, measure_of: str = "step AUC of the P
     table = table[table["seed"] == table["seed"].min()]
     table = table.assign(auc=table["auc"].clip(*LIMITS))
     fitted = table.groupby(["router", "variant"])["prm"].transform("nunique")
-    table = table[fitted == fitted.max()]  # not what was fitted with the PRM of the main experiment alone
+    table = table[fitted >= min(2, fitted.max())]  # not what was fitted with the PRM of the main experiment alone
     keys, prms = in_order(table), table.drop_duplicates("prm").sort_values("auc")
     figure, grid = plt.subplots(1, len(PANELS), figsize=(PAGE_INCHES, 0.48 * PAGE_INCHES), sharex=True)
     for axes, (measure, scale, label, title) in zip(grid, PANELS, strict=True):

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trim.config.models import (
     ApiModel,
+    ConfidencePRM,
     GgufModel,
     LanguageModel,
     PretrainedModel,
+    ReadingPRM,
     Sampling,
     ServedModel,
     ServedPRM,
@@ -173,7 +175,7 @@ def pair_reader(
     """
     if not isinstance(spec, TrainedModel | PretrainedModel | GgufModel):
         raise ConfigError(
-            f"a PRM of kind value reads with pair.{wish.backbone}, which must run in the job: {spec.kind}"
+            f"a PRM that reads with pair.{wish.backbone}, which must run in the job, not of kind {spec.kind}"
         )
     local = _plain(spec, folder)
     facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
@@ -200,16 +202,19 @@ class PrmWish:
     layer: int | None
 
 
-def prm_wish(prm: Path | ServedPRM | ValuePRM | None) -> PrmWish | None:
+def prm_wish(prm: Path | ServedPRM | ReadingPRM | None) -> PrmWish | None:
     """Return what a PRM (its folder, or its section of the config) wishes to know from the pair, if anything."""
     if isinstance(prm, Path):
         from trim.models.prm_kinds import prm_section
 
         section = prm_section(prm)
-        prm = ValuePRM.model_validate(section) if section["kind"] == "value" else None
-    if not isinstance(prm, ValuePRM):
-        return None
-    return PrmWish(prm.backbone, "likelihood" if "likelihood" in prm.reads else "logits", prm.layer)
+        kinds = {"value": ValuePRM, "confidence": ConfidencePRM}
+        prm = kinds[section["kind"]].model_validate(section) if section["kind"] in kinds else None
+    if isinstance(prm, ConfidencePRM):
+        return PrmWish(prm.backbone, "logits" if prm.reads == "entropy" else "likelihood", None)
+    if isinstance(prm, ValuePRM):
+        return PrmWish(prm.backbone, "likelihood" if "likelihood" in prm.reads else "logits", prm.layer)
+    return None
 
 
 def fetch_gguf(spec: GgufModel, store: StepStore) -> str:

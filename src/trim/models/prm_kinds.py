@@ -111,6 +111,8 @@ class PrmKind:
         kinds whose training needs a large one and leaves little behind.
     version
         Raised when a change makes training leave something else behind; decides for kept ones alone.
+    routers
+        Which routers are fitted with it where it is reported beside the PRM that routes; empty for all.
     """
 
     section: type[Section]
@@ -118,17 +120,22 @@ class PrmKind:
     load: str
     kept: bool = False
     version: int = 1
+    routers: tuple[str, ...] = ()
 
 
 def prm_kinds() -> dict[str, PrmKind]:
     """Return all kinds by name, those of other packages last."""
-    from trim.config.models import ClassifierPRM, LikelihoodPRM, ValuePRM
+    from trim.config.models import ClassifierPRM, ConfidencePRM, LikelihoodPRM, ValuePRM
 
-    training, loading, value = "trim.models.prm_training", "trim.models.prm", "trim.models.value_prm"
+    training, loading = "trim.models.prm_training", "trim.models.prm"
+    value, confidence = "trim.models.value_prm", "trim.models.confidence"
     built_in = {
         "likelihood": PrmKind(LikelihoodPRM, f"{training}:train_likelihood_prm", f"{loading}:load_likelihood"),
         "classifier": PrmKind(ClassifierPRM, f"{training}:train_classifier_prm", f"{loading}:load_classifier"),
         "value": PrmKind(ValuePRM, f"{value}:train_value_prm", f"{value}:load_value_prm", kept=True),
+        "confidence": PrmKind(
+            ConfidencePRM, f"{confidence}:train_nothing", f"{confidence}:load_confidence", routers=("trim-thr",)
+        ),
     }
     return built_in | dict(added("trim.prms"))
 

@@ -248,6 +248,20 @@ class RaggedReader:
             final, _ = self._forward([row.sequence for row in part])
             yield from (hidden.float().mean(0) for hidden in final.split(sizes))
 
+    @torch.inference_mode()
+    def foresee(self, states: Sequence[PrefixState]) -> torch.Tensor:
+        """Return the next-token logits behind prefixes, shape (prefixes, vocabulary).
+
+        Raises
+        ------
+        BackendError
+            If the reader keeps the hidden states of a layer before the last.
+        """
+        if self._hidden_layer is not None:
+            raise BackendError(f"hidden states are kept after layer {self._hidden_layer + 1}: they foresee nothing")
+        hidden = torch.stack([state.hidden for state in states])
+        return torch.cat([self._logits(part) for part in hidden.split(LOGIT_ROWS)])
+
     def _is_whole(self, node: Prefix, state: PrefixState) -> bool:
         return state.hidden.numel() > 0 and not self._foresees(node, state)
 

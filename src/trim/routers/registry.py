@@ -6,7 +6,7 @@ as a function like those of `routers/controls.py`), and is run where the config 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trim.config.parsing import read_section
@@ -114,11 +114,12 @@ def step_router(name: str, settings: Routers) -> StepRouter:
     return known[name]
 
 
-def refit(data: TrainingData, seed: int) -> list[OperatingPoint]:
-    """Fit every router again, as with another PRM, in the variants that are compared then; return all points."""
+def refit(data: TrainingData, seed: int, only: Collection[str] = ()) -> list[OperatingPoint]:
+    """Fit every router (or some) again, as with another PRM, in the variants compared then; return all points."""
     return [
         point
-        for router in fitted_routers(data.settings).values()
+        for name, router in fitted_routers(data.settings).items()
+        if not only or name in only
         for variant in router.refitted
         for point in router.fit(variant, data, seed).points()
     ]

@@ -226,12 +226,14 @@ def _ahead_of_threshold(found: Study, source: str, variant: str = "default") -> 
 
 def learned_prm(world: World) -> Iterator[Case]:
     """Ask the headline of `learned` with every other PRM, from the weakest to the best: on what its verdict hangs."""
-    quality = {prm: world.auc.get((prm, world.main), np.nan) for prm in world.by_prm}
+    source = world.fitted_on(world.main)
+    ahead = {prm: _ahead_of_threshold(found, source) for prm, found in world.by_prm.items()}
+    quality = {prm: world.auc.get((prm, world.main), np.nan) for prm in ahead if ahead[prm]}
     for prm in sorted(quality, key=lambda prm: (quality[prm], prm)):
-        numbers = _ahead_of_threshold(world.by_prm[prm], world.fitted_on(world.main))
+        numbers = ahead[prm]
         where, method = f"{world.main} with PRM {prm}", "Every look-ahead router"
         yield Case("learned-prm", where, method, numbers, prm=world.routing(prm, world.main))
-    if not world.by_prm:
+    if not quality:
         missing = "no other PRM was evaluated"
         yield Case("learned-prm", f"{world.main} with another PRM", "Every look-ahead router", {}, missing=missing)
 

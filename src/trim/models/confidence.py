@@ -1,0 +1,74 @@
+"""Scores without a PRM: how sure a language model of the pair was of a step, between 0 and 1.
+
+GlimpRouter (arXiv 2601.05110) looks at the entropy of a step's first token, before there is a step; STEER (2511.06190)
+at the probabilities that the model gave to what it wrote. STEER also calibrates them by a mixture of two normal
+distributions: where that rises with what it calibrates, thresholds decide the same without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from trim.config.models import ConfidencePRM
+from trim.errors import BackendError
+from trim.models.batching import WholeBatches
+from trim.models.model_kinds import ReaderSource
+from trim.models.prm_kinds import PrmTraining, Progress, prm_section
+from trim.models.protocols import Prefix, Score
+from trim.models.ragged import RaggedReader
+
+
+def train_nothing(
+    spec: ConfidencePRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None
+) -> None:
+    """Leave an empty folder: `prm.json`, which says what is read, is all there is."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def load_confidence(folder: Path, reader: ReaderSource, **_: Any) -> ConfidenceJudge:
+    """Load scores of kind `confidence`, which are read off a language model of the pair."""
+    opened = reader.open()
+    if not isinstance(opened, RaggedReader):
+        raise BackendError(f"{folder}: reads with a model in the job, not with {type(opened).__name__}")
+    return ConfidenceJudge(opened, ConfidencePRM.model_validate(prm_section(folder)).reads)
+
+
+class ConfidenceJudge(WholeBatches):
+    """Scores steps; a `BatchBackend` whose requests are prefixes that end with the step to judge."""
+
+    def __init__(self, reader: RaggedReader, reads: Literal["entropy", "mean", "lowest"]) -> None:
+        self.reader = reader
+        self.reads = reads
+        self.batch_size = reader.batch_size
+
+    def bucket(self, request: Prefix) -> Hashable:
+        """All requests go together."""
+        return None
+
+    def run(self, requests: Sequence[Prefix]) -> list[Score]:
+        """Judge the last step of each prefix."""
+        if self.reads == "entropy":
+            states = self.reader.read([request.parent for request in requests if request.parent is not None])
+            values = certainty(self.reader.foresee(states))
+        else:
+            states = self.reader.read(requests)
+            told = torch.stack([state.likelihood for state in states]).double().exp()
+            values = told[:, ("lowest", "mean").index(self.reads)].clamp(0, 1).tolist()
+        return [Score(value, state.length) for value, state in zip(values, states, strict=True)]
+
+
+def certainty(logits: torch.Tensor) -> list[float]:
+    """Return exp(-entropy) of each distribution: 1 for a sure thing, one in n for n that are equally likely.
+
+    Parameters
+    ----------
+    logits
+        Shape (n, vocabulary).
+    """
+    entropy = torch.distributions.Categorical(logits=logits.float()).entropy()
+    certain: list[float] = (-entropy.double()).exp().clamp(0, 1).tolist()
+    return certain
