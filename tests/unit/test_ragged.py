@@ -146,11 +146,12 @@ def test_the_log_probabilities_of_a_written_step_are_those_of_a_plain_pass(
 
 @pytest.mark.parametrize("layer", [None, 0, 1])
 def test_states_are_those_of_a_plain_pass(folder: Path, plain: Any, asked: list[Request], layer: int | None) -> None:
-    ours = reader(folder, outputs="likelihood", hidden_layer=layer)
+    layers = () if layer is None else (layer,)
+    ours = reader(folder, outputs="likelihood", hidden_layers=layers)
     prefixes = [prefix for prefix, _ in asked[::3]]
     nested = ours.read(prefixes[-4:][0].lineage())
     assert [state.length for state in nested] == [ours.prompts.length(node) for node in prefixes[-4].lineage()]
-    forgetful = reader(folder, outputs="likelihood", hidden_layer=layer, cache_bytes=0)
+    forgetful = reader(folder, outputs="likelihood", hidden_layers=layers, cache_bytes=0)
     for prefix, state in zip(prefixes, ours.read(prefixes), strict=True):
         ids = sum(ours.prompts.blocks(prefix), [])
         with torch.inference_mode():

@@ -148,11 +148,12 @@ class ValuePRM(Section):
 
     kind: Literal["value"] = "value"
     backbone: Literal["weak", "strong"] = Field("weak", description="which language model reads the steps, untuned")
-    reads: Annotated[tuple[Literal["likelihood", "hidden"], ...], Field(min_length=1), AfterValidator(unrepeated)] = (
-        Field(
-            ("likelihood", "hidden"),
-            description="what of it: the log-probabilities of a step's tokens, the hidden state at its end",
-        )
+    reads: Annotated[
+        tuple[Literal["likelihood", "arithmetic", "hidden"], ...], Field(min_length=1), AfterValidator(unrepeated)
+    ] = Field(
+        ("likelihood", "arithmetic", "hidden"),
+        description="what of it: the log-probabilities of a step's tokens, whether equations between numbers in it are "
+        "true, the hidden state at its end",
     )
     layer: Count | None = Field(None, description="layer after which hidden states are taken; null for the last")
 

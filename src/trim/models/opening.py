@@ -154,11 +154,11 @@ def build_reader(
     model, tokenizer = load_model(name, revision=revision, device=device, offline=offline, dtype=dtype)
     prompts = PrefixTokenizer(tokenizer, system=spec.system)
     if wish is not None:
-        layer, layers = None if wish.layer is None else wish.layer - 1, model.config.num_hidden_layers
-        if layer is not None and layer >= layers:
+        inner, layers = () if wish.layer is None else (wish.layer - 1,), model.config.num_hidden_layers
+        if inner and inner[0] >= layers:
             raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
         room = {"batch_size": batch_size, "cache_bytes": cache_bytes}
-        return RaggedReader(model, prompts, **room, outputs=wish.outputs, hidden_layer=layer)
+        return RaggedReader(model, prompts, **room, outputs=wish.outputs, hidden_layers=inner)
     kind = RaggedReader if is_ragged(spec, device) else FixedShapeReader
     return kind(model, prompts, batch_size=batch_size, cache_bytes=cache_bytes)
 
@@ -208,7 +208,7 @@ def prm_wish(prm: Path | ServedPRM | ReadingPRM | None) -> PrmWish | None:
         from trim.models.prm_kinds import prm_section
 
         section = prm_section(prm)
-        kinds = {"value": ValuePRM, "confidence": ConfidencePRM}
+        kinds: dict[str, type[ValuePRM] | type[ConfidencePRM]] = {"value": ValuePRM, "confidence": ConfidencePRM}
         prm = kinds[section["kind"]].model_validate(section) if section["kind"] in kinds else None
     if isinstance(prm, ConfidencePRM):
         return PrmWish(prm.backbone, "logits" if prm.reads == "entropy" else "likelihood", None)

@@ -132,7 +132,7 @@ def prm_kinds() -> dict[str, PrmKind]:
     built_in = {
         "likelihood": PrmKind(LikelihoodPRM, f"{training}:train_likelihood_prm", f"{loading}:load_likelihood"),
         "classifier": PrmKind(ClassifierPRM, f"{training}:train_classifier_prm", f"{loading}:load_classifier"),
-        "value": PrmKind(ValuePRM, f"{value}:train_value_prm", f"{value}:load_value_prm", kept=True),
+        "value": PrmKind(ValuePRM, f"{value}:train_value_prm", f"{value}:load_value_prm", kept=True, version=2),
         "confidence": PrmKind(
             ConfidencePRM, f"{confidence}:train_nothing", f"{confidence}:load_confidence", routers=("trim-thr",)
         ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os.path import commonprefix
 from types import MappingProxyType
 from typing import Any
@@ -137,8 +138,9 @@ class RaggedReader:
     outputs
         What is computed beside the hidden state: nothing, next-token logits, or also the log-probabilities of each
         prefix's last block (free where this reader wrote it).
-    hidden_layer
-        After which layer (from 0) the hidden states of prefixes are taken; None takes the last, normalised.
+    hidden_layers
+        After which layers (from 0) the hidden states of prefixes are taken, one behind another; without any, after the
+        last, normalised.
     """
 
     def __init__(
@@ -149,7 +151,7 @@ class RaggedReader:
         batch_size: int = 64,
         cache_bytes: int = 1 << 30,
         outputs: Outputs = "logits",
-        hidden_layer: int | None = None,
+        hidden_layers: Sequence[int] = (),
     ) -> None:
         from transformers import AttentionInterface
 
@@ -170,13 +172,13 @@ class RaggedReader:
         self._like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, dtype=model.dtype)
         self._memory = StateMemory(cache_bytes)
         self._rows: dict[int, _Row] = {}
-        self._hidden_layer = hidden_layer
-        if hidden_layer is not None:
-            model.base_model.layers[hidden_layer].register_forward_hook(self._keep_hidden)
-        self._kept = torch.empty(0)
+        self._kept: dict[int, torch.Tensor] = {}
+        self._hidden_layers = tuple(hidden_layers)
+        for layer in hidden_layers:
+            model.base_model.layers[layer].register_forward_hook(partial(self._keep_hidden, layer))
 
-    def _keep_hidden(self, module: nn.Module, arguments: Any, output: Any) -> None:
-        self._kept = output if isinstance(output, torch.Tensor) else output[0]
+    def _keep_hidden(self, layer: int, module: nn.Module, arguments: Any, output: Any) -> None:
+        self._kept[layer] = output if isinstance(output, torch.Tensor) else output[0]
 
     # --- writing ------------------------------------------------------------------------
 
@@ -257,8 +259,8 @@ class RaggedReader:
         BackendError
             If the reader keeps the hidden states of a layer before the last.
         """
-        if self._hidden_layer is not None:
-            raise BackendError(f"hidden states are kept after layer {self._hidden_layer + 1}: they foresee nothing")
+        if inner := self._hidden_layers:
+            raise BackendError(f"hidden states are kept after layer {inner[-1] + 1}: they foresee nothing")
         hidden = torch.stack([state.hidden for state in states])
         return torch.cat([self._logits(part) for part in hidden.split(LOGIT_ROWS)])
 
@@ -365,7 +367,9 @@ class RaggedReader:
             sequence.length += len(sequence.pending)
             sequence.pending = []
         final: torch.Tensor = output.last_hidden_state[0]
-        return final, final if self._hidden_layer is None else self._kept[0]
+        if not self._hidden_layers:
+            return final, final
+        return final, torch.cat([self._kept[layer][0] for layer in self._hidden_layers], -1)
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.model.get_output_embeddings()(hidden)

@@ -24,6 +24,7 @@ from trim.models.model_kinds import ReaderSource
 from trim.models.prm_kinds import PrmTraining, Progress, Trace
 from trim.models.protocols import Prefix, Score
 from trim.models.reading import PrefixState, Reader
+from trim.problems.equations import equations
 
 Floats = NDArray[np.float64]
 
@@ -34,17 +35,19 @@ STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))
 """Candidates for the weight of the squared coefficients beside the mean loss."""
 
 TRACES_AT_A_TIME = 64
-PARTS: Mapping[str, slice] = {"likelihood": slice(0, 3), "hidden": slice(3, None)}
+PARTS: Mapping[str, slice] = {"likelihood": slice(0, 3), "arithmetic": slice(3, 5), "hidden": slice(5, None)}
 
 
-def features(state: PrefixState) -> Floats:
-    """Lay out what a state tells of its last step: three of its log-probabilities, then the hidden state.
+def features(state: PrefixState, step: str) -> Floats:
+    """Lay out what is known of a step: three of its log-probabilities, its equations, the hidden state at its end.
 
     Log-probabilities reach far below zero: the square root keeps a surprise from drowning all else.
     """
     told = state.logprobs.double().numpy()
     likelihood = [-np.sqrt(-told.min()), -np.sqrt(-told.mean()), np.log1p(len(told))] if len(told) else [0.0] * 3
-    return np.concatenate([likelihood, state.hidden.double().numpy()])
+    true = equations(step)
+    arithmetic = [np.log1p(true.count(True)), np.log1p(true.count(False))]
+    return np.concatenate([likelihood, arithmetic, state.hidden.double().numpy()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ class ValueJudge(WholeBatches):
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
         """Judge the last step of each prefix."""
         states = self.reader.read(requests)
-        values = self.head.judge(np.stack([features(state) for state in states])).tolist()
+        known = [features(state, prefix.text) for state, prefix in zip(states, requests, strict=True)]
+        values = self.head.judge(np.stack(known)).tolist()
         return [Score(value, state.length) for value, state in zip(values, states, strict=True)]
 
 
@@ -116,14 +120,18 @@ class Readings:
 
 
 def train_value_prm(spec: ValuePRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> None:
-    """Read the rollouts and fit the head; `validation.csv` says how each choice of features does across folds."""
+    """Read the rollouts and fit the head; `validation.csv` says how each choice of features does across folds.
+
+    Solutions of the strong model alone hold no draft that a router could judge: they are left out.
+    """
     import pandas as pd
     from safetensors.numpy import save_file
 
     assert training.reader is not None
-    readings = read_traces(training.traces, training.reader.open(), on_progress)
-    weak = np.array([trace.behaviour == "weak-only" for trace in training.traces])[readings.trace]
-    candidates = {"+".join(kinds): kinds for kinds in dict.fromkeys([("likelihood",), ("hidden",), spec.reads])}
+    traces = [trace for trace in training.traces if trace.behaviour != "strong-only"]
+    readings = read_traces(traces, training.reader.open(), on_progress)
+    weak = np.array([trace.behaviour == "weak-only" for trace in traces])[readings.trace]
+    candidates = {"+".join(kinds): kinds for kinds in dict.fromkeys([*((part,) for part in PARTS), spec.reads])}
     found = {
         name: cross_validate(readings, _columns(readings, kinds), weak)
         for name, kinds in candidates.items()
@@ -148,7 +156,10 @@ def read_traces(traces: Sequence[Trace], reader: Reader, on_progress: Progress |
         chosen = order[start : start + TRACES_AT_A_TIME]
         for steps in _by_position(traces, chosen):
             states = reader.read([prefix for _, prefix in steps])
-            rows |= {(i, prefix.depth): features(state) for (i, prefix), state in zip(steps, states, strict=True)}
+            rows |= {
+                (i, prefix.depth): features(state, prefix.text)
+                for (i, prefix), state in zip(steps, states, strict=True)
+            }
         if on_progress is not None:
             on_progress(min(start + TRACES_AT_A_TIME, len(order)), len(order))
     keys = sorted(rows)
@@ -187,17 +198,24 @@ def cross_validate(readings: Readings, columns: NDArray[np.int64], weak: NDArray
     The strength, the mean loss per step in nats, AUC of step scores and of a rollout's minimum and mean over rollouts
     of the weak model alone.
     """
+    strength, loss, values = predict_folds(readings, columns)
+    return {"strength": strength, "loss": loss, **_quality(values, readings, weak)}
+
+
+def predict_folds(readings: Readings, columns: NDArray[np.int64]) -> tuple[float, float, Floats]:
+    """Return the strength with the least loss, that loss, and the predictions of each fold from the others."""
     rows, right, fold = readings.rows[:, columns], readings.correct, readings.fold
-    best: dict[str, Any] = {}
+    best: tuple[float, float, Floats] | None = None
     for strength in STRENGTHS:
         values = np.empty(len(rows))
         for held_out in range(FOLDS):
             if (fold == held_out).any():
                 head = fit_head(rows[fold != held_out], right[fold != held_out], strength)
                 values[fold == held_out] = head.judge(rows[fold == held_out])
-        loss = -np.mean(np.log(np.where(right, values, 1 - values).clip(1e-9)))
-        if not best or loss < best["loss"]:
-            best = {"strength": strength, "loss": float(loss), **_quality(values, readings, weak)}
+        loss = float(-np.mean(np.log(np.where(right, values, 1 - values).clip(1e-9))))
+        if best is None or loss < best[1]:
+            best = strength, loss, values
+    assert best is not None
     return best
 
 
