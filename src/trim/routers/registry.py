@@ -50,6 +50,7 @@ _BUILT_IN = (
         donors={"transferred": "default"},
         needs_labels=True,
         refitted=("default",),
+        version=2,
     ),
 )
 

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 TOKEN_VALUES = 5
 SMOOTHING = 10.0
-"""Steps at the pooled rate that are added to those seen at each position."""
+"""How many steps at the rate of the neighbourhood, and there at the pooled rate, are added to those seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +126,15 @@ def _laplace(events: NDArray[np.generic]) -> float:
 
 
 def _rate_by_position(positions: NDArray[np.int64], events: NDArray[np.bool_], max_steps: int) -> Array:
-    """Smooth the rate of an event over neighbouring positions and towards the pooled rate."""
+    """Return the rate of an event by position: where few steps were seen, that of the neighbourhood, or the pooled one.
+
+    Positions that were seen often speak for themselves: a hazard that is smeared over its neighbours ends solutions
+    which no rollout ends there.
+    """
     steps = np.arange(max_steps)
     kernel = np.exp(-((steps[:, None] - steps) ** 2) / 2)  # a standard deviation of one step
-    seen = kernel @ np.bincount(positions, minlength=max_steps)
-    happened = kernel @ np.bincount(positions, weights=events, minlength=max_steps)
-    rates: Array = (happened + SMOOTHING * _laplace(events)) / (seen + SMOOTHING)
+    seen = np.bincount(positions, minlength=max_steps)
+    happened = np.bincount(positions, weights=events, minlength=max_steps)
+    nearby = (kernel @ happened + SMOOTHING * _laplace(events)) / (kernel @ seen + SMOOTHING)
+    rates: Array = (happened + SMOOTHING * nearby) / (seen + SMOOTHING)
     return rates
