@@ -85,15 +85,13 @@ def golden(
 
 
 @app.command()
-def readme(
-    results: Annotated[Path, typer.Option(help="Results of the embedded experiment.")] = Path("results/embedded"),
-) -> None:
-    """Fill the generated part of README.md from results."""
+def readme() -> None:
+    """Fill the generated parts of README.md from the results that are there."""
     from trim.documents.readme import fill_readme
 
     with _one_sentence():
-        fill_readme(Path.cwd(), results)
-    typer.echo("README.md and docs/figures are up to date with the results")
+        filled = fill_readme(Path.cwd())
+    typer.echo(f"README.md and docs/figures are up to date with the results of {' and '.join(filled)}")
 
 
 # --- archives of the step store ---------------------------------------------------------
