@@ -51,6 +51,12 @@ _BUILT_IN = (
         needs_labels=True,
         refitted=("default",),
     ),
+    StepRouter(
+        "fitted-q",
+        "trim.routers.fitted_q.fit",
+        section="fitted_q",
+        variants=lambda settings: settings.fitted_q.variants,
+    ),
 )
 
 
