@@ -94,7 +94,7 @@ def test_a_router_is_found_by_its_name() -> None:
     ("find", "sentence"),
     [
         (lambda: step_router("trim-best", Routers()), "there is no fitted router 'trim-best'; there are trim-thr, .*"),
-        (lambda: step_router("rsd", Routers()), "there is no fitted router 'rsd'; .*trim-pomdp"),
+        (lambda: step_router("rsd", Routers()), "there is no fitted router 'rsd'; .*fitted-q"),
         (lambda: control_points("trim-thr", Routers()), "there is no router 'trim-thr' without a fit; .*random-step.*"),
         (lambda: control_points(RANDOM_QUERY, Routers()), "there is no router 'random-query' without a fit; .*"),
         (
