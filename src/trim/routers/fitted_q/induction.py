@@ -46,14 +46,10 @@ class Futures:
     observed: Observed
 
     @classmethod
-    def of(cls, trees: RolloutTrees, rng: np.random.Generator) -> Futures:
-        """Take what is explored of trees."""
+    def of(cls, trees: RolloutTrees, rng: np.random.Generator | None = None) -> Futures:
+        """Take what is explored of trees; with a generator, of problems drawn with it where there are many nodes."""
         problem = trees.nodes["root"].astype(np.int64) // trees.replicates
-        sizes = np.bincount(problem, minlength=len(trees.problems))
-        order = rng.permutation(len(sizes))
-        fits = np.cumsum(sizes[order]) <= MOST_NODES
-        fits[0] = True
-        chosen = np.isin(problem, order[fits])
+        chosen = np.isin(problem, _drawn(problem, len(trees.problems), rng)) if rng else np.ones(len(problem), bool)
         nodes, renumbered = trees.nodes[chosen], np.cumsum(chosen) - 1
 
         def moved(links: Integers) -> Integers:
@@ -113,6 +109,14 @@ class Futures:
             taken, other = (np.where(regenerate[at] == way, found[:, 1], found[:, 0]) for way in (True, False))
             ahead[at], value[at] = found, np.where(np.isnan(taken), other, taken)
         return ahead, value
+
+
+def _drawn(problem: Integers, count: int, rng: np.random.Generator) -> Integers:
+    """Draw problems, given the one of each node, until they have MOST_NODES."""
+    order = rng.permutation(count)
+    fits = np.cumsum(np.bincount(problem, minlength=count)[order]) <= MOST_NODES
+    fits[0] = True
+    return order[fits]
 
 
 def _histories(trees: RolloutTrees, chosen: Integers) -> Observed:
