@@ -61,14 +61,12 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
         path.parent.name.partition(".")[0]: read_json(path)["thresholds"]
         for path in (routers / "trim-thr/arith").glob("*/thresholds.json")
     }
-    learned = ("trim-agg", "trim-seq")
+    learned, swept = ("trim-agg", "trim-seq"), len(episodes[["variant", "operating_point"]].drop_duplicates())
     points = {
         **{name: len(read_json(routers / f"{name}/arith/conditioned.0/policy.json")["points"]) for name in learned},
-        "trim-pomdp": episodes[["variant", "operating_point"]].drop_duplicates().shape[0],
-        "fitted-q": len(read_json(routers / "fitted-q/arith/default.0/gains.json")["operating_points"]),
         "perfect-information": 18,
         "oracle-query": 20,
-        **dict.fromkeys(routers_of("query"), episodes[["variant", "operating_point"]].drop_duplicates().shape[0]),
+        **dict.fromkeys(("trim-pomdp", "fitted-q", *routers_of("query")), swept),
         "random-step": 2,
         "trim-thr": sum(map(len, thresholds.values())),
         "one-step-takeover": len(thresholds["default"]),

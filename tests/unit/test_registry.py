@@ -72,10 +72,8 @@ def test_every_name_is_run_or_computed_and_all_that_is_run_has_a_name() -> None:
 
 
 def test_the_config_takes_the_variants_that_have_names() -> None:
-    sections = {"trim-thr": Routers, "trim-agg": AggRouter, "trim-seq": SeqRouter, "trim-pomdp": PomdpRouter}
-    sections |= {"fitted-q": FittedQRouter}
-    assert tuple(sections) == routers_of("trim", "own")
-    for router, section in sections.items():
+    sections = (Routers, AggRouter, SeqRouter, PomdpRouter, FittedQRouter)
+    for router, section in zip(routers_of("trim", "own"), sections, strict=True):
         (variant, _) = get_args(section.model_fields["variants"].annotation)
         assert set(get_args(variant)) == set(variants(router))
 
@@ -166,8 +164,8 @@ def test_what_a_config_leaves_out_is_not_fitted() -> None:
         fitted_q=FittedQRouter(variants=()),
     )
     runs = {name: router.runs(none, "arith", "arith") for name, router in fitted_routers(none).items()}
-    assert (runs["trim-agg"], runs["trim-seq"], runs["trim-pomdp"]) == ([], [("default", 0)], [])
-    assert runs["fitted-q"] == []
+    left_out = ("trim-agg", "trim-pomdp", "fitted-q")
+    assert runs["trim-seq"] == [("default", 0)] and not any(runs[name] for name in left_out)
 
 
 OTHER_BLOCKS: Mapping[str, Mapping[str, Any]] = {
