@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
 store = typer.Typer(no_args_is_help=True, help="Archives of the step store: docs/replay.md.")
 app.add_typer(store, name="store")
+prefixes = typer.Typer(no_args_is_help=True, help="Prefixes labelled with what both actions bring: docs/prefixes.md.")
+app.add_typer(prefixes, name="prefixes")
 
 ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such as data/replay/qwen_gsm8k.")]
 
@@ -92,6 +94,52 @@ def readme() -> None:
     with _one_sentence():
         filled = fill_readme(Path.cwd())
     typer.echo(f"README.md and docs/figures are up to date with the results of {' and '.join(filled)}")
+
+
+# --- labelled prefixes ------------------------------------------------------------------
+
+
+@prefixes.command("label")
+def label(
+    trees: Annotated[Path, typer.Argument(help="Explored trees: results/embedded/trees/arith.dev.parquet.")],
+    problems: Annotated[Path, typer.Argument(help="Their problems: results/embedded/problems/arith/dev.jsonl.")],
+    out: Annotated[Path, typer.Argument(help="Table to write.")],
+) -> None:
+    """Label the prefixes of explored trees with what keeping and regenerating the draft bring."""
+    from trim.files import read_parquet, write_parquet
+    from trim.layouts import NODES
+    from trim.problems.problem import read_problems
+    from trim.rollout.tables import known_trees
+    from trim.routers.prefixes import label_prefixes
+
+    with _one_sentence():
+        grown = known_trees(read_problems(problems), read_parquet(trees, NODES)).close(undrafted=True)
+        table = label_prefixes(grown)
+        write_parquet(table, out, {"trees": trees.name})
+    typer.echo(f"{out}: {len(table)} prefixes")
+
+
+@prefixes.command("score")
+def score(
+    table: Annotated[Path, typer.Argument(help="What `trim prefixes label` wrote.")],
+    decisions: Annotated[Path, typer.Argument(help="CSV with a row a prefix: prefix,regenerate (0 or 1).")],
+    kappa: Annotated[list[float], typer.Option(help="Trade-off; may repeat.")] = [0.1, 0.3, 1.0, 3.0],  # noqa: B006
+) -> None:
+    """Score decisions at labelled prefixes, as CSV."""
+    import pandas as pd
+
+    from trim.errors import InputError
+    from trim.files import read_parquet
+    from trim.layouts import PREFIXES
+    from trim.routers.prefixes import score_decisions
+
+    with _one_sentence():
+        try:
+            given = pd.read_csv(decisions)
+        except ValueError as error:
+            raise InputError(f"{decisions}: no CSV ({error}); it has a row a prefix: prefix,regenerate") from None
+        scored = score_decisions(read_parquet(table, PREFIXES), given, kappa)
+    typer.echo(scored.to_csv(index=False, float_format="%.4g"), nl=False)
 
 
 # --- archives of the step store ---------------------------------------------------------

@@ -87,6 +87,21 @@ NODES: Layout = {
 """A row a node of the rollout trees; -1 is unknown, -2 an end."""
 
 
+PREFIXES: Layout = {
+    **dict.fromkeys(("prefix", "problem_id", "authors", "text", "draft"), TEXT),
+    **dict.fromkeys(("replicate", "draft_tokens"), COUNT),
+    "score": Column("number", 0, 1),
+    **dict.fromkeys(("weight", "solution_tokens"), Column("number", 0)),
+    **{
+        f"{action}_{who}_{what}": Column("number", 0)
+        for action in ("keep", "regenerate")
+        for who in ("weak", "strong")
+        for what in ("right", "tokens")
+    },
+}
+"""A row a prefix whose draft was kept and regenerated, and what came of both: docs/prefixes.md."""
+
+
 def check_types(schema: pa.Schema, layout: Layout, further: Collection[str] = ()) -> None:
     """Check the columns of a table before it is read.
 

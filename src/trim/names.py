@@ -16,9 +16,9 @@ from trim.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-Family = Literal["end", "trim", "control", "oracle", "query"]
-"""Both models alone; the routers of the paper; what a good router must beat; what knows more than a router may;
-baselines that decide once a problem."""
+Family = Literal["end", "trim", "own", "control", "oracle", "query"]
+"""Both models alone; the routers of the paper; step routers of our own; what a good router must beat; what knows more
+than a router may; baselines that decide once a problem."""
 
 Key = tuple[str, str]
 """A router and its variant."""
@@ -80,6 +80,7 @@ _BUILT_IN = (
     Name("trim-pomdp", "memoryless", "trim", Look("TRIM-POMDP, memoryless", 4, "H", "-.")),
     Name("trim-pomdp", "transferred", "trim", Look("TRIM-POMDP, transferred", 4, ">", "--")),
     Name("trim-pomdp", "released", "trim", Look("TRIM-POMDP, released", 4, "X", ":")),
+    Name("fitted-q", "default", "own", Look("fitted Q", 3, "*", "-")),
     Name("rsd", "default", "control", Look("RSD", 8, "h", "")),
     Name("one-step-takeover", "default", "control", Look("one-step takeover", BLACK, "s", "--")),
     Name("random-step", "default", "control", Look("random step", 7, "x", ":")),

@@ -23,6 +23,8 @@ from trim.models.served.golden import GoldenFile, GoldenSolution, golden_solutio
 from trim.models.served.spending import Ledger
 from trim.models.store import SCORES, STEPS, Partition
 from trim.problems.problem import Problem, read_problems, write_problems
+from trim.routers.fitted_q.disk import Gains, load_gains, save_gains
+from trim.routers.fitted_q.features import Basis
 from trim.routers.learned.agg import AggPolicy
 from trim.routers.learned.disk import load_policies, save_policies
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
@@ -69,6 +71,11 @@ def write_pomdp(folder: Path) -> None:
     model = random_model(np.random.default_rng(0), bins=4, steps=4)
     solution = solve(model, [0.01, 0.04], 20)
     save_solved(folder, SolvedPomdp(model, np.array([0.4, 1.6]), solution.costs, solution.upper, solution.gap, {}))
+
+
+def write_gains(folder: Path) -> None:
+    basis = Basis(np.zeros(2), np.ones(2), np.ones((2, 3)), np.zeros(3))
+    save_gains(folder, Gains(basis, np.array([0.5, 1.0]), np.ones((6, 2))), [0.6, 0.7], {"seed": 3})
 
 
 def episodes() -> pd.DataFrame:
@@ -136,6 +143,7 @@ def write_all(root: Path) -> None:
     write_policies(root / "agg")
     write_sequence_policies(root / "seq")
     write_pomdp(root / "pomdp")
+    write_gains(root / "gains")
     space = query_disk.Space(np.zeros(3), np.ones(3))
     frugal = Frugal(weights=np.arange(5.0))
     query_disk.save_policies(root / "query", [query_disk.Policy("frugal", "default", frugal, [0.5])], space, {})
@@ -168,6 +176,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "seq/policy.json": ("seq", read_sequences),
     "seq/policy.safetensors": ("seq", read_sequences),
     "solved.npz": ("pomdp", lambda folder: load_solved(folder).values.tolist()),
+    "gains.json": ("gains", lambda folder: load_gains(folder)[1]),
+    "gains.safetensors": ("gains", lambda folder: load_gains(folder)[0].weights.tolist()),
     "policies.json": ("query", read_query),
     "policies.safetensors": ("query", read_query),
     "golden.json": ("", lambda root: read_golden(root / "golden.json")),

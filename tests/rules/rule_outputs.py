@@ -34,6 +34,7 @@ ROUTERS = {
     "trim-agg": "arith",
     "trim-seq": "arith",
     "trim-pomdp": "arith",
+    "fitted-q": "arith",
     "rsd": "untrained",
     "oracle-query": "untrained",
     **dict.fromkeys(routers_of("query"), "arith"),

@@ -12,7 +12,7 @@ from smoke import RESULTS
 from trim.names import routers_of
 
 ORACLES = ("first-error-oracle", "perfect-information")
-SCORED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "one-step-takeover", "rsd")
+SCORED = ("trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "fitted-q", "one-step-takeover", "rsd")
 
 
 def test_evaluate_routers(smoke_copy: Path, smoke_run: Path) -> None:
@@ -61,13 +61,12 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
         path.parent.name.partition(".")[0]: read_json(path)["thresholds"]
         for path in (routers / "trim-thr/arith").glob("*/thresholds.json")
     }
-    learned = ("trim-agg", "trim-seq")
+    learned, swept = ("trim-agg", "trim-seq"), len(episodes[["variant", "operating_point"]].drop_duplicates())
     points = {
         **{name: len(read_json(routers / f"{name}/arith/conditioned.0/policy.json")["points"]) for name in learned},
-        "trim-pomdp": episodes[["variant", "operating_point"]].drop_duplicates().shape[0],
         "perfect-information": 18,
         "oracle-query": 20,
-        **dict.fromkeys(routers_of("query"), episodes[["variant", "operating_point"]].drop_duplicates().shape[0]),
+        **dict.fromkeys(("trim-pomdp", "fitted-q", *routers_of("query")), swept),
         "random-step": 2,
         "trim-thr": sum(map(len, thresholds.values())),
         "one-step-takeover": len(thresholds["default"]),
@@ -87,7 +86,7 @@ def test_episodes_add_up(router: str, smoke_run: Path) -> None:
             assert (episodes["strong_tokens"] == 0).all()
         case "strong-only":
             assert (episodes[["weak_tokens", "discarded_tokens"]] == 0).all(axis=None)
-        case "trim-thr" | "trim-agg" | "trim-seq" | "trim-pomdp":
+        case "trim-thr" | "trim-agg" | "trim-seq" | "trim-pomdp" | "fitted-q":
             assert (episodes["prm_calls"] == episodes["weak_calls"]).all()
             dev = pd.concat([pd.read_parquet(file) for file in (routers / router).rglob("*.dev.parquet")])
             dev = dev[dev["router"] == router]

@@ -25,6 +25,7 @@ from trim.routers.threshold import quantile_thresholds
         ("trim-seq", "conditioned"),
         ("trim-pomdp", "default"),
         ("trim-pomdp", "released"),
+        ("fitted-q", "default"),
     ],
 )
 def test_fit_router(router: str, variant: str, smoke_copy: Path, smoke_run: Path) -> None:

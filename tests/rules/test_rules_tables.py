@@ -20,7 +20,7 @@ def test_compare_on_dev(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("compare_on_dev", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
     main = pd.read_csv(smoke_copy / targets[0])
-    assert set(main["router"]) == {*routers_of("trim", "query"), "random-query"}
+    assert set(main["router"]) == {*routers_of("trim", "own", "query"), "random-query"}
     assert set(main.loc[main["router"] != "random-query", "trained_on"]) == {"arith"} == set(main["dataset"])
 
 

@@ -14,7 +14,7 @@ from made_episodes import ends, made_episodes
 
 import trim.plugins
 from trim import names
-from trim.config.routers import AggRouter, KappaRange, PomdpRouter, Ppo, Routers, SeqRouter
+from trim.config.routers import AggRouter, FittedQRouter, KappaRange, PomdpRouter, Ppo, Routers, SeqRouter
 from trim.config.section import Section
 from trim.errors import ConfigError, InputError
 from trim.evaluation.study import CURVE, measure
@@ -41,6 +41,7 @@ EVERYTHING = Routers(
     agg=AggRouter(variants=variants("trim-agg"), hidden=(8,), kappas=(0.5, 0.1), ppo=PPO),
     seq=SeqRouter(variants=variants("trim-seq"), width=8, heads=2, kappas=(0.5,), ppo=PPO),
     pomdp=PomdpRouter(variants=variants("trim-pomdp"), bins=6),
+    fitted_q=FittedQRouter(hinges=8, rounds=2),
 )
 """All that the config can ask for, trained in a moment."""
 
@@ -65,15 +66,14 @@ def test_every_name_is_run_or_computed_and_all_that_is_run_has_a_name() -> None:
     alone = {(point.router, point.variant) for point in ALONE}
     computed = {(sweep.router, sweep.variant) for sweep in measure(made_episodes(ends()), CURVE)} - alone
     assert computed == {(RANDOM_QUERY, "default")}
-    named = {key for key, name in names.names().items() if name.family in ("end", "trim", "control")}
+    named = {key for key, name in names.names().items() if name.family in ("end", "trim", "own", "control")}
     assert fitted | run | computed == named
     assert not fitted & run
 
 
 def test_the_config_takes_the_variants_that_have_names() -> None:
-    sections = {"trim-thr": Routers, "trim-agg": AggRouter, "trim-seq": SeqRouter, "trim-pomdp": PomdpRouter}
-    assert tuple(sections) == routers_of("trim")
-    for router, section in sections.items():
+    sections = (Routers, AggRouter, SeqRouter, PomdpRouter, FittedQRouter)
+    for router, section in zip(routers_of("trim", "own"), sections, strict=True):
         (variant, _) = get_args(section.model_fields["variants"].annotation)
         assert set(get_args(variant)) == set(variants(router))
 
@@ -92,7 +92,7 @@ def test_a_router_is_found_by_its_name() -> None:
     ("find", "sentence"),
     [
         (lambda: step_router("trim-best", Routers()), "there is no fitted router 'trim-best'; there are trim-thr, .*"),
-        (lambda: step_router("rsd", Routers()), "there is no fitted router 'rsd'; .*trim-pomdp"),
+        (lambda: step_router("rsd", Routers()), "there is no fitted router 'rsd'; .*fitted-q"),
         (lambda: control_points("trim-thr", Routers()), "there is no router 'trim-thr' without a fit; .*random-step.*"),
         (lambda: control_points(RANDOM_QUERY, Routers()), "there is no router 'random-query' without a fit; .*"),
         (
@@ -138,6 +138,7 @@ def test_an_unknown_name_is_one_sentence() -> None:
             [("default", 0), ("memoryless", 0), ("released", 0)],
             [("default", 0), ("memoryless", 0), ("transferred", 0), ("released", 0)],
         ),
+        ("fitted-q", [("default", 0)], [("default", 0)]),
     ],
 )
 def test_runs_on_the_main_dataset_and_on_others(
@@ -156,9 +157,15 @@ def test_nothing_is_taken_over_from_what_is_not_fitted() -> None:
 
 
 def test_what_a_config_leaves_out_is_not_fitted() -> None:
-    none = Routers(agg=AggRouter(variants=()), seq=SeqRouter(variants=("default",)), pomdp=PomdpRouter(variants=()))
+    none = Routers(
+        agg=AggRouter(variants=()),
+        seq=SeqRouter(variants=("default",)),
+        pomdp=PomdpRouter(variants=()),
+        fitted_q=FittedQRouter(variants=()),
+    )
     runs = {name: router.runs(none, "arith", "arith") for name, router in fitted_routers(none).items()}
-    assert (runs["trim-agg"], runs["trim-seq"], runs["trim-pomdp"]) == ([], [("default", 0)], [])
+    left_out = ("trim-agg", "trim-pomdp", "fitted-q")
+    assert runs["trim-seq"] == [("default", 0)] and not any(runs[name] for name in left_out)
 
 
 OTHER_BLOCKS: Mapping[str, Mapping[str, Any]] = {
@@ -166,11 +173,13 @@ OTHER_BLOCKS: Mapping[str, Mapping[str, Any]] = {
     "trim-agg": {"seq": {"width": 64}, "pomdp": {"bins": 3}, "variants": ["default"]},
     "trim-seq": {"agg": {"hidden": [4]}, "pomdp": {"bins": 3}, "variants": ["default"]},
     "trim-pomdp": {"agg": {"hidden": [4]}, "seq": {"width": 64}, "variants": ["default"]},
+    "fitted-q": {"agg": {"hidden": [4]}, "pomdp": {"bins": 3}, "variants": ["default"]},
 }
 OWN_BLOCKS: Mapping[str, Mapping[str, Any]] = {
     "trim-agg": {"agg": {"hidden": [4]}},
     "trim-seq": {"seq": {"features": ["scores"]}},
     "trim-pomdp": {"pomdp": {"bins": 3}},
+    "fitted-q": {"fitted_q": {"hinges": 3}},
 }
 
 
@@ -199,7 +208,7 @@ def test_what_decides_a_fit_leaves_out_what_decides_nothing(router: str, variant
         assert known.decisive(changed(EVERYTHING, changes), variant) == decisive
     kappas = {"agg": {"kappas": [1.0]}, "seq": {"kappas": [1.0]}}  # of variants with a policy each
     same = known.decisive(changed(EVERYTHING, kappas), variant) == decisive
-    assert same == (variant == "conditioned" or router in ("trim-thr", "trim-pomdp"))
+    assert same == (variant == "conditioned" or router in ("trim-thr", "trim-pomdp", "fitted-q"))
     for changes in ({"operating_points": 9}, *([OWN_BLOCKS[router]] if router in OWN_BLOCKS else [])):
         assert known.decisive(changed(EVERYTHING, changes), variant) != decisive
 

@@ -179,7 +179,7 @@ CLAIMED = {"compute_prices": 1, "check_claims": 1}
 ANALYSED = {"compute_ablations": 1, "compute_generalization": 1, "compute_budgets": 1, **CLAIMED}
 EXPLORED = {"build_explorer": 1}
 FITTED = {
-    "fit_router": 3 + 1 + 1 + 3,  # variants of TRIM-Thr, -Agg, -Seq and -POMDP
+    "fit_router": 3 + 1 + 1 + 3 + 1,  # variants of TRIM-Thr, -Agg, -Seq and -POMDP, and fitted Q
     "fit_query_router": 1,
     "evaluate_query_routers": 1,
 }
@@ -252,6 +252,18 @@ CHANGES = {
             **EXPLORED,
         },
         OF_ANALYSES | OF_CURVES | OF_PRICES | {"learning_curves_arith"},
+    ),
+    "the fit of our own router": (
+        {"routers": {"fitted_q": {"hinges": 7}}},
+        {
+            "fit_router": 1,
+            **EVALUATED,
+            "compare_on_dev": 1,
+            "compute_metrics": 1,
+            **ANALYSED,
+            **EXPLORED,
+        },
+        OF_ANALYSES | OF_CURVES | OF_PRICES,
     ),
     "kappas of a variant that is not there": ({"routers": {"agg": {"kappas": [0.5]}}}, {}, set()),
     "test problems of one dataset": (

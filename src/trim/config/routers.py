@@ -125,6 +125,17 @@ class PomdpRouter(Section):
     closeness: Share = Field(0.4, description="`released` keeps wherever the likeliest state leads S2 by this much")
 
 
+class FittedQRouter(Section):
+    """Fitted Q, a router of our own: both actions' worth, regressed on the futures in the training trees."""
+
+    variants: Annotated[tuple[Literal["default"], ...], AfterValidator(unrepeated)] = Field(
+        ("default",), description="variants; none leaves it out"
+    )
+    hinges: Count = Field(200, description="random hinges of the history's features, in which gains are linear")
+    rounds: Count = Field(4, description="improvements of the policies")
+    folds: int = Field(5, ge=2, le=100, strict=True, description="parts of the problems, each decided without itself")
+
+
 class EncoderTuning(Section):
     """Fine-tuning of an encoder on the outcomes of training problems."""
 
@@ -197,6 +208,7 @@ class Routers(Section):
     agg: AggRouter = Field(default_factory=AggRouter, description="TRIM-Agg")
     seq: SeqRouter = Field(default_factory=SeqRouter, description="TRIM-Seq")
     pomdp: PomdpRouter = Field(default_factory=PomdpRouter, description="TRIM-POMDP")
+    fitted_q: FittedQRouter = Field(default_factory=FittedQRouter, description="fitted Q")
     query: QueryRouters = Field(default_factory=QueryRouters, description="query-level baselines")
     others: dict[str, dict[str, Any]] = Field(
         {}, description="routers of other installed packages to run, by name, each with its own settings"

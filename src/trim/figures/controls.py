@@ -20,10 +20,10 @@ REFERENCE: Key = (THR, "default")
 
 def questions() -> dict[str, list[Key]]:
     """Return what each panel shows: TRIM-Thr, and what stands against it or looks further."""
-    controls = (THR, *routers_of("control"))
+    controls, ahead = (THR, *routers_of("control")), (*look_ahead(), *routers_of("own"))
     return {
         "controls of TRIM-Thr": [key for key in names() if key[0] in controls],
-        "routers that look ahead": [REFERENCE, *(key for key in names() if key[0] in look_ahead())],
+        "routers that look ahead": [REFERENCE, *(key for key in names() if key[0] in ahead)],
     }
 
 

@@ -52,6 +52,12 @@ _BUILT_IN = (
         refitted=("default",),
         version=2,
     ),
+    StepRouter(
+        "fitted-q",
+        "trim.routers.fitted_q.fit",
+        section="fitted_q",
+        variants=lambda settings: settings.fitted_q.variants,
+    ),
 )
 
 
