@@ -340,7 +340,9 @@ def test_the_readme_shows_the_results(smoke_copy: Path) -> None:
     for statement in claims.loc[claims["headline"].notna(), "claim"]:
         assert statement in blocks["smoke"]
     main = pd.read_csv(smoke_copy / RESULTS / "tables/main.csv")
-    assert all(f"| {router}" in blocks["smoke"] for router in main.loc[main["dataset"] == "arith", "router"].unique())
+    page = (smoke_copy / "docs/results/smoke.md").read_text(encoding="utf-8")
+    assert all(f"| {router}" in page for router in main.loc[main["dataset"] == "arith", "router"].unique())
+    assert all(f"| {router}" in blocks["smoke"] for router in ("trim-thr", "trim-pomdp", "random-query"))
     pictures = re.findall(r"\]\((docs/figures/smoke/[^)]+)\)", text)
     assert pictures
     for picture in pictures:

@@ -15,7 +15,7 @@ from trim.evaluation.claims.verdicts import Verdict
 from trim.evaluation.curves import CPTS
 from trim.evaluation.format import ends_of, form_of
 from trim.files import read_csv, read_json
-from trim.names import identified, in_order
+from trim.names import identified, in_order, routers_of, variants
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +25,10 @@ PICTURE = re.compile(r"docs/figures/(\w+)/([\w-]+)\.png")
 
 
 def fill_readme(root: Path) -> list[str]:
-    """Rewrite the generated blocks of README.md whose experiment has results, and renew the pictures of these.
+    """Rewrite the generated blocks of README.md whose experiment has results, and renew its pictures and its page.
 
-    An experiment is that of config.yaml, or of the overlay config/NAME.yaml.
+    An experiment is that of config.yaml, or of the overlay config/NAME.yaml; its page, with all routers, is
+    docs/results/NAME.md.
 
     Returns
     -------
@@ -46,7 +47,16 @@ def fill_readme(root: Path) -> list[str]:
     there = {name: root / "results" / name for name in named if (root / f"results/{name}/tables/claims.csv").is_file()}
     if not there:
         raise InputError(f"{root / 'results'}: no results of {' or '.join(named)}; run `make reproduce` first")
-    blocks = {name: render_results(_experiment(root, name), results) for name, results in there.items()}
+    blocks = {}
+    for name, results in there.items():
+        experiment = _experiment(root, name)
+        blocks[name] = (
+            f"{render_results(experiment, results, all_routers=False)}\n\n[All routers](docs/results/{name}.md)."
+        )
+        page = root / "docs" / "results" / f"{name}.md"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        text_of_page = render_results(experiment, results, all_routers=True)
+        page.write_text(f"# Results: {name}\n\n{text_of_page}\n", encoding="utf-8")
 
     def filled(found: re.Match[str]) -> str:
         return f"{found[1]}\n{blocks[found[2]]}\n\n{found[3]}" if found[2] in blocks else found[0]
@@ -65,15 +75,16 @@ def _experiment(root: Path, name: str) -> Experiment:
     return read_experiment(root, [overlay] if overlay.is_file() else [])
 
 
-def render_results(experiment: Experiment, results: Path) -> str:
-    """Return a generated block as Markdown: claims, routers, what their training was, and where all are from."""
+def render_results(experiment: Experiment, results: Path, *, all_routers: bool) -> str:
+    """Return results as Markdown: claims, all routers or the main ones, what training was, and where all are from."""
     names = ("claims", "main", "training")
     claims, main, training = (read_csv(_existing(results / "tables" / f"{name}.csv")) for name in names)
     dataset, source = experiment.compared_on, experiment.main_dataset
     shown = (
         main["trained_on"].isin(["untrained", source]) & main["dataset"].eq(dataset) & main["reading"].eq("envelope")
     )
-    routers = _routers(main[shown & main["seed"].eq(0)], dataset, source)
+    main = main[shown & main["seed"].eq(0)]
+    routers = _routers(main if all_routers else _main_ones(main), dataset, source)
     parts = [_claims(claims), _counts(claims), routers, _as_trained(training, source), _origin(results)]
     return "\n\n".join(filter(None, parts))
 
@@ -135,6 +146,19 @@ def _as_trained(training: pd.DataFrame, dataset: str) -> str:
     return f"As trained, and nothing to conclude from (`training.csv`): {'; '.join(failed)}."
 
 
+def _main_ones(main: pd.DataFrame) -> pd.DataFrame:
+    """Keep each TRIM router and control as it is judged, our own router, and the best query-level baseline."""
+    best = main[main["router"].isin(routers_of("query"))].sort_values("delta_ibc", kind="stable").index[-1:]
+    judged = main.index[main["router"].isin(routers_of("trim", "control", "own"))]
+    first = [row for row in judged if main.at[row, "variant"] == _first_variant(main, main.at[row, "router"])]
+    return main.loc[[row for row in main.index if row in best or row in first]]
+
+
+def _first_variant(main: pd.DataFrame, router: str) -> str:
+    there = set(main.loc[main["router"] == router, "variant"])
+    return next(variant for variant in variants(router) if variant in there)
+
+
 def _routers(main: pd.DataFrame, dataset: str, source: str) -> str:
     rows, by_key = [], main.set_index(["router", "variant"], drop=False)
     for key in in_order(main):
@@ -142,7 +166,7 @@ def _routers(main: pd.DataFrame, dataset: str, source: str) -> str:
         cells = (form_of(name).text(row[name], ends_of(row, name)) for name in (*CPTS, "delta_ibc"))
         rows.append([identified(*key), *cells])
     fitted_on = "its own training split" if source == dataset else f"{source}"
-    heading = f"All routers on {dataset}, fitted on {fitted_on}; `main.csv` has the other datasets too."
+    heading = f"Routers on {dataset}, fitted on {fitted_on}; `main.csv` has the other datasets too."
     return heading + "\n\n" + _table(["router", *(name.upper() for name in CPTS), "ΔIBC"], rows)
 
 
