@@ -7,6 +7,7 @@ distributions: where that rises with what it calibrates, thresholds decide the s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -56,8 +57,9 @@ class ConfidenceJudge(WholeBatches):
             values = certainty(self.reader.foresee(states))
         else:
             states = self.reader.read(requests)
-            told = torch.stack([state.likelihood for state in states]).double().exp()
-            values = told[:, ("lowest", "mean").index(self.reads)].clamp(0, 1).tolist()
+            place = ("lowest", "mean").index(self.reads)
+            told = [float(s.likelihood[place]) if s.likelihood.numel() else -math.inf for s in states]
+            values = [min(math.exp(logprob), 1.0) for logprob in told]  # a step without a token is no sure thing
         return [Score(value, state.length) for value, state in zip(values, states, strict=True)]
 
 
