@@ -6,6 +6,8 @@
 #
 # What each stage leaves behind is listed in results/README.md.
 
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -18,7 +20,11 @@ min_version("9.0")
 end_forgotten_jobs()
 
 
-configfile: "config.yaml"
+# Where Snakemake works, or beside this file.
+DEFAULTS = "config.yaml"
+
+
+configfile: DEFAULTS if Path(DEFAULTS).is_file() else workflow.source_path(DEFAULTS)
 
 
 # All that rules know of the config: checked, with every default filled in.

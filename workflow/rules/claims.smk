@@ -1,12 +1,9 @@
 # The claims ledger: what the paper says, beside what this experiment found.
 
 # What statements about the paper are made of.
-PUBLISHED = expand(
-    f"{CLAIMED}/{{name}}.csv",
-    name=[
-        *("table1", "table2", "table7", "table8", "abstracts"),
-        *("figure6", "anchors", "log_math500_thr", "log_math500_pomdp"),
-    ],
+PUBLISHED = published(
+    *("table1", "table2", "table7", "table8", "abstracts"),
+    *("figure6", "anchors", "log_math500_thr", "log_math500_pomdp"),
 )
 
 
@@ -16,7 +13,7 @@ rule compute_prices:
         weak=model_folder("weak"),
         strong=model_folder("strong"),
         episodes=EPISODES,
-        claims=f"{CLAIMED}/claims.csv",
+        claims=CLAIMS,
         published=PUBLISHED,
     output:
         prices=report(
@@ -62,7 +59,7 @@ rule check_claims:
         training=f"{RESULTS}/tables/training.csv",
         quality=f"{RESULTS}/tables/prm_quality.csv" if MEASURED else [],
         verdicts=f"{RESULTS}/tables/price_verdicts.csv",
-        claims=f"{CLAIMED}/claims.csv",
+        claims=CLAIMS,
         published=PUBLISHED,
     output:
         claims=report(

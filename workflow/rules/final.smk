@@ -52,8 +52,11 @@ def get_drawing(wildcards):
 
 
 def figure_inputs(wildcards):
-    """What a figure is drawn from."""
-    return get_drawing(wildcards).inputs(EXPERIMENT)
+    """What a figure is drawn from; published numbers lie beside the Snakefile."""
+    return {
+        name: [shipped(path) for path in paths] if name == "published" else paths
+        for name, paths in get_drawing(wildcards).inputs(EXPERIMENT).items()
+    }
 
 
 def get_numbered(wildcards):

@@ -6,10 +6,7 @@ rule write_numbers:
         manuscript=MANUSCRIPT,
         tables=get_numbered,
         provenance=f"{RESULTS}/tables/provenance.json",
-        published=[
-            f"{CLAIMED}/{name}.csv"
-            for name in ("table1", "table2", "anchors", "abstracts")
-        ],
+        published=published("table1", "table2", "anchors", "abstracts"),
     output:
         numbers=f"{RESULTS}/paper/numbers.tex",
         tables=NARROW,
@@ -35,7 +32,7 @@ rule build_paper:
     input:
         sources=[
             MANUSCRIPT,
-            "paper/references.bib",
+            shipped("paper/references.bib"),
             f"{RESULTS}/paper/numbers.tex",
         ],
         figures=get_included("figure", "pdf"),

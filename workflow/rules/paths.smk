@@ -4,10 +4,26 @@ from pathlib import Path
 
 from trim.config.models import ReadingPRM
 
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+
+
+def shipped(path):
+    """A file of this repository: where Snakemake works, or beside the Snakefile (a module, --directory)."""
+    beside = (HERE / "../.." / path).resolve()
+    if Path(path).is_file():
+        return path
+    return str(beside) if beside.is_file() else workflow.source_path(f"../../{path}")
+
+
+def published(*names):
+    """Tables of published numbers."""
+    return [shipped(f"data/published/{name}.csv") for name in names]
+
+
 RESULTS = EXPERIMENT.results
 MAIN = EXPERIMENT.main_dataset
-MANUSCRIPT = "paper/main.tex"
-CLAIMED = "data/published"
+MANUSCRIPT = shipped("paper/main.tex")
+(CLAIMS,) = published("claims")
 SPLITS = ("prm_train", "router_train", "dev", "test")
 # Datasets that hold solutions with labelled steps, by others.
 SOLVED = [
