@@ -51,7 +51,7 @@ def written_aside(path: str | Path) -> Iterator[Path]:
     finally:
         if aside.is_dir():
             shutil.rmtree(aside)
-        else:
+        elif aside.exists():  # on a disk that is closed, even a file that is not there cannot be removed
             aside.unlink(missing_ok=True)
 
 

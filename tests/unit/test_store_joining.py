@@ -133,7 +133,18 @@ def test_a_disk_that_returns_something_else_loses_nothing(tmp_path: Path, monkey
         write_table(table.slice(1), *arguments, **options)
 
     monkeypatch.setattr(joining, "write_table", write_less)
-    with pytest.raises(StoreError, match="the disk is not to be trusted, and nothing was removed"):
+    with pytest.raises(StoreError, match="does not hold what it was to be made of, so that nothing was removed"):
+        join_segments(tmp_path, SCORES, "prm")
+    assert len(segments(tmp_path)) == 5
+    assert content(tmp_path) == before
+
+
+def test_what_claims_to_replace_others_and_does_not_hold_them_is_refused(tmp_path: Path) -> None:
+    before = fill(tmp_path)
+    table = SCORES.table([(key(i), before[i]) for i in range(40)])
+    note = {"trim": "{}", "identity": "prm", "replaces": '["0.parquet", "4.parquet", "../x.parquet"]'}
+    write_table(table, tmp_path / "0-joined-x.parquet", note)
+    with pytest.raises(StoreError, match=r"0-joined-x\.parquet: does not hold what it was to be made of"):
         join_segments(tmp_path, SCORES, "prm")
     assert len(segments(tmp_path)) == 6
     assert content(tmp_path) == before

@@ -50,7 +50,7 @@ def join_segments(folder: Path, codec: Codec[Any], identity: str) -> int:
     try:
         for path in paths:
             if _JOINED in path.name:
-                _remove(_replaced_by(Segment(path, codec, identity)))
+                _remove_replaced(Segment(path, codec, identity), codec, identity)
         paths = [path for path in paths if path.exists()]
         for group in _groups(paths):
             _join(group, codec, identity)
@@ -94,21 +94,29 @@ def _join(group: Sequence[Path], codec: Codec[Any], identity: str) -> None:
     write_table(table, path, metadata, rows=ROWS)
     joined = Segment(path, codec, identity)
     if not joined.table().equals(table):
-        raise StoreError(f"{path}: not what was written; the disk is not to be trusted, and nothing was removed")
+        path.unlink()
+        raise _untrue(path)
     for place in (path, path.parent):
         _bring_to_disk(place)
-    _remove(_replaced_by(joined))
+    _remove_replaced(joined, codec, identity)
 
 
-def _replaced_by(joined: Segment[Any]) -> list[Path]:
+def _remove_replaced(joined: Segment[Any], codec: Codec[Any], identity: str) -> None:
+    """Remove the segments that a joined one names, if it holds whatever they hold."""
     names = json.loads(joined.note.get(_REPLACES.encode(), b"[]"))
-    paths = [joined.path.with_name(str(name)) for name in names]
-    return [path for path in paths if path != joined.path and path.parent == joined.path.parent]
-
-
-def _remove(paths: Sequence[Path]) -> None:
-    for path in paths:
+    paths = [joined.path.with_name(name) for name in names if Path(name).name == name != joined.path.name]
+    old = [path for path in paths if path.exists()]
+    if old and len(Segments([joined.path, *old], codec, identity)) != len(joined):
+        raise _untrue(joined.path)
+    for path in old:
         path.unlink(missing_ok=True)
+
+
+def _untrue(path: Path) -> StoreError:
+    return StoreError(
+        f"{path}: does not hold what it was to be made of, so that nothing was removed; delete it if it is there, and "
+        "see whether disk and memory are sound"
+    )
 
 
 def _bring_to_disk(path: Path) -> None:

@@ -192,25 +192,24 @@ class StepStore:
         """Open the partition of a model; its folder says in identity.json which model that is."""
         if identity not in self.partitions:
             folder = self.folder(identity) / self.part
-            if not self.offline and self._prepare(folder, identity):
-                if sum(1 for _ in folder.glob("*.parquet")) > MOST_SEGMENTS:
-                    join_segments(folder, codec, identity)
+            if not self.offline:
+                self._prepare(folder, codec, identity)
             self.partitions[identity] = Partition(folder, codec, identity, self.origin)
         return self.partitions[identity]
 
-    def _prepare(self, folder: Path, identity: str) -> bool:
-        """Make the folder of a partition, and tell whether it may be written; a store that is not there has to be."""
+    def _prepare(self, folder: Path, codec: Codec[Any], identity: str) -> None:
+        """Make a partition ready to be written, unless the store is closed to us; one that is not there has to be."""
         described = folder.parent / "identity.json"
         try:
             _make(folder)
             if not described.exists():
                 with written_aside(described) as aside:
                     aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
+            if len(list(folder.glob("*.parquet"))) > MOST_SEGMENTS:
+                join_segments(folder, codec, identity)
         except ClosedFolder:
             if not self.root.is_dir():
                 raise
-            return False
-        return True
 
     def folder(self, identity: str) -> Path:
         """Return where the partitions of a model are."""
