@@ -23,10 +23,10 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce replay test test-slurm test-vllm bench lint format lock clean
+.PHONY: help install reproduce replay test test-endurance test-slurm test-vllm bench lint format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=...           interpreter to build .venv with (3.11 or newer)"
 	@echo "  TORCH_INDEX_URL=...  package index to take torch from"
@@ -56,6 +56,10 @@ bench: $(INSTALLED) ## print what the parts cost: solving, training, deciding, g
 	$(BIN)/python benchmarks/ppo.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/grading.py
+
+# Part of it needs root, to mount small disks; all of it takes hours on two cores.
+test-endurance: $(INSTALLED) ## kill runs, fill disks, damage files, feed nonsense: what `make test` does a little, at length
+	TRIM_TEST_ENDURANCE=1 TRIM_TEST_INPUTS=10000 $(BIN)/python -m pytest tests/endurance tests/property $(ARGS)
 
 test-slurm: $(INSTALLED) ## run the smoke experiment on a real SLURM of one node; needs Debian and root
 	TRIM_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm $(ARGS)

@@ -57,9 +57,10 @@ def _digests(content: bytes) -> tuple[bytes, bytes, int]:
     start = content.rfind(MARK) + len(MARK)
     if start < len(MARK):
         return b"", b"", 0
-    digest = hashlib.sha256(content[:start])
+    view = memoryview(content)  # a slice of it copies nothing
+    digest = hashlib.sha256(view[:start])
     digest.update(ZEROS)
-    digest.update(content[start + 64 :])
+    digest.update(view[start + 64 :])
     return digest.hexdigest().encode(), content[start : start + 64], start
 
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from trim.archive.parts import Manifest
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
-store = typer.Typer(no_args_is_help=True, help="Archives of the step store: docs/replay.md.")
+store = typer.Typer(no_args_is_help=True, help="The step store: check it, or make an archive of it (docs/replay.md).")
 app.add_typer(store, name="store")
 prefixes = typer.Typer(no_args_is_help=True, help="Prefixes labelled with what both actions bring: docs/prefixes.md.")
 app.add_typer(prefixes, name="prefixes")
 
+StoreFolder = Annotated[Path, typer.Option("--step-store", help="Folder of the step store.")]
 ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such as data/replay/qwen_gsm8k.")]
 
 
@@ -173,7 +174,7 @@ def export_command(
 @store.command("import")
 def import_command(
     folder: ArchiveFolder,
-    step_store: Annotated[Path, typer.Option(help="Folder of the step store.")] = Path("step_store"),
+    step_store: StoreFolder = Path("step_store"),
 ) -> None:
     """Lay an archive into a step store; what is there already stays."""
     from trim.archive.parts import import_archive
@@ -191,6 +192,24 @@ def verify_command(folder: ArchiveFolder) -> None:
     with _one_sentence():
         _show(verify_archive(folder))
         typer.echo(f"{folder}: whole and sound")
+
+
+@store.command("check")
+def check_command(step_store: StoreFolder = Path("step_store")) -> None:
+    """Check every file of a step store, and set aside what is damaged: what it held is made again."""
+    from trim.models.checking import check_store, set_aside
+
+    with _one_sentence():
+        checked = check_store(step_store)
+        for path, why in checked.damaged.items():
+            typer.echo(f"{path}: damaged ({why})", err=True)
+        for sentence in checked.to_delete:
+            typer.echo(sentence, err=True)
+        for path in checked.damaged:
+            typer.echo(f"{set_aside(path)}: set aside; what it held is made again by the next run", err=True)
+        typer.echo(f"{step_store}: {checked.entries:,} entries in {checked.segments:,} segments are sound")
+    if checked.damaged or checked.to_delete:
+        raise typer.Exit(1)
 
 
 def _show(manifest: Manifest) -> None:

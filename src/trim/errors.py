@@ -55,6 +55,10 @@ class RunError(TrimError):
     """A run cannot start next to what is running already, or where it is to write."""
 
 
+class ClosedFolder(RunError):
+    """A folder may not be written, or not be read."""
+
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -78,6 +82,14 @@ def about_disk(error: BaseException, path: Path) -> RunError | None:
             f"{path}: there is no room left on this disk ({free} MB free); make room for it, then start again: what "
             "is finished stays"
         )
-    if number in FORBIDDEN:
-        return RunError(f"{folder}: {os.strerror(number)}; get the right to read and write there, then start again")
+    if number == errno.EFBIG or f"(os error {errno.EFBIG})" in str(error):
+        return RunError(
+            f"{path}: larger than a file may be here; raise the limit (`ulimit -f`), or take a file system that holds "
+            "larger files, then start again"
+        )
+    forbidden = next((c for c in FORBIDDEN if number == c or f"(os error {c})" in str(error)), None)
+    if forbidden:
+        return ClosedFolder(
+            f"{folder}: {os.strerror(forbidden)}; get the right to read and write there, then start again"
+        )
     return None

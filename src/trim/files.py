@@ -51,7 +51,7 @@ def written_aside(path: str | Path) -> Iterator[Path]:
     finally:
         if aside.is_dir():
             shutil.rmtree(aside)
-        else:
+        elif aside.exists():  # on a disk that is closed, even a file that is not there cannot be removed
             aside.unlink(missing_ok=True)
 
 
@@ -101,13 +101,23 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, origin: Mapping[str, An
     write_table(table, path, {**(table.schema.metadata or {}), "trim": json.dumps(origin)})
 
 
-def write_table(table: pa.Table, path: str | Path, metadata: Mapping[Any, Any], level: int | None = None) -> None:
-    """Write a table as Parquet, with metadata and a checksum among them; `level` is that of zstd."""
+def write_table(
+    table: pa.Table, path: str | Path, metadata: Mapping[Any, Any], level: int | None = None, rows: int | None = None
+) -> None:
+    """Write a table as Parquet, with metadata and a checksum among them.
+
+    Parameters
+    ----------
+    level
+        Of zstd.
+    rows
+        Most rows of a row group.
+    """
     import pyarrow.parquet as pq
 
+    how = {"compression": "zstd", "compression_level": level, "row_group_size": rows, "write_page_checksum": True}
     with written_aside(path) as aside:
-        marked = table.replace_schema_metadata({**metadata, CHECKSUM: PLACE})
-        pq.write_table(marked, aside, compression="zstd", compression_level=level, write_page_checksum=True)
+        pq.write_table(table.replace_schema_metadata({**metadata, CHECKSUM: PLACE}), aside, **how)
         seal(aside)
 
 

@@ -273,6 +273,9 @@ class Job:
             yield store
         finally:
             store.flush()
+            if store.lost:
+                self.log.warning("%s", store.lost)
+                print(f"{self.rule}: {store.lost}", file=sys.stderr, flush=True)
             for identity, counts in store.report().items():
                 self.log.info("step store: %s %s", counts, identity)
 

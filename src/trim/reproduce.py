@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -35,7 +34,8 @@ import psutil
 
 from trim import __version__
 from trim.config.reading import read_experiment, read_overlay
-from trim.errors import ConfigError, RunError, TrimError, about_disk
+from trim.durations import children_cpu, clock, cores_of, forecast, stages, table
+from trim.errors import ClosedFolder, ConfigError, RunError, TrimError, about_disk
 from trim.leftovers import MARK, clear_scripts, kill, other_snakemake, refuse_other_snakemake, say, stop_leftovers
 
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
@@ -144,12 +144,18 @@ def import_replay(root: Path, folder: str, overlays: Sequence[str]) -> None:
 
 def _reproduce(root: Path, name: str, snakemake: list[str], extra: list[str]) -> int:
     results = Path("results") / name
-    started, wall, cpu = datetime.now(UTC), time.monotonic(), _children_cpu()
+    benchmarks, begun = root / results / "benchmarks", time.time()
+    if before := stages(benchmarks):
+        whole = clock(forecast(before, cores_of(snakemake)))
+        say(f"from nothing, this took about {whole} here; what is finished stays.")
+    started, wall, cpu = datetime.now(UTC), time.monotonic(), children_cpu()
     status = _run(root, [*snakemake, *extra])
     if status == 0 and not extra:
         status = _make_report(root, results, snakemake)
-    wall, cpu = time.monotonic() - wall, _children_cpu() - cpu
+    wall, cpu = time.monotonic() - wall, children_cpu() - cpu
     _log_run(root / results, started=started.isoformat(), wall_seconds=wall, cpu_seconds=cpu, status=status)
+    if measured := stages(benchmarks, begun):
+        say(f"where the time of the jobs went:\n{table(measured)}")
     say(f"{wall:.1f} s of wall time, {cpu:.1f} s of CPU time.")
     say(_where_to_look(root, results) if status == 0 else _what_failed(root, results, status))
     if status != 0 and (reason := _outer_reason(root)):
@@ -171,11 +177,6 @@ def _make_report(root: Path, results: Path, snakemake: list[str]) -> int:
     return status
 
 
-def _children_cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 def _log_run(results: Path, **facts: object) -> None:
     if not results.is_dir():
         return
@@ -187,7 +188,8 @@ def _log_run(results: Path, **facts: object) -> None:
 
 def _where_to_look(root: Path, results: Path) -> str:
     places = [results / place for place in ("tables/main.csv", "figures", "report.html")]
-    return "done. Look at " + ", ".join(str(place) for place in places if (root / place).exists()) + "."
+    there = ", ".join(str(place) for place in places if (root / place).exists())
+    return f"done. Look at {there}." if there else "done."
 
 
 def _what_failed(root: Path, results: Path, status: int) -> str:
@@ -206,9 +208,14 @@ def check_ground(root: Path, name: str) -> None:
     RunError
         Says in one sentence what is wrong, and where.
     """
-    for folder in (root / "results", root / "results" / name, root / "step_store", root / ".snakemake"):
+    for folder in (root / "results", root / "results" / name, root / ".snakemake"):
         if folder.is_dir():
             _check_writable(folder)
+    if (store := root / "step_store").is_dir():
+        try:
+            _check_writable(store)
+        except ClosedFolder:
+            say(f"{store} may be read but not written: what it lacks is computed, and not kept.")
     late = time.time() + SKEW
     future = [path for path in _files_of(root, name) if path.lstat().st_mtime > late]
     if future:

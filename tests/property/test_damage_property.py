@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pomdp_models import random_model
 
+from trim.archive.parts import Manifest, read_archive, write_archive
 from trim.errors import TrimError
 from trim.files import read_csv, read_json, read_parquet, write_csv, write_json, write_parquet
 from trim.layouts import EPISODES
 from trim.models.fingerprint import fingerprint_model
+from trim.models.joining import join_segments
+from trim.models.kept import Kept
 from trim.models.protocols import FinishReason, Score, Step
 from trim.models.served.golden import GoldenFile, GoldenSolution, golden_solutions
 from trim.models.served.spending import Ledger
@@ -35,7 +40,7 @@ from trim.routers.query_level.frugal import Frugal
 from trim.routers.threshold import FittedThresholds
 from trim.routers.threshold import load as load_thresholds
 
-INPUTS = 250
+INPUTS = max(250, int(os.environ.get("TRIM_TEST_INPUTS", "0")))
 """Damages tried on each file."""
 
 
@@ -150,8 +155,37 @@ def write_all(root: Path) -> None:
     write_golden(root / "golden.json")
     write_ledger(root / "spending")
     write_model(root / "model")
+    Kept(root).keep("prms", {"seed": 3}, root / "model")
+    write_an_archive(root)
+    write_joined(root / "joined")
     for name, codec in (("steps", STEPS), ("scores", SCORES)):
         write_partition(root / name, codec)
+
+
+def write_joined(folder: Path) -> None:
+    """A segment that was joined of three."""
+    for i in range(3):
+        partition = Partition(folder, STEPS, "a model")
+        for j in range(i, 20, 3):
+            partition.put(bytes([j]) * 16, Step(f"step {j} ½\n\n", (j, 7), j, FinishReason.SEPARATOR))
+        partition.flush()
+    join_segments(folder, STEPS, "a model")
+
+
+def restored(root: Path) -> dict[str, bytes]:
+    """What a kept PRM holds, as it comes back."""
+    with TemporaryDirectory() as folder:
+        assert Kept(root).restore("prms", {"seed": 3}, Path(folder))
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+KEPT = f"prms/{Kept(Path()).place('prms', {'seed': 3}).name}"
+
+
+def write_an_archive(root: Path) -> None:
+    files = {"0123456789abcdef/part/a.parquet": np.random.default_rng(0).bytes(3000), "prms/a/b.json": b"{}"}
+    manifest = Manifest(experiment="mini", made_by="x", provenance={}, config={}, licences={}, held=())
+    write_archive(manifest, files, "", root / "archive")
 
 
 def read_query(folder: Path) -> Any:
@@ -184,6 +218,13 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "ledger.jsonl": ("spending", spent),
     "model.safetensors": ("model", lambda folder: fingerprint_model(str(folder), None)),
     "prm.json": ("model", lambda folder: fingerprint_model(str(folder), None)),
+    "SHA256SUMS": ("model", lambda folder: fingerprint_model(str(folder), None)),
+    "kept/model.safetensors": (KEPT, lambda folder: restored(folder.parents[1])),
+    "kept/SHA256SUMS": (KEPT, lambda folder: restored(folder.parents[1])),
+    "kept/identity.json": (KEPT, lambda folder: restored(folder.parents[1])),
+    "part-000": ("archive", lambda folder: read_archive(folder).files),
+    "manifest.json": ("archive", lambda folder: read_archive(folder).files),
+    "joined": ("joined", lambda folder: partition_content(folder, STEPS)),
     "steps": ("steps", lambda folder: partition_content(folder, STEPS)),
     "scores": ("scores", lambda folder: partition_content(folder, SCORES)),
 }
@@ -200,7 +241,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found_in(root: Path, kind: str) -> tuple[Path, Callable[[], Any]]:
     """Return a file, and what reads it."""
     folder, read = READERS[kind]
-    if kind in ("steps", "scores"):
+    if kind in ("steps", "scores", "joined"):
         (path,) = (root / folder).glob("*.parquet")
     else:
         path = root / folder / Path(kind).name

@@ -33,8 +33,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_kept_comes_back_and_nothing_else(kept: Kept, tmp_path: Path) -> None:
-    (kept.place("prms", FACTS) / "stray.json").write_text("from who knows where")
+def lose_lines(place: Path) -> None:
+    """Lose the end of the list of files, down to nothing, as after a power cut."""
+    (place / SUMS).write_text("")
+
+
+def test_what_is_kept_comes_back(kept: Kept, tmp_path: Path) -> None:
     assert kept.restore("prms", FACTS, tmp_path / "back")
     assert files(tmp_path / "back") == files(tmp_path / "source")
 
@@ -67,6 +71,8 @@ def describe_another(place: Path) -> None:
         (lambda place: (place / "a.bin").unlink(), r"a\.bin: .*SHA256SUMS names it, but it cannot be read"),
         (lambda place: (place / SUMS).unlink(), "lacks identity.json or SHA256SUMS"),
         (lambda place: (place / IDENTITY_FILE).unlink(), "lacks identity.json or SHA256SUMS"),
+        (lambda place: (place / "stray.json").write_text("{}"), r"stray\.json: .*SHA256SUMS does not name it"),
+        (lose_lines, r"a\.bin: .*SHA256SUMS does not name it"),
         (describe_another, "it describes something else"),
     ],
 )

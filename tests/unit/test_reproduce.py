@@ -1,6 +1,5 @@
 """The launcher, with a small stand-in for Snakemake and, once, with the real one."""
 
-import errno
 import json
 import os
 import signal
@@ -319,24 +318,6 @@ def test_files_from_the_future_are_named(checkout, capsys):
     for name in ("b.csv", "c.csv"):
         Path("results/mini/tables", name).touch()
     assert run() == 0
-
-
-@pytest.mark.parametrize("folder", ["results", "results/mini", "step_store", ".snakemake"])
-def test_a_folder_that_is_closed_or_full_is_named(checkout, capsys, monkeypatch, folder):
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    open_trial, closed = reproduce.TemporaryFile, True
-
-    def trial(dir):
-        if dir != checkout / folder:
-            return open_trial(dir=dir)
-        if closed:
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir / "trial"))
-        return Path("/dev/full").open("wb")
-
-    monkeypatch.setattr(reproduce, "TemporaryFile", trial)
-    assert f"trim: {checkout / folder}: Read-only file system; get the right" in refused_with(capsys)
-    closed = False
-    assert f"trim: {checkout / folder}: there is no room left on this disk" in refused_with(capsys)
 
 
 def test_results_that_cannot_be_made_are_one_sentence(checkout, capsys):

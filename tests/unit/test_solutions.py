@@ -96,3 +96,9 @@ def test_a_broken_line_is_named(changes: dict[str, Any], said: str, tmp_path: Pa
     with pytest.raises(InputError, match=said) as caught:
         load_solutions(spec)
     assert str(caught.value).startswith(f"{spec.path}:2: ")
+
+
+def test_a_file_without_solutions_is_named(tmp_path: Path) -> None:
+    spec = processbench(tmp_path / "empty.jsonl", [])
+    with pytest.raises(InputError, match=f"^{spec.path}: holds no solutions"):
+        load_solutions(spec)

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -99,6 +101,22 @@ def test_what_was_written_first_wins(tmp_path: Path) -> None:
     opened_first.put(key(0), Score(0.1, 1))
     opened_first.flush()
     assert Partition(tmp_path, SCORES).get(key(0)) == Score(0.9, 1)
+
+
+@pytest.mark.parametrize("year", [1970, 2199])
+def test_a_clock_that_jumps_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int) -> None:
+    partition = Partition(tmp_path, SCORES)
+    partition.put(key(0), Score(0.1, 1))
+    partition.flush()
+    other = SimpleNamespace(now=lambda zone: datetime(year, 1, 1, tzinfo=zone))
+    monkeypatch.setattr(store_module, "datetime", other)
+    for i in range(1, 4):  # all in one moment
+        partition.put(key(i), Score(i / 10, i))
+        partition.flush()
+    later = Partition(tmp_path, SCORES)
+    assert later.put(key(0), Score(0.9, 1)) == Score(0.1, 1)
+    assert [later.get(key(i)) for i in range(4)] == [Score(0.1, 1), *(Score(i / 10, i) for i in range(1, 4))]
+    assert len(segments(tmp_path)) == 4
 
 
 def test_a_truncated_segment_is_named(tmp_path: Path) -> None:

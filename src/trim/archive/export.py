@@ -19,11 +19,13 @@ from trim.config.reading import read_experiment
 from trim.errors import ConfigError, InputError
 from trim.jobs import origin_of
 from trim.models.batching import BatchLoop
+from trim.models.checking import ASIDE
+from trim.models.entries import SCORES, STEPS, Codec
 from trim.models.kept import PRMS, PROBLEMS, SOLUTIONS, Kept, check_kept, problem_facts
 from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish
 from trim.models.prm_kinds import prm_kinds
 from trim.models.served.servers import Servers
-from trim.models.store import SCORES, STEPS, Codec, Partition, StepStore
+from trim.models.store import Partition, StepStore
 
 Files = dict[str, bytes]
 
@@ -206,7 +208,7 @@ def _other_rooms(store: Path) -> Iterator[tuple[str, bytes]]:
     for room in sorted(store.iterdir()):
         if room.is_dir() and room.name not in known and not _PARTITIONS.fullmatch(room.name):
             for path in sorted(room.rglob("*")):
-                if path.is_file() and path.suffix != ".tmp":
+                if path.is_file() and path.suffix not in (".tmp", ASIDE):
                     yield path.relative_to(store).as_posix(), path.read_bytes()
 
 

@@ -33,7 +33,7 @@ from trim.config.models import (
 )
 from trim.config.prices import PriceVector, default_prices
 from trim.config.routers import Routers
-from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Section, Share, unrepeated
+from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Label, Section, Share, unrepeated
 from trim.config.serving import Serving
 
 
@@ -50,7 +50,7 @@ def _strong() -> TrainedModel:
 class Pair(Section):
     """The two language models and the PRM between which routers choose."""
 
-    name: str = Field("tiny", description="names the pair in tables")
+    name: Label = Field("tiny", description="names the pair in tables")
     weak: LanguageModel = Field(default_factory=TrainedModel, description="the cheap model that drafts")
     strong: LanguageModel = Field(default_factory=_strong, description="the expensive model that regenerates")
     prm: str = Field("verifier", description="which entry of `prms` routes")

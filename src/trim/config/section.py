@@ -27,9 +27,18 @@ def _is_path(text: str) -> str:
     return text
 
 
+def _is_label(text: str) -> str:
+    if not text.isprintable() or not text[:1].isalnum():
+        raise ValueError(
+            "must begin with a letter or digit, and be one line: it stands in tables, where = begins a formula"
+        )
+    return text
+
+
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
 FilePath = Annotated[str, AfterValidator(_is_path)]
+Label = Annotated[str, AfterValidator(_is_label)]
 
 
 class Section(BaseModel):

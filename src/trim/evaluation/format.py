@@ -11,7 +11,11 @@ from typing import Any
 ABSENT = "--"
 """What LaTeX makes a dash of."""
 
-SPECIAL = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}"}
+SPECIAL = {sign: f"\\{sign}" for sign in "%_&#${}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
 def escape(text: object) -> str:

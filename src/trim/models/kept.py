@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from trim.checksums import SUMS, check_folder, sum_folder, summed_names
-from trim.errors import DamagedFile
+from trim.errors import ClosedFolder, DamagedFile
 from trim.files import written_aside
+
+logger = logging.getLogger(__name__)
 
 PRMS, PROBLEMS, SOLUTIONS = "prms", "problems", "solutions"
 """Rooms of the store."""
@@ -73,13 +76,16 @@ class Kept:
         return True
 
     def keep(self, room: str, facts: Mapping[str, Any], folder: Path) -> None:
-        """Keep a copy of a folder, in place of what was kept before; offline, nothing is written."""
+        """Keep a copy of a folder, in place of what was kept before; nothing offline, or in a store closed to us."""
         if self.offline:
             return
-        with written_aside(self.place(room, facts)) as aside:
-            shutil.copytree(folder, aside)
-            (aside / IDENTITY_FILE).write_bytes(_said(facts))
-            sum_folder(aside)
+        try:
+            with written_aside(self.place(room, facts)) as aside:
+                shutil.copytree(folder, aside)
+                (aside / IDENTITY_FILE).write_bytes(_said(facts))
+                sum_folder(aside)
+        except ClosedFolder as error:
+            logger.warning("%s: %s is not kept: %s", self.root, folder, error)
 
 
 def _said(facts: Mapping[str, Any]) -> bytes:
@@ -92,15 +98,18 @@ def check_kept(place: Path) -> None:
     Raises
     ------
     DamagedFile
-        Names the first file that is missing or another one.
+        Names the first file that is missing, another one or too many.
     """
     if not {IDENTITY_FILE, SUMS} <= {path.name for path in place.glob("*")}:
         raise DamagedFile(place, f"it lacks {IDENTITY_FILE} or {SUMS}")
     check_folder(place)
+    files = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    if unnamed := sorted(files - {SUMS, *summed_names(place)}):  # a stray one, or the list has lost its end
+        raise DamagedFile(place / unnamed[0], f"{SUMS} does not name it", place)
 
 
 def names_kept(place: Path) -> list[str]:
-    """Return the names of what a kept folder holds; a file beside them, of whatever origin, is not believed."""
+    """Return the names of what a kept folder holds."""
     return [name for name in summed_names(place) if name not in DESCRIPTIONS]
 
 

@@ -6,7 +6,10 @@ carries a checksum. Each writer owns its segments, so jobs on several machines s
 store without a lock. A reader takes the segments that are there
 when it opens the partition; of two entries under one key the one in the smallest
 (segment name, position) wins, and names begin with the time of writing: what was stored
-first is the step. A kill loses at most the entries that were not flushed.
+first is the step. A kill loses at most the entries that were not flushed. Where there are
+many segments, who opens the partition to write joins them (`joining.py`).
+
+A store on a folder that is closed to us is read; what it lacks is computed and not kept.
 """
 
 from __future__ import annotations
@@ -16,69 +19,25 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from trim.checksums import sealed_bytes
-from trim.errors import DamagedFile, StoreError, TrimError, about_disk
+from trim.errors import ClosedFolder, StoreError, TrimError, about_disk
 from trim.files import write_table, written_aside
-from trim.layouts import COUNT, TEXT, Column, Layout, check_ranges
-from trim.models.protocols import FinishReason, Prefix, Score, Step, StepModel, StepScorer
-
-Entry = TypeVar("Entry", bound=Step | Score)
+from trim.models.entries import SCORES, STEPS, UNFIT, Codec, Entry
+from trim.models.joining import MOST_SEGMENTS, join_segments
+from trim.models.protocols import Prefix, Score, Step, StepModel, StepScorer
+from trim.models.segments import ATTEMPTS, SHOWN_CHARACTERS, Segments, segments_of, unsteady
 
 FLUSH_ENTRIES = 20_000
 FLUSH_SECONDS = 30.0
-SHOWN_CHARACTERS = 300
 SMALLEST = 19
 """Level of zstd for what is written once and copied often."""
-
-# What Arrow raises at a text that no UTF-8 spells, a number too wide for its column, a value of another type.
-UNFIT = (ValueError, OverflowError, TypeError, pa.ArrowException)
-
-
-@dataclass(frozen=True, slots=True)
-class Codec(Generic[Entry]):
-    """How entries of one kind become columns, and back."""
-
-    schema: pa.Schema
-    encode: Callable[[Entry], tuple[Any, ...]]
-    decode: Callable[..., Entry]
-    ranges: Layout
-    """What may stand in the columns beside the key."""
-
-
-STEPS: Codec[Step] = Codec(
-    pa.schema(
-        [
-            ("key", pa.binary(16)),
-            ("text", pa.string()),
-            ("token_ids", pa.list_(pa.int32())),
-            ("prompt_tokens", pa.int32()),
-            ("finish", pa.string()),
-        ]
-    ),
-    lambda step: (step.text, list(step.token_ids), step.prompt_tokens, step.finish.value),
-    lambda text, ids, prompt_tokens, finish: Step(text, tuple(ids), prompt_tokens, FinishReason(finish)),
-    {
-        "text": TEXT,
-        "token_ids": Column("whole", -1),
-        "prompt_tokens": COUNT,
-        "finish": Column("text", among=tuple(FinishReason)),
-    },
-)
-SCORES: Codec[Score] = Codec(
-    pa.schema([("key", pa.binary(16)), ("value", pa.float64()), ("prompt_tokens", pa.int32())]),
-    lambda score: (score.value, score.prompt_tokens),
-    Score,
-    {"value": Column("number", 0, 1), "prompt_tokens": COUNT},
-)
 
 
 @dataclass
@@ -114,29 +73,38 @@ class Partition(Generic[Entry]):
         self, folder: Path, codec: Codec[Entry], identity: str = "", origin: Mapping[str, str] | None = None
     ) -> None:
         self.folder = folder
-        self.counts = PartitionCounts()
+        self.closed = False
+        """Whether the folder may not be written, as was seen when something was to be."""
         self._identity = identity
         self._origin = origin if origin is not None else {}
         self._codec: Codec[Entry] = codec
-        self._entries: dict[bytes, Entry | tuple[Any, ...]] = {}
-        self._origins_read: set[str] = set()
-        self._unflushed: list[tuple[bytes, Entry]] = []
+        self._fresh: dict[bytes, Entry] = {}
         self._writer = secrets.token_hex(4)
         self._segments_written = 0
         self._flushed_at = time.monotonic()
-        for segment in sorted(folder.glob("*.parquet")):
-            self._read(segment)
+        self._segments = self._open()
+        self.counts = PartitionCounts(conflicts=self._segments.conflicts)
 
     def __len__(self) -> int:
         """Return the number of entries."""
-        return len(self._entries)
+        return len(self._segments) + len(self._fresh)
+
+    @property
+    def unflushed(self) -> int:
+        """How many entries are not on disk."""
+        return len(self._fresh)
 
     def get(self, key: bytes) -> Entry | None:
         """Return the entry under a key, if there is one."""
-        entry = self._entries.get(key)
-        if type(entry) is tuple:  # read from disk and not asked for before
-            entry = self._entries[key] = self._codec.decode(*entry)
-        return entry  # type: ignore[return-value]
+        fresh = self._fresh.get(key)
+        if fresh is not None:
+            return fresh
+        for _ in range(ATTEMPTS):
+            try:
+                return self._segments.get(key)
+            except FileNotFoundError:  # somebody has joined segments
+                self._segments = self._open()
+        raise unsteady(self.folder)
 
     def put(self, key: bytes, entry: Entry) -> Entry:
         """Remember an entry and return it, or return the one that was there first; a flush brings it to the disk."""
@@ -144,14 +112,13 @@ class Partition(Generic[Entry]):
         if first is not None:
             self.counts.conflicts += first != entry
             return first
-        self._entries[key] = entry
-        self._unflushed.append((key, entry))
-        if len(self._unflushed) >= FLUSH_ENTRIES or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+        self._fresh[key] = entry
+        if len(self._fresh) >= FLUSH_ENTRIES or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
         return entry
 
     def flush(self) -> None:
-        """Write what is not on disk yet as one more segment.
+        """Write what is not on disk yet as one more segment; where the folder is closed to us, it stays in memory.
 
         Raises
         ------
@@ -159,81 +126,44 @@ class Partition(Generic[Entry]):
             An entry does not fit the columns; the others are written before it is named.
         """
         self._flushed_at = time.monotonic()
-        if not self._unflushed:
+        if not self._fresh or self.closed:
             return
         try:
-            table = self._table(self._unflushed)
+            table = self._codec.table(self._fresh.items())
         except UNFIT:
-            fits = [self._fits(pair) for pair in self._unflushed]
-            refused = [entry for (_, entry), fit in zip(self._unflushed, fits, strict=True) if not fit]
+            refused = {key: entry for key, entry in self._fresh.items() if not self._codec.fits(key, entry)}
             if not refused:
                 raise
-            self._unflushed = [pair for pair, fit in zip(self._unflushed, fits, strict=True) if fit]
+            self._fresh = {key: entry for key, entry in self._fresh.items() if key not in refused}
             self.flush()
+            shown = ascii(next(iter(refused.values())))[:SHOWN_CHARACTERS]
             raise StoreError(
-                f"{self.folder}: {len(refused)} entries cannot be stored, the others are; "
-                f"the first of them is {ascii(refused[0])[:SHOWN_CHARACTERS]}"
+                f"{self.folder}: {len(refused)} entries cannot be stored, the others are; the first of them is {shown}"
             ) from None
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{self._writer}-{self._segments_written:05d}"
-        metadata = {"trim": json.dumps(dict(self._origin)), "identity": self._identity}
-        write_table(table, self.folder / f"{name}.parquet", metadata)
-        self._segments_written += 1
-        self._unflushed.clear()
+        self._write(table)
 
     def write_whole(self, path: Path) -> None:
-        """Write all entries as one segment, sorted by key: the same entries of the same origins give the same bytes."""
-        pairs = [(key, entry) for key in sorted(self._entries) if (entry := self.get(key))]
-        origins = sorted(self._origins_read)
-        origin = origins[0] if len(origins) == 1 else json.dumps({"joined": origins})
-        write_table(self._table(pairs), path, {"trim": origin, "identity": self._identity}, level=SMALLEST)
+        """Write all that is on disk as one segment, sorted by key: the same entries and origins give the same bytes."""
+        metadata = {"trim": self._segments.origin, "identity": self._identity}
+        write_table(self._segments.table(by_key=True), path, metadata, level=SMALLEST)
 
-    def _table(self, pairs: Sequence[tuple[bytes, Entry]]) -> pa.Table:
-        rows = [(key, *self._codec.encode(entry)) for key, entry in pairs]
-        columns = zip(zip(*rows, strict=True), self._codec.schema, strict=True)
-        table = pa.table([pa.array(column, kind.type) for column, kind in columns], schema=self._codec.schema)
-        check_ranges(table, self._codec.ranges)
-        return table
+    def _open(self) -> Segments[Entry]:
+        return segments_of(self.folder, self._codec, self._identity)
 
-    def _fits(self, pair: tuple[bytes, Entry]) -> bool:
+    def _write(self, table: pa.Table) -> None:
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{self._writer}-{self._segments_written:05d}"
+        path = self.folder / f"{name}.parquet"
         try:
-            self._table([pair])
-        except UNFIT:
-            return False
-        return True
-
-    def _read(self, segment: Path) -> None:
+            write_table(table, path, {"trim": json.dumps(dict(self._origin)), "identity": self._identity})
+        except ClosedFolder:
+            self.closed = True
+            return
+        self._segments_written += 1
+        self._fresh.clear()
         try:
-            # Segments of earlier versions, which may have been paid for, have the checksums of their pages alone.
-            content = pa.BufferReader(sealed_bytes(segment, required=False))
-            file = pq.ParquetFile(content, page_checksum_verification=True)
-            self._check_kind(file.schema_arrow, segment)
-            self._origins_read.add((file.schema_arrow.metadata or {}).get(b"trim", b"{}").decode())
-            table = file.read()
-            check_ranges(table, self._codec.ranges)
-            keys, *columns = (column.to_pylist() for column in table.columns)
-            entries = list(zip(*columns, strict=True))
-            own: dict[bytes, tuple[Any, ...]] = {}
-            if any(own.setdefault(key, entry) != entry for key, entry in zip(keys, entries, strict=True)):
-                raise ValueError("a key stands there twice with different content")
-        except (OSError, ValueError, pa.ArrowException, DamagedFile) as error:
-            why = error.why if isinstance(error, DamagedFile) else error
-            raise StoreError(
-                f"{segment}: damaged segment of the step store ({why}); delete it, its entries will be computed again"
-            ) from None
-        for key, entry in own.items():
-            if self._entries.setdefault(key, entry) != entry:
-                self.counts.conflicts += 1
-
-    def _check_kind(self, schema: pa.Schema, segment: Path) -> None:
-        """Check columns and model of a segment, before it is read."""
-        if not schema.equals(self._codec.schema, check_metadata=False):
-            raise ValueError(f"its columns are {', '.join(f'{field.name}: {field.type}' for field in schema)}")
-        identity = (schema.metadata or {}).get(b"identity", self._identity.encode()).decode(errors="replace")
-        if identity != self._identity:
-            raise StoreError(
-                f"{segment}: a segment of another model ({identity[:SHOWN_CHARACTERS]}); move it back to the folder "
-                "of that model, or delete it"
-            )
+            self._segments.add(path)
+        except FileNotFoundError:  # somebody has joined it already
+            self._segments = self._open()
 
 
 @dataclass
@@ -262,14 +192,24 @@ class StepStore:
         """Open the partition of a model; its folder says in identity.json which model that is."""
         if identity not in self.partitions:
             folder = self.folder(identity) / self.part
-            described = folder.parent / "identity.json"
             if not self.offline:
-                _make(folder)
-            if not self.offline and not described.exists():
-                with written_aside(described) as aside:
-                    aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
+                self._prepare(folder, codec, identity)
             self.partitions[identity] = Partition(folder, codec, identity, self.origin)
         return self.partitions[identity]
+
+    def _prepare(self, folder: Path, codec: Codec[Any], identity: str) -> None:
+        """Make a partition ready to be written, unless the store is closed to us; one that is not there has to be."""
+        described = folder.parent / "identity.json"
+        try:
+            _make(folder)
+            if not described.exists():
+                with written_aside(described) as aside:
+                    aside.write_text(json.dumps({"identity": identity}, indent=1) + "\n", encoding="utf-8")
+            if len(list(folder.glob("*.parquet"))) > MOST_SEGMENTS:
+                join_segments(folder, codec, identity)
+        except ClosedFolder:
+            if not self.root.is_dir():
+                raise
 
     def folder(self, identity: str) -> Path:
         """Return where the partitions of a model are."""
@@ -285,6 +225,17 @@ class StepStore:
                 errors.append(error)
         if errors:
             raise errors[0]
+
+    @property
+    def lost(self) -> str:
+        """One sentence on what was computed and is not kept, as the store is closed to us; empty where all is kept."""
+        count = sum(partition.unflushed for partition in self.partitions.values() if partition.closed)
+        if not count:
+            return ""
+        return (
+            f"{self.root}: may be read but not written, so that {count} steps and scores which it lacked are computed "
+            "but not kept; get the right to write there, or copy it and name the copy as step_store"
+        )
 
     @property
     def misses(self) -> int:

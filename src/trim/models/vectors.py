@@ -13,15 +13,15 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trim.config.models import GgufModel, PretrainedModel
-from trim.errors import BackendError, StoreError
+from trim.errors import BackendError, ClosedFolder, StoreError, about_disk
 from trim.files import read_arrays, write_arrays, written_aside
 from trim.models.opening import fetch_gguf, identify_weights, is_ragged
 from trim.models.store import MissingEntries, StepStore
@@ -131,14 +131,24 @@ class StoredVectors:
                 f"{file}: vectors of {missing} texts are missing, and `offline: true` allows no encoder; fetch the "
                 "step store that belongs to these results, or run once with `offline: false`"
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
         described = self.folder / "identity.json"
-        with (self.folder / f".{self._part}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not described.exists():
-                with written_aside(described) as aside:
-                    aside.write_text(json.dumps({"identity": self._identity}, indent=1) + "\n", encoding="utf-8")
+        with self._lock() as lock:
+            if lock is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not described.exists():
+                    with written_aside(described) as aside:
+                        aside.write_text(json.dumps({"identity": self._identity}, indent=1) + "\n", encoding="utf-8")
             yield
+
+    def _lock(self) -> IO[str] | nullcontext[None]:
+        """Open the file that is locked; none where the store is closed to us, and nothing will be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / f".{self._part}.lock").open("w")
+        except OSError as error:
+            if isinstance(about_disk(error, self.folder), ClosedFolder):
+                return nullcontext()
+            raise
 
     def _known(self, file: Path) -> dict[bytes, NDArray[np.float16]]:
         if not file.exists():
@@ -153,7 +163,10 @@ class StoredVectors:
     def _write(self, file: Path, known: dict[bytes, NDArray[np.float16]]) -> None:
         keys = np.frombuffer(b"".join(known), np.uint8).reshape(-1, KEY_BYTES)
         vectors = np.stack(list(known.values()))
-        write_arrays({"identity": np.array(self._identity), "keys": keys, "vectors": vectors}, file)
+        try:
+            write_arrays({"identity": np.array(self._identity), "keys": keys, "vectors": vectors}, file)
+        except ClosedFolder as error:
+            logger.warning("%s: vectors are not kept: %s", file, error)
 
 
 def _key(*texts: str) -> bytes:

@@ -42,9 +42,12 @@ def load_solutions(spec: FileDataset) -> list[Solution]:
     Raises
     ------
     InputError
-        When a record lacks its steps or its labels.
+        When a record lacks its steps or its labels, or there is none.
     """
-    return [_to_solution(record, place) for place, record in read_records(spec)]
+    solutions = [_to_solution(record, place) for place, record in read_records(spec)]
+    if not solutions:
+        raise InputError(f"{spec.path}: holds no solutions; check its path in the config")
+    return solutions
 
 
 def _to_solution(record: Record, place: str) -> Solution:

@@ -118,7 +118,17 @@ class HttpClient:
         try:
             return parse(answer)
         except BackendError as error:
-            raise BackendError(f"{self.name} ({self.url}): {error}") from None
+            raise BackendError(self._hidden(f"{self.name} ({self.url}): {error}")) from None
+
+    def _shown(self, answer: httpx.Response) -> str:
+        return " ".join(self._hidden(answer.text).split())[:SHOWN_CHARACTERS] or "(empty)"
+
+    def _hidden(self, text: str) -> str:
+        """Return a text without the keys that were sent: what answers may echo them."""
+        for value in self.headers.values():
+            if key := value.rpartition(" ")[2]:
+                text = text.replace(key, "(key)")
+        return text
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         client, slots = await self._open()
@@ -128,18 +138,18 @@ class HttpClient:
         except httpx.RequestError as error:  # no connection, connection lost, time-out
             raise _Transient(f"{type(error).__name__} {error}".strip()) from None
         if answer.status_code in BUSY:
-            raise _Transient(f"status {answer.status_code}: {_shown(answer)}", _retry_after(answer))
+            raise _Transient(f"status {answer.status_code}: {self._shown(answer)}", _retry_after(answer))
         if answer.status_code != 200:
             kind = RefusedRequest if answer.status_code in (400, 422) else BackendError
-            raise kind(f"{self._at(path)}: status {answer.status_code}: {_shown(answer)}")
+            raise kind(f"{self._at(path)}: status {answer.status_code}: {self._shown(answer)}")
         if len(answer.content) > MOST_BYTES:
             raise BackendError(f"{self._at(path)}: answered {len(answer.content):,} bytes")
         try:
             content = answer.json()
         except (ValueError, RecursionError):  # or an integer of thousands of digits, or brackets as deep
-            raise BackendError(f"{self._at(path)}: answered no JSON: {_shown(answer)}") from None
+            raise BackendError(f"{self._at(path)}: answered no JSON: {self._shown(answer)}") from None
         for code in _errors_within(content):
-            what = f"status 200 with an error in it: {_shown(answer)}"
+            what = f"status 200 with an error in it: {self._shown(answer)}"
             if code in BUSY or code is None:
                 raise _Transient(what)
             raise BackendError(f"{self._at(path)}: {what}")
@@ -212,10 +222,6 @@ def _errors_within(content: Any) -> list[int | None]:
             code = error.get("code") if isinstance(error, dict) else None
             codes.append(next((status for status in range(400, 600) if code in (status, str(status))), None))
     return codes
-
-
-def _shown(answer: httpx.Response) -> str:
-    return " ".join(answer.text.split())[:SHOWN_CHARACTERS] or "(empty)"
 
 
 class Once:

@@ -1,0 +1,3 @@
+from smoke import smoke_copy, smoke_run
+
+__all__ = ["smoke_copy", "smoke_run"]
