@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,12 @@ import numpy as np
 import pytest
 from deployed import BrokenScorer, manifest, opened
 from rich.console import Console
+from typer.testing import CliRunner
 
+from trim.cli import app
+from trim.config.models import PretrainedModel
 from trim.deploy.answering import Answering, Capped, Reason, ToldStep, as_problem
+from trim.deploy.inspecting import inspect
 from trim.deploy.manifest import (
     MANIFEST,
     Deployed,
@@ -27,6 +32,7 @@ from trim.deploy.opening import model_names, operating_point
 from trim.deploy.solving import show
 from trim.errors import BackendError, ConfigError, InputError, TrimError
 from trim.models.protocols import ModelPair
+from trim.models.store import StepStore, StoredStepModel
 from trim.problems.problem import Problem
 from trim.rollout.engine import solve
 from trim.routers.controls import StrongOnly, WeakOnly
@@ -215,6 +221,38 @@ def test_a_problem_is_shown_step_by_step_with_its_costs(scripted_pair: MakePair,
         assert step.author == "weak" or (step.draft and step.draft.strip() in text)
     assert f"answer: {answering.episode.answer or 'none'}" in text and "seed 5" in text
     assert f"{answering.costs.strong_tokens}" in text and "prices.api" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "name one problem"),
+        (["  "], "the problem is empty"),
+        (["1 + 1", "--file", "x"], "name one problem"),
+        (["--file", "nowhere"], "nowhere: cannot be read"),
+        (["1 + 1"], "weak: .* does not exist"),
+    ],
+)
+def test_solve_says_in_one_sentence_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_manifest(Deployed(manifest(weak=PretrainedModel(name="./gone")), tmp_path))
+    done = CliRunner().invoke(app, ["solve", *arguments, "--deployed", "."])
+    assert done.exit_code == 1 and "Traceback" not in done.output
+    assert re.search(sentence, done.output)
+
+
+def test_a_step_store_is_looked_into(tmp_path: Path, scripted_pair: MakePair, make_problems: MakeProblems) -> None:
+    pair, store = scripted_pair(), StepStore(tmp_path, "mine.test")
+    stored = ModelPair(StoredStepModel(pair.weak, store), StoredStepModel(pair.strong, store), None)
+    steps_of(Answering(opened(stored), opened(stored).at("weak-only"), make_problems(1)[0], 0))
+    store.flush()
+    page = io.StringIO()
+    for said in inspect(tmp_path):
+        Console(file=page, width=120).print(said)
+    row = next(line for line in page.getvalue().splitlines() if "weak" in line)
+    assert "mine.test" in row and f" {len(pair.weak.calls)} " in row
 
 
 def test_a_text_is_the_same_problem_each_time() -> None:

@@ -225,6 +225,20 @@ def test_a_request_that_takes_too_long_ends(scripted_pair: MakePair) -> None:
         assert slow.at_once == 0  # nothing goes on behind it
 
 
+def test_a_client_that_goes_away_ends_its_request(scripted_pair: MakePair) -> None:
+    pair = scripted_pair()
+    slow = SlowModel(pair.strong, 0.2)
+    body = asked(model="strong-only", stream=True)
+    with live(create_app(opened(replace(pair, strong=slow)))) as url, httpx.Client(base_url=url, timeout=60) as client:
+        with client.stream("POST", CHAT, json=body) as answer:
+            next(answer.iter_lines())
+        give_up = time.monotonic() + 60
+        while value(page := client.get("/metrics").text, "trim_requests_under_way") and time.monotonic() < give_up:
+            time.sleep(0.05)
+    assert 'trim_requests_total{model="strong-only",outcome="gone"} 1.0' in page
+    assert len(pair.strong.calls) < len(expected(scripted_pair(), threshold=2.0).kept)
+
+
 def test_a_model_that_fails_is_a_bad_gateway(scripted_pair: MakePair) -> None:
     pair = scripted_pair()
     with live(create_app(opened(replace(pair, weak=SlowModel(pair.weak, 0, fails=True))))) as url:
@@ -283,3 +297,5 @@ def test_metrics_add_up(client: httpx.Client) -> None:
 def test_models_are_listed(client: httpx.Client) -> None:
     found = client.get("/v1/models").json()["data"]
     assert [model["id"] for model in found] == ["trim-thr-0.5", "weak-only", "strong-only"]
+    assert client.get("/v1/models/trim-thr-0.9").json()["id"] == "trim-thr-0.9"
+    assert client.get("/v1/models/gpt").status_code == 404

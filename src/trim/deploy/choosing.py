@@ -149,9 +149,11 @@ def choose(points: Sequence[Candidate], target: Target, level: float) -> Candida
     kept = [point for point in points if target.kept(bounds(point.numbers[target.measure], level))]
     if not kept:
         ends = [bounds(point.numbers[target.measure], level) for point in points]
-        reached = min(e.hi if target.cautious else e.value for e in ends) if target.is_most else None
-        if reached is None:
-            reached = max(e.lo if target.cautious else e.value for e in ends)
+        least, most = (
+            min(e.hi if target.cautious else e.value for e in ends),
+            max(e.lo if target.cautious else e.value for e in ends),
+        )
+        reached = least if target.is_most else most
         raise InputError(
             f"none of {len(points)} operating points keeps {target.said()}; the nearest reaches {reached:.4g}: ask for "
             "that, or fit more points (routers.operating_points, routers.kappa)"

@@ -203,7 +203,7 @@ def inspect(
     console = Console()
     with one_sentence():
         for said in run(place):
-            console.print(said, markup=False, highlight=False) if isinstance(said, str) else console.print(said)
+            console.print(said, markup=not isinstance(said, str), highlight=False)
 
 
 def doctor(deployed: Place = None, configfile: Overlays = None) -> None:

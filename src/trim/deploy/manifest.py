@@ -26,8 +26,6 @@ from trim.models.opening import identify_weights
 
 MANIFEST = "router.json"
 REPORT = "report.md"
-PLACES = ("name", "file", "golden")
-"""Keys of a model's section that may hold a path; one that begins with a dot starts at the manifest's folder."""
 
 Measure = Literal["strong_share", "accuracy_share", "dollars_per_1k"]
 
@@ -136,9 +134,8 @@ class Deployed:
 
     def placed(self, spec: Any) -> Any:
         """Return a model's section with the paths in it as this process finds them."""
-        found = {key: getattr(spec, key, None) for key in PLACES}
-        paths = {key: str(self.folder / text) for key, text in found.items() if text and text.startswith(".")}
-        return spec.model_copy(update=paths)
+        here = {key: str(self.folder / text) for key, text in paths_of(spec).items() if text.startswith(".")}
+        return spec.model_copy(update=here)
 
     @property
     def models(self) -> dict[str, Any]:
@@ -175,6 +172,12 @@ class Deployed:
         """
         for fault in self.faults():
             raise InputError(f"{self.folder}: {fault}; bring it back, or calibrate again (`trim calibrate`)")
+
+
+def paths_of(spec: Any) -> dict[str, str]:
+    """Return what may be a path in a model's section; a served model's name is also what its server calls it."""
+    keys = ("golden",) if isinstance(spec, ServedModel | ServedPRM | ApiModel) else ("name", "file")
+    return {key: text for key in keys if (text := getattr(spec, key, None))}
 
 
 def content_of(spec: Any) -> str:
@@ -239,7 +242,7 @@ def read_manifest(place: Path) -> Deployed:
         raise ConfigError(f"{path}: {'; '.join(_fault(one) for one in error.errors())}") from None
     if not manifest.points:
         raise ConfigError(f"{path}: key 'points' names no operating point")
-    return Deployed(manifest, path.parent)
+    return Deployed(manifest, path.parent.absolute())
 
 
 def _fault(error: Any) -> str:

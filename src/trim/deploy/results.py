@@ -8,7 +8,7 @@ from typing import Any
 
 from trim.config.experiment import Experiment
 from trim.config.models import NoisyPRM, PretrainedModel, ServedPRM, TrainedModel
-from trim.deploy.manifest import PLACES, Deployed, FolderPRM, Manifest, Point, relative
+from trim.deploy.manifest import Deployed, FolderPRM, Manifest, Point, paths_of, relative
 from trim.errors import ConfigError, InputError
 from trim.rollout.tables import OperatingPoint
 from trim.routers.registry import fitted_routers
@@ -57,8 +57,7 @@ def _found(spec: Any, trained: Path, root: Path, folder: Path) -> Any:
     """Return a model as it is found after the experiment: in a folder, where the workflow trained it."""
     if isinstance(spec, TrainedModel):
         return PretrainedModel(name=_trained(trained, folder))
-    named = {key: text for key in PLACES if (text := getattr(spec, key, None))}
-    here = {key: relative(root / text, folder) for key, text in named.items() if (root / text).exists()}
+    here = {key: relative(root / text, folder) for key, text in paths_of(spec).items() if (root / text).exists()}
     return spec.model_copy(update=here)
 
 

@@ -14,7 +14,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from trim import __version__
 from trim.config.experiment import config_hash
-from trim.deploy.manifest import Manifest
 from trim.deploy.opening import Opened, model_names
 from trim.serve.front import Front, Limits
 from trim.serve.host import ModelHost, PatientScorer
@@ -42,10 +41,13 @@ class Patience:
     pause: float = 30.0
 
 
-def fingerprint_of(manifest: Manifest) -> str:
-    """Return what changes where answers may: not with addresses, prices, calibrations or reviews."""
+def fingerprint_of(opened: Opened) -> str:
+    """Return what changes where answers may: with models and decisions, not with addresses, prices or reviews."""
     ignored: Any = {"serving", "prices", "review", "origin", "cache_mb"}
-    return f"trim-{config_hash(manifest.model_dump(mode='json', exclude=ignored))}"
+    pair = opened.pair
+    models = [pair.weak.identity, pair.strong.identity, pair.prm.identity if pair.prm else ""]
+    facts = opened.deployed.manifest.model_dump(mode="json", exclude=ignored)
+    return f"trim-{config_hash({**facts, 'models': models})}"
 
 
 def create_app(
@@ -59,10 +61,11 @@ def create_app(
         That clients must name; None lets everybody in.
     """
     patience = patience or Patience()
-    prm = opened.pair.prm and PatientScorer(opened.pair.prm, patience.seconds, patience.pause)
+    scorer = opened.pair.prm
+    prm = PatientScorer(scorer, patience.seconds, patience.pause) if scorer is not None else None
     patient = replace(opened, pair=replace(opened.pair, prm=prm))
     host, metrics = ModelHost(), Metrics(lambda: prm is not None and prm.is_up)
-    front = Front(patient, host, metrics, limits or Limits(), key, fingerprint_of(opened.deployed.manifest))
+    front = Front(patient, host, metrics, limits or Limits(), key, fingerprint_of(opened))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -91,7 +94,13 @@ def create_app(
     async def models(request: Request) -> dict[str, Any]:
         front.admit(request.headers.get("authorization", ""))
         names = [name for name in model_names(opened.deployed) if "<" not in name]
-        return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "trim"} for name in names]}
+        return {"object": "list", "data": [_model(name) for name in names]}
+
+    @app.get("/v1/models/{name}")
+    async def model(request: Request, name: str) -> dict[str, Any]:
+        front.admit(request.headers.get("authorization", ""))
+        front.point(name)
+        return _model(name)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
@@ -102,6 +111,10 @@ def create_app(
         return await _answer(front, request, COMPLETION)
 
     return app
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "trim"}
 
 
 async def _answer(front: Front, request: Request, form: Form) -> Response:

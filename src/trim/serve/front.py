@@ -16,6 +16,7 @@ from typing import Any
 from trim.deploy.answering import Answering, ToldStep, as_problem
 from trim.deploy.opening import Opened
 from trim.errors import InputError, TrimError
+from trim.rollout.tables import OperatingPoint
 from trim.serve.host import ModelHost
 from trim.serve.metrics import Metrics
 from trim.serve.wire import Form, Refused, Wish, piece_of, told, usage
@@ -132,6 +133,13 @@ class Front:
         if self._key is not None and not hmac.compare_digest(given, self._key.encode()):
             raise Refused(401, "the API key is missing or wrong", code="invalid_api_key")
 
+    def point(self, name: str) -> OperatingPoint:
+        """Return what decides under a model name."""
+        try:
+            return self._opened.at(name)
+        except InputError as error:
+            raise Refused(404, str(error), "model", "model_not_found") from None
+
     def exchange(self, form: Form, wish: Wish) -> Exchange:
         """Return a request as something to answer."""
         text = wish.text
@@ -139,11 +147,7 @@ class Front:
             raise Refused(400, "the problem is empty", "messages" if form.chat else "prompt")
         if len(text) > self.limits.problem_characters:
             raise Refused(413, f"the problem has {len(text)} characters, of at most {self.limits.problem_characters}")
-        name = wish.model
-        try:
-            point = self._opened.at(name)
-        except InputError as error:
-            raise Refused(404, str(error), "model", "model_not_found") from None
+        name, point = wish.model, self.point(wish.model)
         given = [most for most in (wish.trim.max_strong_tokens, self.limits.strong_tokens) if most is not None]
         seed = secrets.randbits(31) if wish.seed is None else wish.seed
         answering = Answering(self._opened, point, as_problem(text), seed, min(given, default=None), falls_back=True)
@@ -207,6 +211,9 @@ class Front:
         except TrimError as error:
             logger.error("a model failed: %s", error)
             raise Refused(502, f"a model behind this server failed: {error}", code="model_failed") from None
+        except Exception:
+            logger.exception("a request failed")
+            raise Refused(500, "the server failed; its log says how", code="internal_error") from None
 
     @asynccontextmanager
     async def _place(self, deadline: float) -> AsyncIterator[None]:

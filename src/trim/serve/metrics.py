@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -32,7 +33,7 @@ class Metrics:
 
     def __init__(self, prm_is_up: Callable[[], bool]) -> None:
         self.registry = CollectorRegistry()
-        room = {"registry": self.registry}
+        room: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("trim_requests", "Requests by model and how they ended.", ["model", "outcome"], **room)
         self.tokens = Counter("trim_tokens", "Tokens by what they were spent on.", ["kind"], **room)
         self.steps = Counter("trim_steps", "Kept steps by author and reason.", ["author", "reason"], **room)
