@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from trim.config.datasets import FileDataset
 from trim.config.experiment import Bootstrap
@@ -80,7 +80,8 @@ def dollars_of(manifest: Manifest) -> Vector | None:
 def as_table(found: Mapping[str, Mapping[str, Interval]], problems: int, level: float) -> Table:
     """Lay out what was measured, a row a model."""
     labels = {key: label for key, label in LABELS.items() if any(key in of_one for of_one in found.values())}
-    table = Table("model", *labels.values(), title=f"{problems} problems, {level:.0%} intervals over problems")
+    title = f"{problems} problems, {level:.0%} intervals over problems"
+    table = Table(Column("model", no_wrap=True), *labels.values(), title=title)
     for name, measures in found.items():
         table.add_row(name, *(shown(measures[key], dollars=key.startswith(DOLLARS)) for key in labels))
     return table

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from trim.deploy.manifest import MANIFEST, read_manifest
 from trim.deploy.report import shown
@@ -51,7 +51,7 @@ def _deployed(place: Path) -> Iterator[str | Table]:
         yield "not reviewed" if reviewed is None else f"changed since {reviewed.by} reviewed it on {reviewed.date}"
     else:
         yield f"reviewed by {reviewed.by} on {reviewed.date} {reviewed.note}".rstrip()
-    table = Table("model name", "router", "setting", "accuracy", "strong tokens", "verdict")
+    table = Table(Column("model name", no_wrap=True), "router", "setting", "accuracy", "strong tokens", "verdict")
     for name, point in manifest.points.items():
         found = point.calibration
         read = [shown(found.checked_on.measures[key]) for key in ("accuracy", "strong_share")] if found else ["", ""]

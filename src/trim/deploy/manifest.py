@@ -150,8 +150,8 @@ class Deployed:
     def faults(self) -> Iterator[str]:
         """Yield a sentence for each model or policy that is missing, or another one than the manifest says."""
         for role, spec in self.models.items():
-            name = getattr(spec, "name", None) or getattr(spec, "file", "")
-            if str(name).startswith(("/", ".")) and not Path(name).exists():
+            name = str(getattr(spec, "name", None) or getattr(spec, "file", ""))
+            if name.startswith(("/", ".")) and not Path(name).exists():
                 yield f"{role}: {name} does not exist"
             elif (known := self.manifest.contents.get(role)) and content_of(spec) != known:
                 yield f"{role}: {name} is another model than the one this router was calibrated with"
