@@ -116,7 +116,7 @@ $(VLLM_INSTALLED): tests/vllm/requirements.txt
 lock: ## renew requirements.lock with the newest versions that pyproject.toml allows
 	$(call create_venv,.venv-lock)
 	$(call install_torch,.venv-lock)
-	.venv-lock/bin/python -m pip install --editable '.[dev,slurm]'
+	.venv-lock/bin/python -m pip install --editable '.[dev,serve,slurm]'
 	{ echo "# Every package of the environment, pinned. Written by \`make lock\` from pyproject.toml."; \
 	  echo "# torch and what belongs to its GPU builds are left out: the Makefile installs torch first, by itself."; \
 	  .venv-lock/bin/python -m pip freeze --exclude-editable | grep -viE '^(torch|triton|nvidia-|cuda-)'; \

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trim.errors import ConfigError, TrimError
+from trim.deploy.commands import add_commands
+from trim.errors import ConfigError, one_sentence
+from trim.serve.command import serve
 
 if TYPE_CHECKING:
     from trim.archive.parts import Manifest
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tools around the TRIM workflow.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Routers in use, and tools around the workflow.")
 store = typer.Typer(no_args_is_help=True, help="The step store: check it, or make an archive of it (docs/replay.md).")
 app.add_typer(store, name="store")
 prefixes = typer.Typer(no_args_is_help=True, help="Prefixes labelled with what both actions bring: docs/prefixes.md.")
 app.add_typer(prefixes, name="prefixes")
+add_commands(app)
+app.command()(serve)
 
 StoreFolder = Annotated[Path, typer.Option("--step-store", help="Folder of the step store.")]
 ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such as data/replay/qwen_gsm8k.")]
@@ -27,17 +29,7 @@ ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such
 
 @app.callback()
 def main() -> None:
-    """Tools around the TRIM workflow; the experiment itself runs through `make reproduce` or `snakemake`."""
-
-
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Say what a user can fix without a traceback."""
-    try:
-        yield
-    except (TrimError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    """Use routers, and what is around the workflow; the experiment runs through `make reproduce` or `snakemake`."""
 
 
 @app.command()
@@ -60,7 +52,7 @@ def config(
     if stale:
         typer.echo(f"out of date: {', '.join(map(str, stale))}; run `trim config --write`", err=True)
         raise typer.Exit(1)
-    with _one_sentence():
+    with one_sentence():
         experiment = read_experiment(root, overlay or [])
         for missing in missing_files(experiment):
             raise ConfigError(missing)
@@ -78,7 +70,7 @@ def golden(
     from trim.config.reading import read_experiment
     from trim.models.served.golden import write_golden
 
-    with _one_sentence():
+    with one_sentence():
         experiment = read_experiment(Path.cwd(), [overlay])
         spec = experiment.prms.get(prm or experiment.pair.prm)
         if not isinstance(spec, ServedPRM):
@@ -92,7 +84,7 @@ def readme() -> None:
     """Fill the generated parts of README.md from the results that are there."""
     from trim.documents.readme import fill_readme
 
-    with _one_sentence():
+    with one_sentence():
         filled = fill_readme(Path.cwd())
     typer.echo(f"README.md and docs/figures are up to date with the results of {' and '.join(filled)}")
 
@@ -113,7 +105,7 @@ def label(
     from trim.rollout.tables import known_trees
     from trim.routers.prefixes import label_prefixes
 
-    with _one_sentence():
+    with one_sentence():
         grown = known_trees(read_problems(problems), read_parquet(trees, NODES)).close(undrafted=True)
         table = label_prefixes(grown)
         write_parquet(table, out, {"trees": trees.name})
@@ -134,7 +126,7 @@ def score(
     from trim.layouts import PREFIXES
     from trim.routers.prefixes import score_decisions
 
-    with _one_sentence():
+    with one_sentence():
         try:
             given = pd.read_csv(decisions)
         except ValueError as error:
@@ -161,7 +153,7 @@ def export_command(
     """Write what the step store holds of an experiment that has run here, in parts of at most 1 MB."""
     from trim.archive.export import export_store
 
-    with _one_sentence():
+    with one_sentence():
         said = [text.partition("=") for text in licence or []]
         if odd := [key for key, _, name in said if not name]:
             raise ConfigError(f"--licence {odd[0]}: write key=licence, as in pair.weak=Apache-2.0")
@@ -179,7 +171,7 @@ def import_command(
     """Lay an archive into a step store; what is there already stays."""
     from trim.archive.parts import import_archive
 
-    with _one_sentence():
+    with one_sentence():
         manifest, new = import_archive(folder, step_store)
         typer.echo(f"{step_store}: {new} of {len(manifest.files)} files of {manifest.experiment} are new")
 
@@ -189,7 +181,7 @@ def verify_command(folder: ArchiveFolder) -> None:
     """Check an archive down to the last step, and say what it holds."""
     from trim.archive.export import verify_archive
 
-    with _one_sentence():
+    with one_sentence():
         _show(verify_archive(folder))
         typer.echo(f"{folder}: whole and sound")
 
@@ -199,7 +191,7 @@ def check_command(step_store: StoreFolder = Path("step_store")) -> None:
     """Check every file of a step store, and set aside what is damaged: what it held is made again."""
     from trim.models.checking import check_store, set_aside
 
-    with _one_sentence():
+    with one_sentence():
         checked = check_store(step_store)
         for path, why in checked.damaged.items():
             typer.echo(f"{path}: damaged ({why})", err=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -93,3 +96,13 @@ def about_disk(error: BaseException, path: Path) -> RunError | None:
             f"{folder}: {os.strerror(forbidden)}; get the right to read and write there, then start again"
         )
     return None
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End a command with what a user can fix, without a traceback."""
+    try:
+        yield
+    except (TrimError, OSError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -27,8 +27,8 @@ from trim.files import read_parquet, write_csv, write_json, write_parquet, writt
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
 from trim.models.kept import Kept
-from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish, served_prm, with_noise
-from trim.models.protocols import CutSteps, ModelPair, StepScorer
+from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish, served_prm, with_cut_steps, with_noise
+from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem, read_problems
@@ -219,7 +219,7 @@ class Job:
                 self.experiment.pair.cache_mb << 20,
             )
             if params.get("long_steps") == "cut":
-                pair = replace(pair, weak=CutSteps(pair.weak), strong=CutSteps(pair.strong))
+                pair = with_cut_steps(pair)
             yield replace(pair, prm=with_noise(pair.prm, params)) if pair.prm else pair
 
     def new_encoder(self) -> Encoder:

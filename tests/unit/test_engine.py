@@ -12,7 +12,8 @@ from trim.models.protocols import CutSteps, FinishReason, ModelPair, Prefix, Sco
 from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS, Costs, costs_of
 from trim.rollout.engine import Episode, KeptStep, Run, path_of, solve, solve_all
-from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
+from trim.rollout.engine import steps as steps_of
+from trim.rollout.history import Booleans, Observed, Reads, Router, WantsEveryDraft
 from trim.routers.controls import RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import OneStepTakeover, Threshold
 
@@ -115,6 +116,33 @@ def test_a_router_of_the_history_sees_the_strong_steps_score_with_the_next_call(
     assert authors(episode) == "sss"
     assert [kept.score for kept in episode.kept] == [0.3, 0.95, None]  # nobody decides after the last step
     assert episode.costs.prm_calls == 3
+
+
+@pytest.mark.parametrize(("scored", "expected"), [(0, "sss"), (1, "wss"), (2, "wss"), (3, "wsw")])
+def test_where_the_prm_fails_another_router_goes_on(scored: int, expected: str) -> None:
+    class Failing:
+        identity, left = "failing", scored
+
+        async def score(self, prefix: Prefix, step: str) -> Score:
+            self.left -= 1
+            if self.left < 0:
+                raise BackendError("the PRM is down")
+            return await judge.score(prefix, step)
+
+    pair = toy_pair()
+    judge = pair.prm
+    assert judge is not None
+    episode = asyncio.run(_collected(replace(pair, prm=Failing()), StrongOnly()))
+    assert authors(episode) == expected
+    assert sum(kept.draft_score is not None for kept in episode.kept) == scored
+    if scored < 3:
+        with pytest.raises(BackendError, match="the PRM is down"):
+            asyncio.run(_collected(replace(pair, prm=Failing()), None))
+
+
+async def _collected(pair: ModelPair, without_prm: Router | None) -> Episode:
+    kept = [step async for step in steps_of(PROBLEM, Threshold(0.5), pair, 0, 30, without_prm)]
+    return Episode(PROBLEM, 0, tuple(kept))
 
 
 def test_after_a_takeover_nothing_is_drafted_or_scored() -> None:

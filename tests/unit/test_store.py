@@ -198,3 +198,36 @@ def test_offline_an_empty_store_stays_empty(tmp_path: Path, scripted_pair: MakeP
     with pytest.raises(MissingEntries):
         asyncio.run(score_steps("problem", ["one\n\n"], scorer))
     assert not (tmp_path / "none").exists()
+
+
+def test_whoever_waits_for_a_step_asks_anew_where_the_first_to_ask_went_away(tmp_path: Path) -> None:
+    class Slow:
+        identity = "slow"
+        calls = 0
+
+        async def step(self, prefix: Prefix, replicate: int) -> Step:
+            self.calls += 1
+            await asyncio.sleep(0.01)
+            return Step("fine\n\n", (1, 2), 3, FinishReason.SEPARATOR)
+
+    slow = Slow()
+    model = StoredStepModel(slow, StepStore(tmp_path, "part"))
+
+    async def ask() -> tuple[list[Step], bool]:
+        first, *others = [asyncio.ensure_future(model.step(PREFIX, 0)) for _ in range(3)]
+        await asyncio.sleep(0)
+        first.cancel()
+        return await asyncio.gather(*others), first.cancelled()
+
+    answers, cancelled = asyncio.run(asyncio.wait_for(ask(), 10))
+    assert [step.text for step in answers] == ["fine\n\n"] * 2
+    assert (slow.calls, cancelled) == (2, True)
+
+
+def test_a_store_that_keeps_nothing_asks_each_time_and_writes_nothing(tmp_path: Path, scripted_pair: MakePair) -> None:
+    pair, store = scripted_pair(), StepStore(tmp_path / "store", "part", keeps=False)
+    model = StoredStepModel(pair.weak, store)
+    assert asyncio.run(model.step(PREFIX, 0)) == asyncio.run(model.step(PREFIX, 0))
+    store.flush()
+    assert len(pair.weak.calls) == 2
+    assert not (tmp_path / "store").exists()

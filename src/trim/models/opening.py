@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,7 +30,7 @@ from trim.models.fingerprint import fingerprint_model
 from trim.models.gguf import CONVERTER_VERSION, convert_gguf
 from trim.models.model_kinds import Opening, ReaderSource, open_language_model
 from trim.models.noise import NoisyScorer
-from trim.models.protocols import ModelPair, StepModel, StepScorer
+from trim.models.protocols import CutSteps, ModelPair, StepModel, StepScorer
 from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
 
 if TYPE_CHECKING:
@@ -363,6 +363,11 @@ def served_prm(params: Mapping[str, Any]) -> ServedPRM | None:
     """Return the PRM of a job where it is a served one; a trained one comes as a folder."""
     prm = params.get("prm")
     return ServedPRM.model_validate(prm) if prm else None
+
+
+def with_cut_steps(pair: ModelPair) -> ModelPair:
+    """Return the pair with steps that end at their token limit as if they ended by themselves."""
+    return replace(pair, weak=CutSteps(pair.weak), strong=CutSteps(pair.strong))
 
 
 def with_noise(prm: StepScorer, params: Mapping[str, Any]) -> StepScorer:

@@ -178,6 +178,8 @@ class StepStore:
         Names the part of the data, so that a job reads only what it may need.
     offline
         Whether a missing entry is an error.
+    keeps
+        Whether entries are kept, in memory and on disk; else each request is computed as often as it comes.
     origin
         Versions of the servers that write, as far as they are known; noted in the segments.
     """
@@ -185,6 +187,7 @@ class StepStore:
     root: Path
     part: str
     offline: bool = False
+    keeps: bool = True
     partitions: dict[str, Partition[Any]] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
 
@@ -192,7 +195,7 @@ class StepStore:
         """Open the partition of a model; its folder says in identity.json which model that is."""
         if identity not in self.partitions:
             folder = self.folder(identity) / self.part
-            if not self.offline:
+            if self.keeps and not self.offline:
                 self._prepare(folder, codec, identity)
             self.partitions[identity] = Partition(folder, codec, identity, self.origin)
         return self.partitions[identity]
@@ -263,24 +266,31 @@ class _Stored(Generic[Entry]):
 
     def __init__(self, identity: str, store: StepStore, codec: Codec[Entry]) -> None:
         self.identity = identity
-        self._offline = store.offline
+        self._offline, self._keeps = store.offline, store.keeps
         self._partition = store.partition(identity, codec)
         self._pending: dict[bytes, asyncio.Future[Entry]] = {}
 
     async def _remembered(self, key: bytes, compute: Callable[[], Awaitable[Entry]]) -> Entry:
         partition, pending = self._partition, self._pending
-        found = partition.get(key)
+        found = partition.get(key) if self._keeps else None
         if found is not None:
             partition.counts.hits += 1
             return found
-        if key in pending:
-            return await asyncio.shield(pending[key])
+        while key in pending:
+            try:
+                return await asyncio.shield(pending[key])
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise  # else whoever asked first went away
         partition.counts.misses += 1
         if self._offline:
             raise MissingEntries(f"{partition.folder}: an entry is missing")
         future = pending[key] = asyncio.get_running_loop().create_future()
         try:
-            entry = partition.put(key, await compute())
+            entry = await compute()
+            if self._keeps:
+                entry = partition.put(key, entry)
         except BaseException as error:
             future.set_exception(error)
             future.exception()  # those who wait get it; nobody waiting is no fault

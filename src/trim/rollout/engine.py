@@ -1,19 +1,19 @@
 """How a solution grows: the loop of the paper, run for many problems at once.
 
-`solve` is TRIM (paper, section 3): the weak model drafts a step, the PRM scores it, the
-router keeps it or has the strong model write it again, until a final step is kept.
+`steps` is TRIM (paper, section 3): the weak model drafts a step, the PRM scores it, the
+router keeps it or has the strong model write it again, until a final step is kept. `solve` waits for the last one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from trim.errors import BackendError, StoreError
-from trim.models.protocols import ModelPair, Prefix, Score, Step, StepScorer
+from trim.models.protocols import ModelPair, Prefix, Score, Step
 from trim.models.store import MissingEntries
 from trim.problems.answers.boxes import solution_answer
 from trim.problems.problem import Problem
@@ -83,37 +83,64 @@ class OnePlace:
         return self
 
 
-async def solve(problem: Problem, router: Router, pair: ModelPair, replicate: int, max_steps: int) -> Episode:
-    """Solve one problem under one router (paper, section 3)."""
-    prefix, kept = Prefix.of(problem.text), list[KeptStep]()
+async def steps(
+    problem: Problem,
+    router: Router,
+    pair: ModelPair,
+    replicate: int,
+    max_steps: int,
+    without_prm: Router | None = None,
+) -> AsyncGenerator[KeptStep, None]:
+    """Solve one problem under one router (paper, section 3), and yield each step as soon as it is kept.
+
+    Parameters
+    ----------
+    without_prm
+        Decides, without scores, from the step on of which the PRM gives none; None: the PRM's error is raised.
+    """
+    prefix, kept = Prefix.of(problem.text), None
     history = Histories(1, max_steps)
-    while True:
+    for position in range(max_steps):
+        is_last = position + 1 == max_steps
         draft = draft_score = None
-        if router.wants_drafts(np.array([bool(kept) and kept[-1].by_strong]))[0]:
+        if router.wants_drafts(np.array([kept is not None and kept.by_strong]))[0]:
             draft = await pair.weak.step(prefix, replicate)
             if router.reads is not Reads.NOTHING:
-                draft_score = await _prm(pair).score(prefix, draft.text)
-        position, is_last = len(kept), len(kept) + 1 == max_steps
+                draft_score, router = await _scored(pair, prefix, draft.text, router, without_prm)
         history.draft(_as_drafts(draft, draft_score, position, is_last))
         if draft and not router.decide(history.observed(places=OnePlace(prefix, replicate)))[0]:
-            step = KeptStep(draft, False, draft_score.value if draft_score else None, draft, draft_score)
+            kept = KeptStep(draft, False, draft_score.value if draft_score else None, draft, draft_score)
         else:
             written, score = await pair.strong.step(prefix, replicate), None
             if router.reads is Reads.HISTORY and not (written.is_final or is_last):
                 # The next call reads this step anyway, and returns its score beside the draft's: nothing to add.
-                score = (await _prm(pair).score(prefix, written.text)).value
-            step = KeptStep(written, True, score, draft, draft_score)
-        kept.append(step)
-        if step.step.is_final or is_last:
-            return Episode(problem, replicate, tuple(kept))
-        history.keep(_as_outcome(step))
-        prefix = prefix.extend(step.step.text)
+                score, router = await _scored(pair, prefix, written.text, router, without_prm)
+            kept = KeptStep(written, True, score.value if score else None, draft, draft_score)
+        yield kept
+        if kept.step.is_final or is_last:
+            return
+        history.keep(_as_outcome(kept))
+        prefix = prefix.extend(kept.step.text)
 
 
-def _prm(pair: ModelPair) -> StepScorer:
+async def solve(problem: Problem, router: Router, pair: ModelPair, replicate: int, max_steps: int) -> Episode:
+    """Solve one problem under one router, to the end."""
+    kept = [step async for step in steps(problem, router, pair, replicate, max_steps)]
+    return Episode(problem, replicate, tuple(kept))
+
+
+async def _scored(
+    pair: ModelPair, prefix: Prefix, text: str, router: Router, without_prm: Router | None
+) -> tuple[Score | None, Router]:
+    """Return what the PRM says of a step, and who decides from now on."""
     if pair.prm is None:
         raise BackendError("the router reads PRM scores, but this pair has no PRM")
-    return pair.prm
+    try:
+        return await pair.prm.score(prefix, text), router
+    except BackendError:
+        if without_prm is None:
+            raise
+        return None, without_prm
 
 
 def _as_drafts(draft: Step | None, score: Score | None, position: int, is_last: bool) -> Drafts:

@@ -1,0 +1,153 @@
+"""`trim doctor`: whether what a run or a server needs is here, each fault with how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+
+import httpx
+from packaging.requirements import Requirement
+from rich.table import Table
+
+from trim.config.models import ApiModel, ServedModel, ServedPRM
+from trim.deploy.manifest import Deployed
+from trim.errors import TrimError, about_disk
+
+LEAST_FREE_GB = 2.0
+ANSWER_SECONDS = 5.0
+
+
+class State(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    MISSING = "not here"
+    """Something that not everybody needs."""
+    FAULT = "fault"
+
+
+COLOURS = {State.OK: "green", State.MISSING: "yellow", State.FAULT: "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, and how to mend it if it is to be mended."""
+
+    what: str
+    state: State
+    said: str
+
+
+def installation() -> Iterator[Finding]:
+    """Check Python and the installed packages against what the package asks for."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    fine = sys.version_info >= (3, 11)
+    yield Finding("python", State.OK if fine else State.FAULT, version if fine else f"{version}; install 3.11 or newer")
+    try:
+        wanted = [Requirement(line) for line in metadata.requires("trim") or []]
+    except metadata.PackageNotFoundError:
+        yield Finding("trim", State.FAULT, "not installed: `make install`, or pip install --editable .")
+        return
+    core = [one for one in wanted if one.marker is None]
+    faults = [said for one in core if (said := _lacking(one))]
+    yield Finding("packages", State.FAULT if faults else State.OK, "; ".join(faults) or f"all {len(core)} are here")
+    for extra in ("serve", "slurm"):
+        parts = [one for one in wanted if one.marker is not None and one.marker.evaluate({"extra": extra})]
+        lacking = [said for one in parts if (said := _lacking(one))]
+        said = f"{'; '.join(lacking)}: pip install '.[{extra}]'" if lacking else "installed"
+        yield Finding(f"extra {extra}", State.MISSING if lacking else State.OK, said)
+
+
+def _lacking(wanted: Requirement) -> str:
+    try:
+        found = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        return f"{wanted.name} is missing"
+    return (
+        "" if wanted.specifier.contains(found, prereleases=True) else f"{wanted.name} {found}, not {wanted.specifier}"
+    )
+
+
+def machine(folder: Path) -> Iterator[Finding]:
+    """Check GPU, SLURM and disk."""
+    gpus = _said_by("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    yield Finding("GPU", State.OK if gpus else State.MISSING, gpus or "none: models run on the CPU, or on servers")
+    slurm = _said_by("sinfo", "--version")
+    yield Finding("SLURM", State.OK if slurm else State.MISSING, slurm or "no sinfo: jobs run on this machine")
+    free = shutil.disk_usage(folder).free / 1e9
+    said = f"{free:.1f} GB free in {folder}"
+    low = f"{said}; make room for at least {LEAST_FREE_GB:g} GB"
+    yield Finding("disk", State.OK if free >= LEAST_FREE_GB else State.FAULT, said if free >= LEAST_FREE_GB else low)
+    probe = folder / ".trim-doctor"
+    try:
+        probe.touch()
+        probe.unlink()
+        yield Finding("folder", State.OK, f"{folder} can be written")
+    except OSError as error:
+        yield Finding("folder", State.FAULT, str(about_disk(error, probe) or error))
+
+
+def _said_by(*command: str) -> str:
+    """Return the first line that a program says; empty where there is none or it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "; ".join(done.stdout.strip().splitlines())
+
+
+def router(deployed: Deployed) -> Iterator[Finding]:
+    """Check the models, policies and endpoints of a deployed router."""
+    try:
+        faults = list(deployed.faults())
+    except (TrimError, OSError) as error:
+        faults = [str(error)]
+    said = "models and policies are here, and those that were calibrated" if deployed.manifest.contents else "here"
+    yield Finding("router", State.FAULT if faults else State.OK, "; ".join(faults) or said)
+    for role, spec in deployed.models.items():
+        if isinstance(spec, ServedModel | ServedPRM | ApiModel):
+            yield _endpoint(deployed, role, spec)
+        if isinstance(spec, ServedPRM):
+            said = spec.golden or "none: the first request waits until they are computed; `trim golden` does it before"
+            yield Finding("golden scores", State.OK if spec.golden else State.MISSING, said)
+
+
+def _endpoint(deployed: Deployed, role: str, spec: ServedModel | ServedPRM | ApiModel) -> Finding:
+    what = f"{role} endpoint"
+    endpoint = {str(key): value for key, value in deployed.manifest.serving.endpoints.items()}.get(role)
+    if endpoint is None:
+        command = deployed.manifest.serving.command[0]
+        if isinstance(spec, ApiModel):
+            return Finding(what, State.FAULT, f"serving.endpoints.{role} is missing: name its url and price")
+        there = shutil.which(command)
+        said = f"started when needed, by {there}" if there else f"no {command} here: install it, or name an endpoint"
+        return Finding(what, State.OK if there else State.FAULT, said)
+    headers = {}
+    if endpoint.key_env is not None:
+        if not os.environ.get(endpoint.key_env, "").strip():
+            return Finding(what, State.FAULT, f"{endpoint.key_env} is not in the environment: set it to the API key")
+        headers = {"Authorization": f"Bearer {os.environ[endpoint.key_env].strip()}"}
+    url = f"{endpoint.url.rstrip('/').removesuffix('/v1')}/v1/models"
+    try:
+        answer = httpx.get(url, headers=headers, timeout=ANSWER_SECONDS)
+        names = [str(entry["id"]) for entry in answer.json()["data"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        return Finding(what, State.FAULT, f"{url} does not list its models ({type(error).__name__}); start the server")
+    if spec.name not in names:
+        return Finding(what, State.FAULT, f"{url} serves {', '.join(names[:5])}, not {spec.name}")
+    return Finding(what, State.OK, f"{endpoint.url} serves {spec.name}")
+
+
+def as_table(findings: list[Finding]) -> Table:
+    """Lay findings out, a row each."""
+    table = Table("check", "", "found")
+    for finding in findings:
+        table.add_row(finding.what, f"[{COLOURS[finding.state]}]{finding.state}[/]", finding.said)
+    return table

@@ -1,0 +1,146 @@
+"""The server: routes, and the life of what stands behind them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from trim import __version__
+from trim.config.experiment import config_hash
+from trim.deploy.opening import Opened, model_names
+from trim.serve.front import Front, Limits
+from trim.serve.host import ModelHost, PatientScorer
+from trim.serve.metrics import Metrics
+from trim.serve.wire import CHAT, COMPLETION, ChatRequest, CompletionRequest, Form, Refused, read_request
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the PRM is waited for.
+
+    Attributes
+    ----------
+    seconds
+        That a score may take.
+    pause
+        Seconds for which a PRM that failed is not asked again.
+    """
+
+    seconds: float = 10.0
+    pause: float = 30.0
+
+
+def fingerprint_of(opened: Opened) -> str:
+    """Return what changes where answers may: with models and decisions, not with addresses, prices or reviews."""
+    ignored: Any = {"serving", "prices", "review", "origin", "cache_mb"}
+    pair = opened.pair
+    models = [pair.weak.identity, pair.strong.identity, pair.prm.identity if pair.prm else ""]
+    facts = opened.deployed.manifest.model_dump(mode="json", exclude=ignored)
+    return f"trim-{config_hash({**facts, 'models': models})}"
+
+
+def create_app(
+    opened: Opened, limits: Limits | None = None, key: str | None = None, patience: Patience | None = None
+) -> FastAPI:
+    """Return the server of a deployed router.
+
+    Parameters
+    ----------
+    key
+        That clients must name; None lets everybody in.
+    """
+    patience = patience or Patience()
+    scorer = opened.pair.prm
+    prm = PatientScorer(scorer, patience.seconds, patience.pause) if scorer is not None else None
+    patient = replace(opened, pair=replace(opened.pair, prm=prm))
+    host, metrics = ModelHost(), Metrics(lambda: prm is not None and prm.is_up)
+    front = Front(patient, host, metrics, limits or Limits(), key, fingerprint_of(opened))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        host.start()
+        try:
+            yield
+        finally:
+            host.stop()
+
+    app = FastAPI(title="TRIM", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.exception_handler(Refused)
+    async def refuse(_: Request, error: Refused) -> JSONResponse:
+        headers = {"Retry-After": RETRY_AFTER} if error.status in (429, 504) else {}
+        return JSONResponse(error.body(), error.status, headers)
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "prm": "absent" if prm is None else "up" if prm.is_up else "down"}
+
+    @app.get("/metrics")
+    async def measured() -> Response:
+        return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/v1/models")
+    async def models(request: Request) -> dict[str, Any]:
+        front.admit(request.headers.get("authorization", ""))
+        names = [name for name in model_names(opened.deployed) if "<" not in name]
+        return {"object": "list", "data": [_model(name) for name in names]}
+
+    @app.get("/v1/models/{name}")
+    async def model(request: Request, name: str) -> dict[str, Any]:
+        front.admit(request.headers.get("authorization", ""))
+        front.point(name)
+        return _model(name)
+
+    @app.post("/v1/chat/completions")
+    async def chat(request: Request) -> Response:
+        return await _answer(front, request, CHAT)
+
+    @app.post("/v1/completions")
+    async def completions(request: Request) -> Response:
+        return await _answer(front, request, COMPLETION)
+
+    return app
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "trim"}
+
+
+async def _answer(front: Front, request: Request, form: Form) -> Response:
+    front.admit(request.headers.get("authorization", ""))
+    body = await _body(request, front.limits.body_bytes)
+    exchange = front.exchange(form, read_request(ChatRequest if form.chat else CompletionRequest, body))
+    if not exchange.wish.stream:
+        return JSONResponse(await front.whole(exchange, request.is_disconnected))
+    pieces = front.pieces(exchange)
+    first = await anext(pieces)  # an error up to here has a status of its own
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_with(first, pieces), media_type="text/event-stream", headers=headers)
+
+
+async def _with(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Read the body of a request, no more of it than is taken."""
+    read = bytearray()
+    async for piece in request.stream():
+        read += piece
+        if len(read) > most:
+            raise Refused(413, f"the request has more than {most} bytes")
+    return bytes(read)

@@ -1,0 +1,74 @@
+"""What `trim doctor` finds: faults name how to mend them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployed import manifest
+from fake_server import FakeServer
+
+from trim.config.models import ApiModel, ServedModel
+from trim.config.serving import Endpoint, Serving
+from trim.deploy.doctor import LEAST_FREE_GB, State, as_table, installation, machine, router
+from trim.deploy.manifest import Deployed
+
+
+def found(deployed: Deployed) -> dict[str, tuple[State, str]]:
+    return {finding.what: (finding.state, finding.said) for finding in router(deployed)}
+
+
+def served(url: str, folder: Path, **changes: Any) -> Deployed:
+    serving = Serving(endpoints={"weak": Endpoint(url=url, **changes)})
+    models = {"weak": ServedModel(name="some/model"), "strong": ServedModel(name="other/model"), "prm": None}
+    return Deployed(manifest(serving=serving, **models), folder)
+
+
+def test_this_installation_has_its_packages() -> None:
+    findings = {finding.what: finding for finding in installation()}
+    assert findings["python"].state is State.OK
+    assert findings["packages"].state is State.OK, findings["packages"].said
+    assert {"extra serve", "extra slurm"} <= set(findings)
+
+
+def test_a_full_disk_and_a_closed_folder_are_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {f.what: f.state for f in machine(tmp_path)}["folder"] is State.OK
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("trim.deploy.doctor.LEAST_FREE_GB", 1e9)
+    disk = {finding.what: finding for finding in machine(tmp_path)}["disk"]
+    assert disk.state is State.FAULT and "make room" in disk.said
+    assert LEAST_FREE_GB < 1e9
+
+
+def test_a_model_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    from trim.config.models import PretrainedModel
+
+    state, said = found(Deployed(manifest(weak=PretrainedModel(name="./gone"), prm=None), tmp_path))["router"]
+    assert state is State.FAULT and "weak" in said and "does not exist" in said
+
+
+def test_an_endpoint_is_asked_what_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeServer("some/model", {}) as server:
+        assert found(served(server.url, tmp_path))["weak endpoint"] == (State.OK, f"{server.url} serves some/model")
+        server.models = {"data": [{"id": "another"}]}
+        state, said = found(served(f"{server.url}/v1", tmp_path))["weak endpoint"]
+        assert state is State.FAULT and "serves another, not some/model" in said
+    state, said = found(served(server.url, tmp_path))["weak endpoint"]
+    assert state is State.FAULT and "start the server" in said
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    state, said = found(served(server.url, tmp_path, key_env="NO_SUCH_KEY"))["weak endpoint"]
+    assert state is State.FAULT and "NO_SUCH_KEY is not in the environment" in said
+
+
+def test_a_server_that_nobody_can_start_is_a_fault(tmp_path: Path) -> None:
+    deployed = served("http://127.0.0.1:9", tmp_path)
+    serving = Serving(command=("no-such-program",))
+    lonely = Deployed(deployed.manifest.model_copy(update={"serving": serving}), tmp_path)
+    assert found(lonely)["strong endpoint"][0] is State.FAULT
+    api = ApiModel(name="x", prefill="prefix")
+    remote = Deployed(deployed.manifest.model_copy(update={"serving": serving, "strong": api}), tmp_path)
+    assert "serving.endpoints.strong is missing" in found(remote)["strong endpoint"][1]
+
+
+def test_findings_are_laid_out_a_row_each(tmp_path: Path) -> None:
+    findings = list(machine(tmp_path))
+    assert as_table(findings).row_count == len(findings)
