@@ -127,7 +127,7 @@ def test_measure_prm(smoke_copy: Path, smoke_run: Path) -> None:
     quality, reliability, histogram = (pd.read_csv(smoke_copy / target) for target in targets)
     for table in (quality, reliability, histogram):
         pairs = set(table[["prm", "dataset"]].itertuples(index=False, name=None))
-        home = {(prm, "arith") for prm in ("verifier", "noisy", "classifier")}
+        home = {(prm, "arith") for prm in ("verifier", "noisy", "classifier", "first-token")}
         assert pairs == home | {("verifier", "arith-words")}
     assert {"value_lo", "value_hi"} <= set(quality)
     steps = pd.read_parquet(smoke_copy / RESULTS / "scores/verifier/arith.test.parquet")
@@ -141,7 +141,9 @@ def test_measure_outcomes(smoke_copy: Path, smoke_run: Path) -> None:
     run_rule("measure_outcomes", smoke_copy, *targets)
     assert_same(smoke_copy, smoke_run, *targets)
     outcomes, reliability = (pd.read_csv(smoke_copy / target) for target in targets)
-    every = {(prm, data) for prm in ("verifier", "noisy", "classifier") for data in ("arith", "arith-words")}
+    every = {
+        (prm, data) for prm in ("verifier", "noisy", "classifier", "first-token") for data in ("arith", "arith-words")
+    }
     for table in (outcomes, reliability):
         assert set(table[["prm", "dataset"]].itertuples(index=False, name=None)) == every
         assert set(table["behaviour"]) == {"all", "weak-only", "strong-only", "mixed"}

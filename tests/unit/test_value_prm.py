@@ -39,7 +39,7 @@ def test_a_trained_one_scores_as_its_head_says_and_reports_every_choice_of_featu
 ) -> None:
     train(ValuePRM(layer=1), source, tmp_path / "prm")
     found = pd.read_csv(tmp_path / "prm" / VALIDATION_FILE)
-    assert set(found["reads"]) == {"likelihood", "hidden", "likelihood+hidden"}
+    assert set(found["reads"]) == {"likelihood", "arithmetic", "hidden", "likelihood+arithmetic+hidden"}
     assert found.filter(like="_auc").stack().between(0, 1).all() and found["loss"].between(0.1, 1).all()
     judge = load_prm(tmp_path / "prm", reader=source, batch_size=8)
     assert isinstance(judge, ValueJudge)
@@ -94,7 +94,8 @@ def test_a_layer_that_is_not_there_is_refused(model_folders: dict[str, Path], tm
 def test_the_folder_says_what_it_is_and_names_no_path(source: ReaderSource, tmp_path: Path) -> None:
     train(ValuePRM(layer=1), source, tmp_path / "prm")
     described = json.loads((tmp_path / "prm" / "prm.json").read_text())
-    assert described == {"kind": "value", "backbone": "weak", "reads": ["likelihood", "hidden"], "layer": 1}
+    reads = ["likelihood", "arithmetic", "hidden"]
+    assert described == {"kind": "value", "backbone": "weak", "reads": reads, "layer": 1}
     assert sorted(path.name for path in (tmp_path / "prm").iterdir()) == [
         "prm.json",
         VALIDATION_FILE,

@@ -77,7 +77,7 @@ def test_final_answers_are_enough_for_every_stage(smoke_copy: Path, tmp_path: Pa
     outcomes = pd.read_csv(smoke_copy / RESULTS / "tables/prm_outcomes.csv")
     assert set(outcomes["prm"]) == {"value", "noisy"}
     validation = pd.read_csv(smoke_copy / RESULTS / "models/prm-value/validation.csv")
-    assert validation["reads"].tolist() == ["likelihood", "hidden", "likelihood+hidden"]
+    assert validation["reads"].tolist() == ["likelihood", "arithmetic", "hidden", "likelihood+arithmetic+hidden"]
     logs = (smoke_copy / RESULTS / "logs/fit_router").rglob("*.log")
     assert any("would have left the explored trees" in log.read_text(encoding="utf-8") for log in logs)
     assert tables(smoke_copy)  # what the smoke run left is still there

@@ -273,8 +273,8 @@ CHANGES = {
             "check_splits": 1,
             "collect_rollouts": 1,
             "gather_rollouts": 1,
-            "score_rollouts": 3,  # by every PRM in use
-            "gather_scores": 3,
+            "score_rollouts": 4,  # by every PRM in use
+            "gather_scores": 4,
             "measure_prm": 1,
             "measure_outcomes": 1,
             "compute_end_points": 1,

@@ -121,7 +121,9 @@ def _prms_have_a_base(experiment: Experiment) -> Iterator[str]:
 
 def _reads_in_the_job(experiment: Experiment, name: str, prm: ReadingPRM) -> Iterator[str]:
     model = getattr(experiment.pair, prm.backbone)
-    if model.kind not in ("trained", "pretrained", "gguf") or experiment.pair.device != "cpu":
+    if model.kind == "trained":
+        return  # small enough to be read on the CPU too, whatever the device
+    if model.kind not in ("pretrained", "gguf") or experiment.pair.device != "cpu":
         yield (
             f"PRM {name!r} reads with pair.{prm.backbone}, which must run in the job (kind trained, pretrained or "
             "gguf) with pair.device: cpu"
