@@ -228,7 +228,7 @@ def with_distinct_counts(model: PomdpModel) -> PomdpModel:
     """Return the same model, in which no token count stands twice: a tree would tell the two apart."""
     steps = model.transition
     tokens, place = np.unique(steps.tokens, return_inverse=True)
-    weights = np.bincount(place, steps.token_weights)
+    weights = np.bincount(place, steps.token_weights).astype(float)
     return replace(model, transition=replace(steps, tokens=tokens, token_weights=weights))
 
 
