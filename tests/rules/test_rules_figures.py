@@ -31,6 +31,7 @@ from smoke import RESULTS, planned_figures, snakemake
         ("transfer_curves", {"tables"}),
         ("generalization_matrix", {"tables"}),
         ("prm_quality_routing", {"tables"}),
+        ("planners", {"tables"}),
         ("ablations", {"tables"}),
         ("budgeted", {"tables"}),
         ("interventions", {"tables"}),

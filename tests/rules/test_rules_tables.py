@@ -88,6 +88,20 @@ def test_compute_misfit(smoke_copy: Path, smoke_run: Path) -> None:
     assert table[["modelled", "measured"]].notna().all(axis=None)
 
 
+def test_compare_planners(smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("models", "rollouts", "scores", "trees", "episodes"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / "tables/planners.csv"]
+    run_rule("compare_planners", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    table = pd.read_csv(smoke_copy / targets[0])
+    assert len(table) == 2 * (2 + 2 * 2 + 1)  # kappas; exact and threshold, rollouts by simulations, SARSOP
+    assert set(table["planner"]) == {"exact", "threshold", "pouct", "sarsop"}
+    assert table["value"].notna().equals(table["reason"].isna())
+    times = pd.read_csv(smoke_copy / RESULTS / "benchmarks/planners.csv")
+    assert (times["seconds"] > 0).equals(table["planner"] != "sarsop")
+
+
 def test_compute_generalization(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / "tables" / name for name in ("generalization.csv", "generalization.tex", "transfer.csv")]
     run_rule("compute_generalization", smoke_copy, *targets)

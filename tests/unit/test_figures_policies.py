@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from figure_inputs import (
     joint_observation_model,
@@ -20,6 +21,7 @@ from trim.figures import (
     joint_observation,
     learning_curves,
     observation_model,
+    planners,
     pomdp_policy,
 )
 from trim.figures.style import STATE_LOOKS
@@ -45,6 +47,36 @@ def test_the_observation_model_has_a_panel_an_author() -> None:
 def test_a_strong_model_whose_scores_tell_nothing_has_no_panel() -> None:
     model = random_model(np.random.default_rng(5), strong_scores=False)
     assert len(observation_model.draw(model.observation, "arith").axes) == 1
+
+
+def planner_table() -> pd.DataFrame:
+    """Rows of two kappas: exact solution, threshold, POUCT by rollouts and simulations, SARSOP without a value."""
+    rows = []
+    for kappa, best in ((0.1, 0.8), (1.0, 0.5)):
+        rows.append({"kappa": kappa, "planner": "exact", "value": best, "value_lo": best - 0.01, "value_hi": best})
+        rows.append({"kappa": kappa, "planner": "threshold", "value": best - 0.05})
+        for rollouts, lost in (("random", 0.2), ("threshold", 0.1)):
+            for simulations in (100, 10):
+                value = best - lost * 10 / simulations
+                ends = {"value_lo": value - 0.02, "value_hi": value + 0.02}
+                head = {"kappa": kappa, "planner": "pouct", "rollouts": rollouts, "simulations": simulations}
+                rows.append({**head, "value": value, **ends})
+        rows.append({"kappa": kappa, "planner": "sarsop", "reason": "none"})
+    return pd.DataFrame(rows)
+
+
+def test_planners_rise_by_simulations_towards_the_exact_solution() -> None:
+    figure = planners.draw(planner_table())
+    assert [axes.get_title() for axes in figure.axes] == ["kappa = 0.1", "kappa = 1"]
+    assert legend(figure.axes[0]) == [
+        *("exact solution", "best threshold"),
+        *("POUCT, random rollouts", "POUCT, threshold rollouts"),
+    ]
+    exact, threshold, at_random, by_threshold = figure.axes[1].get_lines()
+    assert (set(exact.get_ydata()), set(threshold.get_ydata())) == ({0.5}, {0.45})
+    np.testing.assert_allclose(at_random.get_xydata(), [[10, 0.3], [100, 0.48]])
+    np.testing.assert_allclose(by_threshold.get_ydata(), [0.4, 0.49])
+    assert len({(line.get_marker(), line.get_linestyle()) for line in figure.axes[1].get_lines()}) == 4
 
 
 def test_joint_observations_have_the_lowest_score_before_on_the_x_axis() -> None:

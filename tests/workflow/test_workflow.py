@@ -18,7 +18,7 @@ TARGETS = {"all", "tables", "figures", "paper"}
 SECTIONS = ("output", "log", "benchmark", "conda", "message")
 TABLES = (
     *("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex"),
-    *("prm_quality.csv", "prm_outcomes.csv"),
+    *("prm_quality.csv", "prm_outcomes.csv", "planners.csv"),
 )
 FIGURES = (
     "accuracy_vs_cost_arith",
@@ -35,6 +35,7 @@ FIGURES = (
     "observation_model_arith",
     "joint_observation_arith",
     "pomdp_policy_arith",
+    "planners",
 )
 
 
@@ -194,7 +195,7 @@ OF_CURVES = {"oracle_region", "transfer_curves"} | {
 OF_PRICES = {"prices_arith", "prices_arith-words"}
 OF_OUTCOMES = {"prm_outcomes_arith", "prm_outcomes_arith-words"}
 OF_LEARNED = {"learning_curves_arith", "decision_map_arith"}
-OF_POMDP = {"observation_model_arith", "joint_observation_arith", "pomdp_policy_arith"}
+OF_POMDP = {"observation_model_arith", "joint_observation_arith", "pomdp_policy_arith", "planners"}
 CHANGES = {
     "bootstrap": (
         {"bootstrap": {"resamples": 50}},
@@ -222,6 +223,7 @@ CHANGES = {
         {
             **FITTED,
             **EVALUATED,
+            "compare_planners": 1,
             "compare_on_dev": 1,
             "compute_metrics": 1,
             **ANALYSED,
@@ -265,6 +267,7 @@ CHANGES = {
         },
         OF_ANALYSES | OF_CURVES | OF_PRICES,
     ),
+    "how planners are compared": ({"planners": {"episodes": 4}}, {"compare_planners": 1}, {"planners"}),
     "kappas of a variant that is not there": ({"routers": {"agg": {"kappas": [0.5]}}}, {}, set()),
     "test problems of one dataset": (
         {"datasets": {"arith-words": {"sizes": {"test": 9}}}},

@@ -105,6 +105,35 @@ rule compute_misfit:
         "../scripts/compute_misfit.py"
 
 
+rule compare_planners:
+    input:
+        solved=SOLVED_POMDPS.get(MAIN, []),
+    output:
+        table=report(
+            f"{RESULTS}/tables/planners.csv",
+            caption="../report/planners.rst",
+            category="Tables",
+            labels={"table": "planners"},
+        ),
+        # Apart, for it is never the same again.
+        times=f"{RESULTS}/benchmarks/planners.csv",
+    log:
+        f"{RESULTS}/logs/compare_planners.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_planners.tsv"
+    conda:
+        "../../envs/planners.yaml"
+    params:
+        planners=settings_of(EXPERIMENT.planners),
+        level=EXPERIMENT.bootstrap.level,
+        seed=EXPERIMENT.seed,
+        version=STAGE["planners"],
+    message:
+        "Comparing planners on the fitted POMDP"
+    script:
+        "../scripts/compare_planners.py"
+
+
 rule compute_generalization:
     input:
         episodes=EPISODES,

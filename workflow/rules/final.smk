@@ -22,6 +22,7 @@ TABLES = [
             *(["end_points.csv"] if LABELLED else []),
             *("ablations.csv", "training.csv", "bands.csv"),
             *(["pomdp_misfit.csv"] if SOLVED_POMDPS else []),
+            *(["planners.csv"] if EXPERIMENT.plans else []),
             *("sampling.csv", "power.csv", "prm_routing.csv"),
             *("generalization.csv", "generalization.tex", "transfer.csv"),
             *("budgeted.csv", "budgeted.tex"),

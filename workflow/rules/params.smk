@@ -20,6 +20,7 @@ STAGE = {
     "by_prm": 2,
     "tables": 5,
     "analysis": 4,
+    "planners": 1,
     "claims": 3,
     "prices": 1,
     "figures": 4,

@@ -85,6 +85,26 @@ class Bootstrap(Section):
     )
 
 
+class Planners(Section):
+    """Planners that are held against our exact solution, on the POMDP that was fitted on the main dataset."""
+
+    kappas: Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(unrepeated)] = Field(
+        (0.1, 0.4, 1.6), description="trade-offs; the nearest of `routers.kappa` are taken; empty for no comparison"
+    )
+    simulations: Annotated[tuple[Count, ...], AfterValidator(unrepeated)] = Field(
+        (10, 100, 1000), min_length=1, description="simulations of pomdp-py's POUCT for each decision"
+    )
+    rollouts: Annotated[tuple[Literal["random", "threshold"], ...], AfterValidator(unrepeated)] = Field(
+        ("random", "threshold"),
+        min_length=1,
+        description="what plays on where POUCT's tree ends: either action at random, as pomdp-py has it, or the best "
+        "threshold on the draft's score",
+    )
+    episodes: int = Field(20, ge=2, le=1_000_000, strict=True, description="simulated episodes of each planner")
+    sarsop: FilePath | None = Field(None, description="SARSOP's program `pomdpsol`, if there is one")
+    sarsop_seconds: Count = Field(60, description="time that SARSOP has for each kappa")
+
+
 def _datasets() -> dict[str, Dataset]:
     return {
         "arith": ArithmeticFamily(p_two_digits=0.3, sizes=Sizes(prm_train=600, router_train=500, dev=400, test=1000)),
@@ -147,6 +167,7 @@ class Experiment(Section):
         description="routers: how they are fitted and run",
     )
     bootstrap: Bootstrap = Field(default_factory=Bootstrap, description="confidence intervals")
+    planners: Planners = Field(default_factory=Planners, description="what else could plan for TRIM-POMDP")
     prices: dict[str, PriceVector] = Field(
         default_factory=default_prices,
         min_length=1,
@@ -179,6 +200,12 @@ class Experiment(Section):
         """
         at_home = self.labelled(self.main_dataset) or self.main_dataset in self.evaluated_on
         return self.main_dataset if at_home else self.evaluated_on[0]
+
+    @property
+    def plans(self) -> bool:
+        """Whether planners are compared: there are trade-offs, and a POMDP that was fitted on the main dataset."""
+        fitted = self.main_dataset in self.routers.trained_on and "default" in self.routers.pomdp.variants
+        return fitted and bool(self.planners.kappas)
 
     @property
     def measured(self) -> list[tuple[str, str, str]]:
