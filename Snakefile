@@ -69,6 +69,7 @@ localrules:
     compare_on_dev,
     plot_figure,
     build_explorer,
+    build_calculator,
     write_numbers,
     build_paper,
 
