@@ -73,7 +73,7 @@ class TokenSeconds(ReadSeconds):
 
 
 class SecondsPrice(Section):
-    """Measured seconds for each token, read or written, of all three models: `benchmarks/latency.py` prints them."""
+    """Seconds for each token, read or written, of all three models, as `benchmarks/latency.py` measures them."""
 
     kind: Literal["seconds"] = "seconds"
     conditions: str = Field(min_length=1, description="what they were measured under: machine, precision, company")
