@@ -75,6 +75,7 @@ localrules:
     compare_on_dev,
     plot_figure,
     build_explorer,
+    build_calculator,
     write_numbers,
     build_paper,
 

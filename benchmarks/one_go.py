@@ -22,21 +22,13 @@ from trim.config.reading import read_experiment
 from trim.evaluation.bootstrap import columns, resample_counts, resampled_mean
 from trim.files import read_parquet
 from trim.layouts import STEPS
-from trim.models.generator import StepGenerator
+from trim.models.generator import OneGo
 from trim.models.opening import build_reader
-from trim.models.protocols import FinishReason, Prefix, Step
+from trim.models.protocols import Prefix, Step
 from trim.models.store import StepStore
 from trim.problems.answers.boxes import extract_answer
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem, read_problems
-
-
-class OneGo(StepGenerator):
-    """Writes until the model ends its answer: a blank line ends nothing."""
-
-    def _finish(self, ids: list[int]) -> FinishReason | None:
-        reason = super()._finish(ids)
-        return None if reason is FinishReason.SEPARATOR else reason
 
 
 def in_steps(experiment: Experiment, dataset: str, root: Path) -> pd.DataFrame:

@@ -80,3 +80,17 @@ def test_no_figure_shows_what_the_config_does_not_train(smoke_run: Path) -> None
     planned = planned_figures(snakemake(smoke_run, "--dry-run", "--forceall", targets=("figures",), changes=changes))
     assert {"learning_curves_arith", "joint_observation_arith"} <= planned  # of TRIM-Seq, and of `released`
     assert not {"decision_map_arith", "observation_model_arith", "pomdp_policy_arith"} & planned
+
+
+def test_build_calculator(smoke_copy: Path, smoke_run: Path) -> None:
+    """From the test episodes alone."""
+    shutil.rmtree(smoke_copy / "step_store")
+    target = RESULTS / "calculator.html"
+    run_rule("build_calculator", smoke_copy, target)
+    assert_same(smoke_copy, smoke_run, target)
+    page = (smoke_copy / target).read_text(encoding="utf-8")
+    held = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    assert [data["name"] for data in held["datasets"]] == ["arith", "arith-words"]
+    for data in held["datasets"]:
+        assert {"weak-only", "strong-only", "trim-thr", "rsd"} < {router["id"] for router in data["routers"]}
+    assert held["measured"] == {}

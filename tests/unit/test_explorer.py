@@ -11,7 +11,8 @@ import pytest
 from pomdp_models import random_model
 
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
-from trim.explorer.page import SHARES, explore_dataset, render, script_safe
+from trim.explorer.html import script_safe
+from trim.explorer.page import SHARES, explore_dataset, render
 from trim.explorer.traces import trace
 from trim.problems.problem import Problem
 from trim.rollout.history import Reads

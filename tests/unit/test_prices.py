@@ -194,3 +194,24 @@ def test_an_experiment_may_name_prices_of_its_own() -> None:
     with pytest.raises(ValidationError, match="date"):
         Experiment(prices=own)  # type: ignore[arg-type]
     assert cost_of("mine") == "cost at mine"
+
+
+def test_seconds_are_for_what_each_model_reads_and_writes() -> None:
+    rates = {"weak": {"read": 1e-3, "written": 2e-2}, "strong": {"read": 3e-3, "written": 7e-2}, "prm": {"read": 4e-3}}
+    own = {"mine": {"kind": "seconds", "conditions": "one core", "cached": False, **rates}}
+    spent = {"strong_tokens": 10, "weak_tokens": 20, "discarded_tokens": 5, "strong_input_tokens": 100}
+    spent |= {"weak_input_tokens": 200, "prm_tokens": 300}
+    known = {"strong_cached_tokens": 40, "weak_cached_tokens": 50, "prm_cached_tokens": 60}
+    episode = pd.DataFrame([{**dict.fromkeys(QUANTITIES, 0), **spent, **known}])
+
+    def seconds(cached: bool) -> float:
+        prices = Experiment(prices={"mine": own["mine"] | {"cached": cached}}).prices  # type: ignore[arg-type]
+        data = episode.assign(**dict.fromkeys(("dataset", "trained_on", "router", "variant"), ""), seed=0, replicate=0)
+        data = data.assign(operating_point=0.0, problem_id="0", correct=True)
+        return float(priced(data, vectors(prices, Parameters()))[cost_of("mine")].iloc[0])
+
+    assert seconds(False) == pytest.approx(0.7 + 0.5 + 0.3 + 0.2 + 1.2)
+    assert seconds(False) - seconds(True) == pytest.approx(0.12 + 0.05 + 0.24)
+    del own["mine"]["conditions"]
+    with pytest.raises(ValidationError, match="conditions"):
+        Experiment(prices=own)  # type: ignore[arg-type]

@@ -193,7 +193,7 @@ def test_prefixes_share_their_beginnings_in_memory(folder: Path, roots: list[Pre
     ours.read(children)
     tokens = len(ours.prompts.block_ids(root)) + sum(len(ours.prompts.block_ids(child)) for child in children)
     one = ours.read([root])[0]
-    assert ours._memory._bytes == tokens * one.cache.nbytes // one.length
+    assert ours.memory._bytes == tokens * one.cache.nbytes // one.length
 
 
 def test_a_long_prompt_is_read_in_several_passes(folder: Path, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,4 +268,4 @@ def test_memory_for_states_is_what_a_pair_is_opened_with(folder: Path, tmp_path:
     pair = open_pair(*specs, {}, GREEDY, StepStore(tmp_path, "p"), 4, cache_bytes=12345)
     readers = [model._model._backend._built().reader for model in (pair.weak, pair.strong)]
     assert [type(one) for one in readers] == [FixedShapeReader, RaggedReader]
-    assert [one._memory._budget for one in readers] == [12345, 12345]
+    assert [one.memory._budget for one in readers] == [12345, 12345]

@@ -184,7 +184,7 @@ FITTED = {
     "fit_query_router": 1,
     "evaluate_query_routers": 1,
 }
-EVALUATED = {"evaluate_routers": 2, "compute_misfit": 1}
+EVALUATED = {"evaluate_routers": 2, "compute_misfit": 1, "build_calculator": 1}
 # Figures, by what they are drawn from.
 OF_ANALYSES = {"ablations", "generalization_matrix", "prm_quality_routing", "budgeted", "interventions", "claims"}
 OF_CURVES = {"oracle_region", "transfer_curves"} | {
@@ -282,6 +282,7 @@ CHANGES = {
             "measure_outcomes": 1,
             "compute_end_points": 1,
             "evaluate_routers": 1,
+            "build_calculator": 1,
             "evaluate_oracles": 1,
             "collect_solutions": 1,
             "evaluate_query_routers": 1,

@@ -1,4 +1,4 @@
-# One page in which solutions are followed step by step.
+# Pages that any browser opens: solutions step by step, and how long they take at rates of the reader.
 
 
 rule build_explorer:
@@ -27,3 +27,34 @@ rule build_explorer:
         "Building the trace explorer"
     script:
         "../scripts/build_explorer.py"
+
+
+rule build_calculator:
+    input:
+        episodes=EPISODES,
+    output:
+        page=report(
+            CALCULATOR,
+            caption="../report/calculator.rst",
+            category="Explorer",
+            labels={"page": "seconds at your own rates"},
+        ),
+    log:
+        f"{RESULTS}/logs/build_calculator.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/build_calculator.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        experiment=EXPERIMENT.experiment,
+        trained_on=EXPLORED,
+        prices={
+            name: settings_of(price)
+            for name, price in EXPERIMENT.prices.items()
+            if price.kind == "seconds"
+        },
+        version=STAGE["calculator"],
+    message:
+        "Building the latency calculator"
+    script:
+        "../scripts/build_calculator.py"

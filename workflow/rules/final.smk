@@ -35,6 +35,7 @@ TABLES = [
     *NARROW,
 ]
 EXPLORER = f"{RESULTS}/explorer.html"
+CALCULATOR = f"{RESULTS}/calculator.html"
 
 
 FIGURES = [
@@ -79,4 +80,4 @@ def get_included(kind, suffix):
 def get_final_output():
     """All that the default target asks for."""
     manifests = (f"{RESULTS}/problems/{d}/manifest.json" for d in EXPERIMENT.datasets)
-    return [*TABLES, *FIGURES, EXPLORER, *manifests]
+    return [*TABLES, *FIGURES, EXPLORER, CALCULATOR, *manifests]

@@ -25,6 +25,7 @@ STAGE = {
     "prices": 1,
     "figures": 4,
     "explorer": 1,
+    "calculator": 1,
     "paper": 3,
 }
 

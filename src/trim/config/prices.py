@@ -60,7 +60,30 @@ class FlopsPrice(Section):
     parameters: Parameters = Field(default_factory=Parameters, description="numbers of parameters")
 
 
-PriceVector = Annotated[DecodedPrice | ApiPrice | FlopsPrice, Field(discriminator="kind")]
+class ReadSeconds(Section):
+    """How long a token takes a model that writes nothing."""
+
+    read: Amount = Field(description="for each token that it reads")
+
+
+class TokenSeconds(ReadSeconds):
+    """How long a token takes a model."""
+
+    written: Amount = Field(description="for each token that it writes")
+
+
+class SecondsPrice(Section):
+    """Seconds for each token, read or written, of all three models, as `benchmarks/latency.py` measures them."""
+
+    kind: Literal["seconds"] = "seconds"
+    conditions: str = Field(min_length=1, description="what they were measured under: machine, precision, company")
+    cached: bool = Field(True, description="whether no model reads twice what it has read or written before")
+    weak: TokenSeconds = Field(description="weak model, in seconds")
+    strong: TokenSeconds = Field(description="strong model, in seconds")
+    prm: ReadSeconds = Field(description="PRM, which writes nothing, in seconds")
+
+
+PriceVector = Annotated[DecodedPrice | ApiPrice | FlopsPrice | SecondsPrice, Field(discriminator="kind")]
 
 SOURCE = (
     "docs.anthropic.com (strong, Claude 3.7 Sonnet) and deepinfra.com (weak and PRM, Qwen2.5-7B-Instruct, which is "

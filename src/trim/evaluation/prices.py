@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.config.experiment import Bootstrap
-from trim.config.prices import ApiPrice, FlopsPrice, Parameters, PriceVector
+from trim.config.prices import ApiPrice, FlopsPrice, Parameters, PriceVector, SecondsPrice
 from trim.evaluation.bootstrap import columns, resample_counts
 from trim.evaluation.study import EPISODE, HEADLINE_METRICS, Array, Study, measure
 from trim.layouts import READ
@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 QUANTITIES = ("strong_tokens", "weak_tokens", "discarded_tokens", "prm_tokens", *READ)
 """What prices are of: columns of an episode."""
+
+INPUT = {"strong": "strong_input_tokens", "weak": "weak_input_tokens", "prm": "prm_tokens"}
+OUTPUT = {"strong": ("strong_tokens",), "weak": ("weak_tokens", "discarded_tokens")}
+"""What models read and write, by role; of what they read, `{role}_cached_tokens` they knew before."""
 
 PRICED_COLUMNS = [*EPISODE, "correct", *QUANTITIES]
 
@@ -49,7 +53,7 @@ def vector(price: PriceVector, parameters: Parameters) -> Vector | None:
 
     Returns
     -------
-    Tokens, dollars or floating-point operations for each token; None where the size of a model is not known.
+    Tokens, dollars, seconds or floating-point operations for each token; None where the size of a model is not known.
     """
     if isinstance(price, ApiPrice):
         return _dollars(price)
@@ -57,7 +61,11 @@ def vector(price: PriceVector, parameters: Parameters) -> Vector | None:
         sizes = {
             role: getattr(price.parameters, role) or getattr(parameters, role) for role in ("weak", "strong", "prm")
         }
-        return None if None in sizes.values() else _operations(sizes, price.cached)
+        operations = {role: 2 * size for role, size in sizes.items() if size is not None}
+        return _by_token(operations, operations, price.cached) if len(operations) == len(sizes) else None
+    if isinstance(price, SecondsPrice):
+        read = {role: getattr(price, role).read for role in ("weak", "strong", "prm")}
+        return _by_token(read, {role: getattr(price, role).written for role in ("weak", "strong")}, price.cached)
     return {"strong_tokens": 1.0}
 
 
@@ -74,11 +82,11 @@ def _dollars(price: ApiPrice) -> Vector:
     return {name: dollars / 1e6 for name, dollars in found.items()}
 
 
-def _operations(sizes: Mapping[str, float], cached: bool) -> Vector:
-    read = {"strong": ["strong_input_tokens"], "weak": ["weak_input_tokens"], "prm": ["prm_tokens"]}
-    written = {"strong": ["strong_tokens"], "weak": ["weak_tokens", "discarded_tokens"], "prm": []}
-    found = {name: 2 * size for role, size in sizes.items() for name in (*read[role], *written[role])}
-    return found | ({f"{role}_cached_tokens": -2 * size for role, size in sizes.items()} if cached else {})
+def _by_token(read: Mapping[str, float], written: Mapping[str, float], cached: bool) -> Vector:
+    """Return what tokens cost that models read and write, by role; what is cached costs nothing to read."""
+    found = {name: read[role] for role, name in INPUT.items()}
+    found |= {name: written[role] for role, names in OUTPUT.items() for name in names}
+    return found | ({f"{role}_cached_tokens": -read[role] for role in INPUT} if cached else {})
 
 
 def vectors(prices: Mapping[str, PriceVector], parameters: Parameters) -> dict[str, Vector]:

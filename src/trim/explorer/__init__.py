@@ -1,1 +1,1 @@
-"""The trace explorer: one HTML file in which solutions are followed step by step."""
+"""Pages for a browser: the trace explorer, and the latency calculator."""

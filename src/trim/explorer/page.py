@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from trim.config.routers import Routers
 from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
+from trim.explorer.html import fill
 from trim.explorer.traces import Traces, trace
 from trim.figures.style import STATE_LOOKS
 from trim.names import leading_variants, look_of
@@ -31,9 +30,6 @@ SHARES = (0.1, 0.2, 0.4)
 
 PROBLEMS = 60
 """Problems shown, over all datasets."""
-
-DATA = "/*DATA*/null"
-"""Where the template takes the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +134,7 @@ def render(datasets: Sequence[Mapping[str, Any]], experiment: str) -> str:
         "states": [state.label for state in STATE_LOOKS],
         "datasets": datasets,
     }
-    template = files("trim.explorer").joinpath("template.html").read_text(encoding="utf-8")
-    assert template.count(DATA) == 1
-    return template.replace(DATA, script_safe(data))
-
-
-def script_safe(data: Any) -> str:
-    """Return JSON that may stand inside a script element: no text in it can end the element or open a comment."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
+    return fill("template.html", data)
 
 
 def _problem(trees: RolloutTrees, traces: Traces, index: int, kind: str, *, labelled: bool) -> dict[str, Any]:

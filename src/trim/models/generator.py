@@ -122,3 +122,11 @@ class StepGenerator:
         text: str = self._tokenizer.decode(kept, skip_special_tokens=True)
         self.reader.close(number, row.prefix.extend(text), row.written, row.logprobs)
         return Step(text, tuple(row.written), self.reader.prompts.length(row.prefix), reason)
+
+
+class OneGo(StepGenerator):
+    """Writes until the model ends its answer, or to the limit of tokens: a blank line ends nothing."""
+
+    def _finish(self, ids: list[int]) -> FinishReason | None:
+        reason = super()._finish(ids)
+        return None if reason is FinishReason.SEPARATOR else reason

@@ -116,7 +116,7 @@ def open_pair(
 def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: Opening) -> StepModel:
     """Open a language model that runs in the job; nothing is loaded before a step is missing."""
     batch_size, device, sampling = opening.batch_size, opening.device, opening.sampling
-    local = _plain(spec, opening.folder)
+    local = as_local(spec, opening.folder)
     identity = identify_local(local, batch_size, device, sampling)
 
     def build() -> BatchBackend:
@@ -130,7 +130,7 @@ def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: O
     return BatchedStepModel(LazyBackend(build, batch_size), identity, opening.loop)
 
 
-def _plain(spec: TrainedModel | PretrainedModel | GgufModel, folder: Path | None) -> PretrainedModel | GgufModel:
+def as_local(spec: TrainedModel | PretrainedModel | GgufModel, folder: Path | None) -> PretrainedModel | GgufModel:
     """Return a model that the pipeline trained as what it is afterwards: one in a folder."""
     return PretrainedModel(name=str(folder)) if isinstance(spec, TrainedModel) else spec
 
@@ -177,7 +177,7 @@ def pair_reader(
         raise ConfigError(
             f"a PRM that reads with pair.{wish.backbone}, which must run in the job, not of kind {spec.kind}"
         )
-    local = _plain(spec, folder)
+    local = as_local(spec, folder)
     facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
     identity = json.dumps({"model": identify_weights(local), **facts}, sort_keys=True)
     return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, "cpu", cache_bytes, wish)))

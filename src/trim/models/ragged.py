@@ -170,7 +170,7 @@ class RaggedReader:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._group = config.num_attention_heads // heads
         self._like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, dtype=model.dtype)
-        self._memory = StateMemory(cache_bytes)
+        self.memory = StateMemory(cache_bytes)
         self._rows: dict[int, _Row] = {}
         self._kept: dict[int, torch.Tensor] = {}
         self._hidden_layers = tuple(hidden_layers)
@@ -223,11 +223,11 @@ class RaggedReader:
         """End a row, and keep what it knows of its prefix and of the child."""
         closed = self._rows.pop(row)
         prefix, length = closed.prefix, self.prompts.length(closed.prefix)
-        own = self._memory.get(prefix.digest)
+        own = self.memory.get(prefix.digest)
         if own is None:
             own = self._state(closed.sequence, self._covered(prefix), length, closed.hidden)
             self._keep(prefix, own)
-        if self._memory.get(child.digest) is None:
+        if self.memory.get(child.digest) is None:
             # A step's text may be cut into other tokens when it is read than it was written in: what agrees is kept.
             block = self.prompts.block_ids(child)
             same = len(commonprefix([block, list(written)]))
@@ -240,7 +240,7 @@ class RaggedReader:
     @torch.inference_mode()
     def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
         """Return the states of prefixes, computing and keeping what is not there; they hold no logits."""
-        return read_chains(prefixes, self._memory, self._extend, self._is_whole)
+        return read_chains(prefixes, self.memory, self._extend, self._is_whole)
 
     @torch.inference_mode()
     def mean_hidden(self, prefixes: Iterable[Prefix]) -> Iterator[torch.Tensor]:
@@ -303,7 +303,7 @@ class RaggedReader:
     # --- both ---------------------------------------------------------------------------
 
     def _keep(self, prefix: Prefix, state: PrefixState) -> None:
-        self._memory.put(prefix.digest, state)
+        self.memory.put(prefix.digest, state)
         self._known(prefix)  # those that it rests on must not be forgotten before it
 
     def _known(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> list[PrefixState]:
@@ -312,7 +312,7 @@ class RaggedReader:
         Each holds its own tokens only, so that prefixes share their beginnings in memory too. They are looked up from
         the last one on: the root, on which all others rest, is the last to be forgotten.
         """
-        found = [states.get(node.digest) or self._memory.get(node.digest) for node in prefix.lineage()[::-1]]
+        found = [states.get(node.digest) or self.memory.get(node.digest) for node in prefix.lineage()[::-1]]
         known: list[PrefixState] = []
         for state in found[::-1]:
             if state is not None and state.start <= (known[-1].length if known else 0):

@@ -129,6 +129,7 @@ class Reader(Protocol):
     outputs: Outputs
     batch_size: int
     max_length: int
+    memory: StateMemory
 
     @property
     def free(self) -> int:

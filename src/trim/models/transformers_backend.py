@@ -163,7 +163,7 @@ class FixedShapeReader:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, device=self.device, dtype=model.dtype)
         self._buffers: dict[tuple[int, int], torch.Tensor] = {}
-        self._memory = StateMemory(cache_bytes)
+        self.memory = StateMemory(cache_bytes)
         self._opened: list[tuple[Prefix, int]] = []
         self._open = 0
         self._decoding: _Decoding | None = None
@@ -172,7 +172,7 @@ class FixedShapeReader:
     def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
         """Return the states of prefixes, computing and keeping what is not there."""
         assert self._decoding is None, "reading would write over the buffers of the rows that are open"
-        return read_chains(prefixes, self._memory, self._extend, lambda node, state: True)
+        return read_chains(prefixes, self.memory, self._extend, lambda node, state: True)
 
     # --- writing: rows are opened together, and none anew before all are closed ---------
 
@@ -280,7 +280,7 @@ class FixedShapeReader:
                 likelihood=likelihood[row].clone(),
                 logprobs=logprobs[row, : len(block) if parent else 0].clone(),
             )
-            self._memory.put(node.digest, state)
+            self.memory.put(node.digest, state)
 
     def _likelihood(
         self, parents: list[PrefixState | None], ids: torch.Tensor, hidden: torch.Tensor, last: torch.Tensor
