@@ -122,9 +122,9 @@ def score(
     import pandas as pd
 
     from trim.errors import InputError
+    from trim.evaluation.prefixes import score_decisions
     from trim.files import read_parquet
     from trim.layouts import PREFIXES
-    from trim.routers.prefixes import score_decisions
 
     with one_sentence():
         try:

@@ -32,6 +32,7 @@ from smoke import RESULTS, planned_figures, snakemake
         ("generalization_matrix", {"tables"}),
         ("prm_quality_routing", {"tables"}),
         ("planners", {"tables"}),
+        ("prefixes", {"tables"}),
         ("ablations", {"tables"}),
         ("budgeted", {"tables"}),
         ("interventions", {"tables"}),

@@ -102,6 +102,19 @@ def test_compare_planners(smoke_copy: Path, smoke_run: Path) -> None:
     assert (times["seconds"] > 0).equals(table["planner"] != "sarsop")
 
 
+def test_score_prefixes(smoke_copy: Path, smoke_run: Path) -> None:
+    for room in ("models", "rollouts", "scores", "episodes"):
+        shutil.rmtree(smoke_copy / RESULTS / room)
+    targets = [RESULTS / "tables/prefixes.csv"]
+    run_rule("score_prefixes", smoke_copy, *targets)
+    assert_same(smoke_copy, smoke_run, *targets)
+    table = pd.read_csv(smoke_copy / targets[0])
+    assert {"trim-thr", "trim-agg", "trim-seq", "trim-pomdp", "fitted-q"} <= set(table["router"])
+    assert (table[["gain", "gain_of_all"]].le(table["gain_in_hindsight"] + 1e-9, axis=0)).all(axis=None)
+    thresholds = table[(table["router"] == "trim-thr") & (table["variant"] == "default")]
+    assert len(thresholds) == 2 * 4 and (thresholds["over_threshold"] == 0).all()
+
+
 def test_compute_generalization(smoke_copy: Path, smoke_run: Path) -> None:
     targets = [RESULTS / "tables" / name for name in ("generalization.csv", "generalization.tex", "transfer.csv")]
     run_rule("compute_generalization", smoke_copy, *targets)

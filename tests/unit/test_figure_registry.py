@@ -64,6 +64,7 @@ def test_figures_are_drawn_for_what_they_say() -> None:
         ({"routers": {"pomdp": {"variants": ["released"]}}}, "planners"),
         ({"routers": {"trained_on": ["arith-hard"]}}, "planners"),
         ({"planners": {"kappas": []}}, "planners"),
+        ({"routers": {"trained_on": ["arith-hard"]}}, "prefixes"),
         ({"evaluated_on": ["arith"], "routers": {"trained_on": ["arith"]}}, "transfer_curves"),
         ({"reported_prms": []}, "prm_quality_routing"),
         ({"routers": {"trained_on": ["arith-hard"]}}, "prm_quality_routing"),

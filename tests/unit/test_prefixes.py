@@ -9,12 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from trim.cli import app
+from trim.config.experiment import Bootstrap
 from trim.errors import InputError
+from trim.evaluation.prefixes import Decided, score_decisions, score_routers
 from trim.files import write_parquet
 from trim.layouts import PREFIXES
 from trim.problems.problem import Problem, write_problems
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, RolloutTrees
-from trim.routers.prefixes import label_prefixes, score_decisions
+from trim.routers.controls import StrongOnly
+from trim.routers.prefixes import decide_prefixes, label_prefixes
+from trim.routers.threshold import OneStepTakeover, Threshold
 
 MAX_STEPS = 8
 
@@ -78,6 +82,50 @@ def test_decisions_are_scored_by_what_they_bring_and_spend() -> None:
     assert scored.loc["strong"].drop("kappa").tolist() == pytest.approx([2, 0.75, -0.075, -0.125, 0])
     kept = score_decisions(small(), decided(0, 0), [0.1, 9.0])
     assert (kept["gain"] == 0).all() and kept["kappa"].tolist() == [0.1, 9.0, 0.1, 9.0]
+
+
+def test_policies_decide_at_the_prefixes_of_the_table(trees: RolloutTrees) -> None:
+    table, takeover = label_prefixes(trees), OneStepTakeover(0.4)
+    always, below, taken = decide_prefixes(trees, [StrongOnly(), Threshold(0.4), takeover])
+    assert always.all() and 0 < below.mean() < 1
+    assert (below == (table["score"] < 0.4)).all()
+    after_strong = table["authors"].str.endswith("s")
+    assert (taken == (below | after_strong)).all() and after_strong.any()
+
+
+def test_whole_problems_are_labelled_up_to_a_number(trees: RolloutTrees) -> None:
+    whole = label_prefixes(trees)
+    most = int((whole["problem_id"].isin([problem.id for problem in trees.problems[:3]])).sum())
+    part = label_prefixes(trees, most)
+    assert len(part) == most and part["problem_id"].nunique() == 3
+    assert label_prefixes(trees, most - 1)["problem_id"].nunique() == 2
+    expected = whole[whole["problem_id"].isin(part["problem_id"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part, expected)
+    assert decide_prefixes(trees, [Threshold(0.4)], most).shape == (1, len(part))
+
+
+def test_operating_points_are_chosen_on_dev_and_read_on_test() -> None:
+    table = small().assign(problem_id=["a", "b"], replicate=0)
+    neither, first, both = np.array([[False, False], [True, False], [True, True]])
+    dev = {
+        ("trim-thr", "default"): Decided(table, (0.0, 1.0), np.stack([neither, both])),
+        ("ours", "default"): Decided(table, (3.0, 0.3), np.stack([neither, first])),
+    }
+    # On test, regenerating mends nothing: what dev chose is read all the same.
+    test = {
+        key: Decided(table.assign(regenerate_weak_right=0.0), decided.settings, decided.regenerate)
+        for key, decided in dev.items()
+    }
+    scored = score_routers(dev, test, Bootstrap(resamples=20), "seed").set_index(["router", "continuation", "kappa"])
+    ours, threshold = scored.loc[("ours", "weak", 1.0)], scored.loc[("trim-thr", "weak", 1.0)]
+    assert (ours["operating_point"], ours["regenerated"]) == (0.3, 0.75)
+    assert (threshold["operating_point"], threshold["regenerated"]) == (1.0, 1.0)
+    assert (ours["gain"], threshold["gain"]) == (pytest.approx(-0.075), pytest.approx(-0.125))
+    assert ours["over_threshold"] == pytest.approx(0.05) and threshold["over_threshold"] == 0
+    assert ours["over_threshold_lo"] <= ours["over_threshold"] <= ours["over_threshold_hi"]
+    assert (scored["gain_in_hindsight"] == 0).all()
+    expected = score_decisions(test[("ours", "default")].table, decided(1, 0), [1.0]).set_index("continuation")
+    assert ours["gain"] == pytest.approx(expected.loc["weak", "gain"])
 
 
 @pytest.mark.parametrize(

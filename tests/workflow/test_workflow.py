@@ -18,7 +18,7 @@ TARGETS = {"all", "tables", "figures", "paper"}
 SECTIONS = ("output", "log", "benchmark", "conda", "message")
 TABLES = (
     *("curves.csv", "main.csv", "main.tex", "comparisons.csv", "comparisons.tex"),
-    *("prm_quality.csv", "prm_outcomes.csv", "planners.csv"),
+    *("prm_quality.csv", "prm_outcomes.csv", "planners.csv", "prefixes.csv"),
 )
 FIGURES = (
     "accuracy_vs_cost_arith",
@@ -36,6 +36,7 @@ FIGURES = (
     "joint_observation_arith",
     "pomdp_policy_arith",
     "planners",
+    "prefixes",
 )
 
 

@@ -134,6 +134,41 @@ rule compare_planners:
         "../scripts/compare_planners.py"
 
 
+rule score_prefixes:
+    input:
+        **tree_inputs("dev", MAIN),
+        test_problems=f"{RESULTS}/problems/{EXPERIMENT.compared_on}/test.jsonl",
+        test_trees=f"{RESULTS}/trees/{EXPERIMENT.compared_on}.test.parquet",
+        fitted=[
+            path
+            for router in FITTED
+            if not FITTED[router].fitted_as
+            for path in fitted_of(router, MAIN)
+        ],
+    output:
+        prefixes=report(
+            f"{RESULTS}/tables/prefixes.csv",
+            caption="../report/prefixes.rst",
+            category="Tables",
+            labels={"table": "decisions at labelled prefixes"},
+        ),
+    log:
+        f"{RESULTS}/logs/score_prefixes.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score_prefixes.tsv"
+    conda:
+        "../../envs/routers.yaml"
+    params:
+        settings={"others": ROUTER_SETTINGS["others"]},
+        bootstrap=RESAMPLING,
+        seed=EXPERIMENT.seed,
+        version=STAGE["prefixes"],
+    message:
+        "Scoring the routers at labelled prefixes"
+    script:
+        "../scripts/score_prefixes.py"
+
+
 rule compute_generalization:
     input:
         episodes=EPISODES,

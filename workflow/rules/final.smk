@@ -23,6 +23,7 @@ TABLES = [
             *("ablations.csv", "training.csv", "bands.csv"),
             *(["pomdp_misfit.csv"] if SOLVED_POMDPS else []),
             *(["planners.csv"] if EXPERIMENT.plans else []),
+            *(["prefixes.csv"] if MAIN in EXPERIMENT.routers.trained_on else []),
             *("sampling.csv", "power.csv", "prm_routing.csv"),
             *("generalization.csv", "generalization.tex", "transfer.csv"),
             *("budgeted.csv", "budgeted.tex"),

@@ -21,6 +21,7 @@ STAGE = {
     "tables": 5,
     "analysis": 4,
     "planners": 1,
+    "prefixes": 1,
     "claims": 3,
     "prices": 1,
     "figures": 4,

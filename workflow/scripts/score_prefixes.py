@@ -1,0 +1,35 @@
+"""Score the routers of the main dataset at labelled prefixes: chosen on those of dev, read on those of test."""
+
+from itertools import groupby
+from pathlib import Path
+
+from trim.config.experiment import Bootstrap
+from trim.config.routers import Routers
+from trim.evaluation.prefixes import Decided, score_routers
+from trim.files import read_parquet
+from trim.jobs import open_job
+from trim.layouts import NODES
+from trim.rollout.tables import known_trees
+from trim.routers.prefixes import decide_prefixes, label_prefixes
+from trim.routers.registry import step_router
+
+MOST = 10_000  # prefixes of a split: whole problems, the first ones
+
+with open_job(snakemake) as job:
+    params, splits = job.params, []
+    settings = Routers.model_validate(params.settings)
+    points = [
+        point for path in map(Path, job.input.fitted) for point in step_router(path.parts[-3], settings).load(path)
+    ]
+    for split in ("dev", "test"):
+        problems, table = job.problems(f"{split}_problems"), read_parquet(job.input[f"{split}_trees"], NODES)
+        trees = known_trees(problems, table).close(undrafted=True)
+        labelled, decided = label_prefixes(trees, MOST), {}
+        job.log.info("%s: %d labelled prefixes of %d problems", split, len(labelled), labelled["problem_id"].nunique())
+        for key, sweep in groupby(points, key=lambda point: (point.router, point.variant)):
+            found = list(sweep)
+            regenerate = decide_prefixes(trees, [point.policy for point in found], MOST)
+            decided[key] = Decided(labelled, tuple(point.setting for point in found), regenerate)
+        splits.append(decided)
+    scored = score_routers(*splits, Bootstrap.model_validate(params.bootstrap), f"{params.seed}/prefixes")
+    job.write_csv(scored, job.output.prefixes, exact=["kappa", "operating_point"])
