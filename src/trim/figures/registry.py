@@ -369,8 +369,9 @@ _BUILT_IN = (
         caption=(
             "What the decisions of each router are worth beyond those of TRIM-Thr at labelled prefixes of test "
             "problems, by kappa, the right answers that all tokens of a strong solution are worth: right answers per "
-            "decision, less that price, with 95 % intervals over problems. Operating points were chosen on dev. Left, the weak "
-            "model writes all that follows; right, the strong one does: the two bracket a router, which mixes both. "
+            "decision, less that price, with 95 % intervals over problems. Operating points were chosen on dev. Left, "
+            "the weak model writes all that follows; right, the strong one does: the two bracket a router, which "
+            "mixes both. "
             "Points of one kappa lie side by side only to be told apart."
         ),
         wanted=lambda experiment: experiment.main_dataset in experiment.routers.trained_on,
