@@ -113,6 +113,10 @@ def test_there_are_overlays() -> None:
         ("datasets: {more: {layout: aime, path: a}}", "key 'datasets.more.source' is missing"),
         ("datasets: {more: {source: jsonl, path: a, layout: mmlu}}", "datasets.more.layout: .*'math'"),
         ("datasets: {arith: {min_steps: 9}}", "datasets.arith: min_steps is greater than max_steps"),
+        (
+            "datasets: {arith-hard: {answer: all}}",
+            "datasets.arith-hard asks for all results, up to 40 tokens .*: raise",
+        ),
         ("datasets: {arith: {sizes: {test: 0}}}", "evaluated_on names 'arith', which has no test problems"),
         (
             "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\nmain_dataset: arith",
