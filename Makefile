@@ -57,7 +57,8 @@ seeds: $(INSTALLED) ## run everything anew, from the problems on, with each of S
 	@set -e; for seed in $(SEEDS); do \
 	  $(BIN)/python -m trim.reproduce --configfile $(WORLD) config/seeds.yaml --config experiment=$(run)-$$seed seed=$$seed $(ARGS); \
 	done
-	@$(BIN)/trim seeds $(SEEDS:%=results/$(run)-%) --out results/$(run)s
+	@$(BIN)/trim seeds $(SEEDS:%=results/$(run)-%) --out results/$(run)s \
+	  $(if $(wildcard results/embedded/tables/claims.csv),--beside results/embedded)
 
 test: lint ## check style and types, then run all tests
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal $(ARGS)

@@ -185,6 +185,12 @@ def test_what_is_wrong_is_named(overlay: str, sentence: str) -> None:
         parse_config(with_overlay(overlay))
 
 
+def test_what_a_family_does_not_say_is_no_part_of_what_rules_compare() -> None:
+    said = {"answer": "all", "p_slip": 0.1, "p_awkward": 0.0}
+    assert not set(said) & set(ArithmeticFamily().model_dump())
+    assert said.items() <= ArithmeticFamily.model_validate(said).model_dump().items()
+
+
 def nested(key: str, value: object) -> Any:
     for part in reversed(key.split(".")):
         value = {part: value}

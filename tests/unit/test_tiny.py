@@ -37,6 +37,13 @@ def test_steps_tokenised_one_by_one_are_the_tokens_of_the_whole(tokenizer: Any, 
         assert sum((tokenizer.encode(step) for step in steps), []) == whole
 
 
+def test_the_longest_answer_is_as_long_as_the_config_says(tokenizer: Any) -> None:
+    family = ArithmeticFamily(min_steps=9, max_steps=9, answer="all", p_slip=0.1)
+    answer = "91! \\boxed{" + "".join(f"{label}{10 + i}" for i, label in enumerate("abcdefghi")) + "}"
+    assert len(tokenizer.encode(answer)) + 1 == family.longest_answer
+    assert tokenizer.decode(tokenizer.encode(answer)) == answer
+
+
 def test_digits_and_labels_are_tokens_of_their_own(tokenizer: Any) -> None:
     assert tokenizer.tokenize("97 a*3?") == ["9", "7", "Ġ", "a", "*", "3", "?"]
     assert tokenizer.decode(tokenizer.encode("\n\n")[0]) == "\n\n"
