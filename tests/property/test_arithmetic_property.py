@@ -41,9 +41,10 @@ def programs(draw: st.DrawFn) -> Program:
 def rewritten(program: Program, steps: list[str], at: int, result: int) -> list[str]:
     """Write another result at one step, and go on from it without a further error."""
     changed = re.sub(r"=\d+", f"={result}", steps[at])
-    rest = Program(result, program.instructions[at + 1 :])
-    results = [*program.results()[:at], result, *rest.results()]
-    return [*steps[:at], changed, *rest.steps()[:-1], f"\\boxed{{{program.boxed(results)}}}"]
+    left = program.instructions[at + 1 :]
+    rest = Program(result, left).steps()[:-1] if left else []
+    results = [*program.results()[:at], result, *Program(result, left).results()]
+    return [*steps[:at], changed, *rest, f"\\boxed{{{program.boxed(results)}}}"]
 
 
 @given(programs(), WORDINGS)
