@@ -23,13 +23,14 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce replay test test-endurance test-slurm test-vllm bench lint format lock clean
+.PHONY: help install reproduce replay seeds test test-endurance test-slurm test-vllm bench lint format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=...           interpreter to build .venv with (3.11 or newer)"
 	@echo "  TORCH_INDEX_URL=...  package index to take torch from"
+	@echo "  SEEDS=... WORLD=...  seeds to run for \`make seeds\` (1 2 3 4 5), and an overlay such as config/world.yaml"
 	@echo "  ARGS=...             more options, for reproduce and replay (see python -m trim.reproduce --help) or for pytest"
 
 install: $(INSTALLED) ## set up .venv
@@ -46,6 +47,18 @@ reproduce: $(INSTALLED) ## run the whole experiment, then the replay; start it a
 
 replay: $(INSTALLED) ## run the experiment on real models from its archive, without any model
 	@$(replay)
+
+# Each seed has results of its own; what is finished stays, so that it can be started again.
+SEEDS := 1 2 3 4 5
+WORLD :=
+run := $(if $(WORLD),$(basename $(notdir $(WORLD)))-)seed
+
+seeds: $(INSTALLED) ## run everything anew, from the problems on, with each of SEEDS; count in how many each claim holds
+	@set -e; for seed in $(SEEDS); do \
+	  $(BIN)/python -m trim.reproduce --configfile $(WORLD) config/seeds.yaml --config experiment=$(run)-$$seed seed=$$seed $(ARGS); \
+	done
+	@$(BIN)/trim seeds $(SEEDS:%=results/$(run)-%) --out results/$(run)s \
+	  $(if $(wildcard results/embedded/tables/claims.csv),--beside results/embedded)
 
 test: lint ## check style and types, then run all tests
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal $(ARGS)

@@ -89,6 +89,38 @@ def readme() -> None:
     typer.echo(f"README.md and docs/figures are up to date with the results of {' and '.join(filled)}")
 
 
+@app.command()
+def seeds(
+    results: Annotated[
+        list[Path], typer.Argument(help="Folders of results that differ in their seed: results/seed-1.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for seeds.csv and its figure.")] = Path("results/seeds"),
+    beside: Annotated[Path | None, typer.Option(help="Results whose verdicts stand beside: results/embedded.")] = None,
+) -> None:
+    """Count in how many runs of the whole pipeline each statement of the claims ledger holds."""
+    import pandas as pd
+
+    from trim.evaluation.claims.seeds import count_verdicts, read_ledgers
+    from trim.figures.claims import draw
+    from trim.figures.style import save
+    from trim.files import read_json, write_csv
+
+    with _one_sentence():
+        ledgers = read_ledgers(results)
+        other = read_ledgers([beside])[beside.name] if beside else None
+        counted = count_verdicts(ledgers, other)
+        write_csv(counted, out / "seeds.csv")
+        origins = [read_json(folder / "tables" / "provenance.json") for folder in results]
+        figure = draw(pd.concat(list(ledgers.values()), ignore_index=True))
+        save(figure, [out / f"seeds.{kind}" for kind in ("pdf", "png")], origins[0])
+    if len({origin["code"] for origin in origins}) > 1:
+        typer.echo(f"made with different code: {', '.join(origin['code'] for origin in origins)}", err=True)
+    headlines = counted[counted["headline"].notna()]
+    for row in headlines.to_dict("records"):
+        typer.echo(f"{row['verdict']}: {row['claim']}")
+    typer.echo(f"{out}: {len(counted)} statements over {len(ledgers)} runs")
+
+
 # --- labelled prefixes ------------------------------------------------------------------
 
 

@@ -33,7 +33,7 @@ def test_prepare_dataset(smoke_copy: Path, smoke_run: Path) -> None:
         assert not fingerprints & seen
         seen |= fingerprints
         for problem in problems:
-            assert problem.answer == str(parse_program(problem.text).answer())
+            assert problem.answer == parse_program(problem.text).answer()
     assert manifest["lm_train"]["hash_percent"] == [SPLIT_RANGES["lm_train"][0], SPLIT_RANGES["lm_train"][-1]]
     assert manifest["licence"]
 

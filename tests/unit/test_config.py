@@ -113,6 +113,10 @@ def test_there_are_overlays() -> None:
         ("datasets: {more: {layout: aime, path: a}}", "key 'datasets.more.source' is missing"),
         ("datasets: {more: {source: jsonl, path: a, layout: mmlu}}", "datasets.more.layout: .*'math'"),
         ("datasets: {arith: {min_steps: 9}}", "datasets.arith: min_steps is greater than max_steps"),
+        (
+            "datasets: {arith-hard: {answer: all}}",
+            "datasets.arith-hard asks for all results, up to 40 tokens .*: raise",
+        ),
         ("datasets: {arith: {sizes: {test: 0}}}", "evaluated_on names 'arith', which has no test problems"),
         (
             "datasets: {arith: {sizes: {router_train: 0, dev: 0}}}\nmain_dataset: arith",
@@ -179,6 +183,12 @@ def test_there_are_overlays() -> None:
 def test_what_is_wrong_is_named(overlay: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=rf"^config: {sentence}[^\n]*$"):
         parse_config(with_overlay(overlay))
+
+
+def test_what_a_family_does_not_say_is_no_part_of_what_rules_compare() -> None:
+    said = {"answer": "all", "p_slip": 0.1, "p_awkward": 0.0}
+    assert not set(said) & set(ArithmeticFamily().model_dump())
+    assert said.items() <= ArithmeticFamily.model_validate(said).model_dump().items()
 
 
 def nested(key: str, value: object) -> Any:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from trim.config.experiment import Experiment
+from trim.config.experiment import ArithmeticFamily, Experiment
 from trim.config.models import Architecture
 from trim.models.tiny import ASSISTANT, CONTEXT, END, STEP_TAG, USER, build_config
-from trim.problems.arithmetic import draw_program
+from trim.models.training import IGNORED, SolutionStream
+from trim.problems.arithmetic import draw_program, step_labels
 
 FAMILIES = Experiment().datasets
 
@@ -34,6 +35,13 @@ def test_steps_tokenised_one_by_one_are_the_tokens_of_the_whole(tokenizer: Any, 
     for _, steps in texts(name, 100):
         whole = tokenizer.encode("".join(steps))
         assert sum((tokenizer.encode(step) for step in steps), []) == whole
+
+
+def test_the_longest_answer_is_as_long_as_the_config_says(tokenizer: Any) -> None:
+    family = ArithmeticFamily(min_steps=9, max_steps=9, answer="all", p_slip=0.1)
+    answer = "91! \\boxed{" + "".join(f"{label}{10 + i}" for i, label in enumerate("abcdefghi")) + "}"
+    assert len(tokenizer.encode(answer)) + 1 == family.longest_answer
+    assert tokenizer.decode(tokenizer.encode(answer)) == answer
 
 
 def test_digits_and_labels_are_tokens_of_their_own(tokenizer: Any) -> None:
@@ -82,3 +90,24 @@ def test_the_configuration_follows_the_shape(tokenizer: Any) -> None:
     assert (config.intermediate_size, config.num_key_value_heads) == (100, 6)
     assert config.vocab_size == len(tokenizer)
     assert (config.eos_token_id, config.pad_token_id) == (tokenizer.eos_token_id, tokenizer.pad_token_id)
+
+
+def test_slips_are_read_and_not_learned(tokenizer: Any) -> None:
+    family = ArithmeticFamily(answer="all", p_slip=0.3)
+    stream = SolutionStream(tokenizer, {"listed": family}, {"listed": 1.0}, 4, "0")
+    hidden = 0
+    for example in (example for batch in stream.batches() for example in batch):
+        problem = tokenizer.decode(example.prompt).removeprefix(USER).removesuffix(ASSISTANT)
+        *steps, box = tokenizer.decode(example.solution[:-1]).split("\n\n")
+        wrong = step_labels(problem, [*(f"{step}\n\n" for step in steps), box]).count(False)
+        read = [i for i, target in enumerate(example.targets) if target == IGNORED]
+        assert all(tokenizer.decode([example.solution[i]]).isdigit() for i in read)
+        assert sum(i - 1 not in read for i in read) == wrong
+        assert all(example.targets[i] == token for i, token in enumerate(example.solution) if i not in read)
+        hidden += wrong
+    assert hidden > 50
+
+
+def test_nothing_is_hidden_without_slips(tokenizer: Any) -> None:
+    stream = SolutionStream(tokenizer, FAMILIES, {"arith": 0.5, "arith-words": 0.5}, 4, "0")
+    assert all(example.targets == example.solution for batch in stream.batches() for example in batch)

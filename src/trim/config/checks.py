@@ -23,6 +23,7 @@ def complaints(experiment: Experiment) -> Iterator[str]:
         _main_dataset_trains,
         _left_out_are_test_problems,
         _mix_is_arithmetic,
+        _answers_fit_into_a_step,
         _splits_are_filled,
         _prms_have_a_base,
         _routers_have_labels,
@@ -94,6 +95,15 @@ def _mix_is_arithmetic(experiment: Experiment) -> Iterator[str]:
     for name in experiment.training_mix:
         if not isinstance(experiment.datasets[name], ArithmeticFamily):
             yield f"training_mix names {name!r}, which is not arithmetic: it has no worked solutions"
+
+
+def _answers_fit_into_a_step(experiment: Experiment) -> Iterator[str]:
+    for name, family in experiment.datasets.items():
+        if isinstance(family, ArithmeticFamily) and family.longest_answer > experiment.sampling.max_step_tokens:
+            yield (
+                f"datasets.{name} asks for all results, up to {family.longest_answer} tokens in the last step: raise "
+                "sampling.max_step_tokens, or lower max_steps of the dataset"
+            )
 
 
 def _splits_are_filled(experiment: Experiment) -> Iterator[str]:

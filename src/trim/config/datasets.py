@@ -32,12 +32,40 @@ class ArithmeticFamily(Section):
     p_subtract: Share = Field(0.36, description="share of subtractions among the other instructions")
     p_two_digits: Share = Field(0.4, description="mean share of two-digit operands; problems differ around it")
     p_spelled_out: Share = Field(0.2, description="share of steps that must be spelled out: dearer, no harder")
+    # As with `where` of files, the following are no part of what rules compare unless they say something.
+    answer: Literal["last", "all"] = Field(
+        "last",
+        exclude_if=lambda answer: answer == "last",
+        description="what is asked for: the last result, where two errors can cancel, or all of them",
+    )
+    p_slip: Share = Field(
+        0.0,
+        exclude_if=lambda share: not share,
+        description="share of wrong results in what language models learn from, each restated rightly by the next "
+        "step: so they learn to repair the last result. The wrong ones are not learned",
+    )
+    p_awkward: Share | None = Field(
+        None,
+        exclude_if=lambda share: share is None,
+        description="mean share of awkward operands: sums and differences that carry, multipliers of 7 and more; "
+        "problems differ around it. null: as they fall out",
+    )
     sizes: Sizes = Field(default_factory=Sizes, description="problems in each split")
 
     @property
     def filled_splits(self) -> set[str]:
         """Splits that get problems."""
         return {split for split, size in self.sizes if size}
+
+    @property
+    def longest_answer(self) -> int:
+        """Tokens of the longest last step that lists all results; 0 where the last result alone is asked for."""
+        restated, frame, result = (
+            (5 if self.p_slip else 0),
+            4,
+            3,
+        )  # "91! \\" before "boxed", "\\boxed{}" and the end, "a91"
+        return restated + frame + result * self.max_steps if self.answer == "all" else 0
 
     @model_validator(mode="after")
     def _ordered(self) -> ArithmeticFamily:

@@ -21,6 +21,11 @@ ROOM = 0.1
 HEAD_ROWS = 2.3
 """Height of a panel's title and axis, in rows."""
 
+STATEMENT = ["dataset", "method"]
+"""What tells the statements of a claim apart."""
+
+Row = dict[str, Any]
+
 SHORT = {
     "Every look-ahead router": "all that look ahead",
     "One look-ahead router": "the best that looks ahead",
@@ -44,58 +49,59 @@ VERDICT_LOOKS = {
 
 
 def draw(claims: pd.DataFrame) -> Figure:
-    """Draw a panel a claim and a line a statement, from the rows of `claims.csv` about the experiment."""
+    """Draw a panel a claim and a line a statement, from the rows of `claims.csv` about the experiment.
+
+    Rows of several runs may stand under each other: a line then shows what each of them found, without intervals, and
+    in how many of them the statement holds.
+    """
     palette = begin()
     from matplotlib import pyplot as plt
 
     rows = claims[claims["scope"] == "analogue"].fillna({"headline": ""})
     panels = [(str(title), part) for title, part in rows.groupby("title", sort=False)]
     columns = in_columns(panels)
-    tallest = max(sum(HEAD_ROWS + len(part) for _, part in column) for column in columns)
+    tallest = max(sum(map(height, column)) for column in columns)
     figure = plt.figure(figsize=(PAGE_INCHES, ROW_INCHES * (tallest + 3)))
     for sub, column in zip(figure.subfigures(1, len(columns), squeeze=False)[0], columns, strict=True):
-        used = [HEAD_ROWS + len(part) for _, part in column]
+        used = [height(panel) for panel in column]
         left = tallest - sum(used)
         grid = sub.add_gridspec(len(used) + (left > 0), 1, height_ratios=used + [left] * (left > 0))
         for place, (title, part) in enumerate(column):
-            _draw_panel(sub.add_subplot(grid[place]), title, part.to_dict("records"), palette)
+            lines = [runs.to_dict("records") for _, runs in part.groupby(STATEMENT, sort=False)]
+            _draw_panel(sub.add_subplot(grid[place]), title, lines, palette)
     figure.legend(handles=_legend(palette), loc="outside lower center", ncols=6, handletextpad=0.4)
     return figure
 
 
+def height(panel: tuple[str, pd.DataFrame]) -> float:
+    """Return the height of a panel, in rows."""
+    return HEAD_ROWS + panel[1][STATEMENT].drop_duplicates().shape[0]
+
+
 def in_columns(panels: list[tuple[str, pd.DataFrame]]) -> list[list[tuple[str, pd.DataFrame]]]:
     """Split panels into a left and a right column, in order, so that the taller one is as short as can be."""
-    heights = [HEAD_ROWS + len(part) for _, part in panels]
+    heights = [height(panel) for panel in panels]
     cuts = range(1, len(panels) + 1)
     cut = min(cuts, key=lambda at: max(sum(heights[:at]), sum(heights[at:])))
     return [column for column in (panels[:cut], panels[cut:]) if column]
 
 
-def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any) -> None:
+def _draw_panel(axes: Axes, title: str, lines: list[list[Row]], palette: Any) -> None:
+    rows = [runs[0] for runs in lines]
     scale = 100 if is_percent(rows[0]["measure"]) else 1
-    tested = any(row["verdict"] != "not tested" for row in rows)
+    tested = any(row["verdict"] != "not tested" for runs in lines for row in runs)
     if tested:
         axes.axvline(scale * rows[0]["bar"], color="0.25", linewidth=0.9, linestyle="--", zorder=1)
     else:
         axes.set_xticks([])
-    for line, row in enumerate(rows):
-        if tested and not isnan(row["paper_value"]):
-            axes.plot(scale * row["paper_value"], line, marker="|", color="0.25", markersize=7, zorder=2)
-        if row["verdict"] == "not tested" or isnan(row["ours"]):
-            text: dict[str, Any] = {"style": "italic", "fontsize": SMALL, "color": "0.4", "va": "center"}
-            axes.text(0.02, line, row["verdict"], transform=axes.get_yaxis_transform(), **text)
-            continue
-        look = VERDICT_LOOKS[row["verdict"]]
-        colour = palette[look.colour]
-        lo, value, hi = (scale * row[name] for name in ("lo", "ours", "hi"))
-        # An end that is empty has no end: the line stops at the estimate.
-        ends = [value if isnan(end) else end for end in (lo, hi)]
-        axes.plot(ends, [line, line], color=colour, linewidth=1.4, zorder=3)
-        fill = colour if look.filled else "white"
-        axes.plot(value, line, marker=look.marker, color=colour, markerfacecolor=fill, markersize=4.5, zorder=4)
+    for line, runs in enumerate(lines):
+        if tested and not isnan(runs[0]["paper_value"]):
+            axes.plot(scale * runs[0]["paper_value"], line, marker="|", color="0.25", markersize=7, zorder=2)
+        _draw_line(axes, line, runs, scale, palette)
     if tested:
         _give_room(axes, scale * rows[0]["bar"])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), yticklabels=labels(rows))
+    names = [f"{label}{holding(runs)}" for label, runs in zip(labels(rows), lines, strict=True)]
+    axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), yticklabels=names)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row["headline"] else "normal")
     axes.tick_params(axis="y", labelsize=SMALL, length=0, pad=2)
@@ -106,6 +112,34 @@ def _draw_panel(axes: Axes, title: str, rows: list[dict[str, Any]], palette: Any
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
+def _draw_line(axes: Axes, line: int, runs: list[Row], scale: float, palette: Any) -> None:
+    found = [row for row in runs if row["verdict"] != "not tested" and not isnan(row["ours"])]
+    if not found:
+        text: dict[str, Any] = {"style": "italic", "fontsize": SMALL, "color": "0.4", "va": "center"}
+        axes.text(0.02, line, runs[0]["verdict"], transform=axes.get_yaxis_transform(), **text)
+        return
+    alone = len(runs) == 1
+    if not alone:
+        ends = [scale * end(row["ours"] for row in found) for end in (min, max)]
+        axes.plot(ends, [line, line], color="0.7", linewidth=0.9, zorder=3)
+    for row in found:
+        look = VERDICT_LOOKS[row["verdict"]]
+        colour = palette[look.colour]
+        lo, value, hi = (scale * row[name] for name in ("lo", "ours", "hi"))
+        if alone:
+            # An end that is empty has no end: the line stops at the estimate.
+            ends = [value if isnan(end) else end for end in (lo, hi)]
+            axes.plot(ends, [line, line], color=colour, linewidth=1.4, zorder=3)
+        fill, size = colour if look.filled else "white", 4.5 if alone else 3.5
+        axes.plot(value, line, marker=look.marker, color=colour, markerfacecolor=fill, markersize=size, zorder=4)
+
+
+def holding(runs: list[Row]) -> str:
+    """Say in how many of several runs a statement holds, of those in which it was tested; nothing of one run."""
+    verdicts = [row["verdict"] for row in runs if row["verdict"] != "not tested"]
+    return f" ({verdicts.count('holds')} of {len(verdicts)})" if len(runs) > 1 and verdicts else ""
+
+
 def _give_room(axes: Axes, bar: float) -> None:
     """Show zero, and room on both sides of the bar: a panel that begins at its bar could show nothing fail."""
     low, high = axes.get_xlim()
@@ -114,7 +148,7 @@ def _give_room(axes: Axes, bar: float) -> None:
     axes.set_xlim(min(low, bar - room), max(high, bar + room))
 
 
-def labels(rows: list[dict[str, Any]]) -> list[str]:
+def labels(rows: list[Row]) -> list[str]:
     """Say of each line of a panel which router on which dataset it is about, in short."""
     methods = [row["method"].split(",")[0] for row in rows]
     where = [re.sub(r" than (on|with) ", " minus ", row["dataset"]) for row in rows]

@@ -79,7 +79,7 @@ def train_language_model(
         loss = solution_loss(model, batch)
         loss.backward()
         optimiser.step(position)
-        tokens += sum(len(prompt) + len(solution) for prompt, solution in batch)
+        tokens += sum(example.length for example in batch)
         done = position + 1
         if on_progress is not None:
             on_progress(done, spec.training_steps)

@@ -6,13 +6,13 @@ import hashlib
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from trim.config.experiment import ArithmeticFamily
-from trim.problems.arithmetic import draw_program
+from trim.problems.arithmetic import draw_program, slipped
 from trim.problems.splits import split_of
 
 IGNORED = -100
@@ -24,6 +24,19 @@ SORTED_BATCHES = 20
 
 Tokens = list[int]
 Item = TypeVar("Item")
+
+
+class Example(NamedTuple):
+    """A problem and its solution; of the solution, IGNORED in `targets` where it is read but not learned."""
+
+    prompt: Tokens
+    solution: Tokens
+    targets: Tokens
+
+    @property
+    def length(self) -> int:
+        """Tokens of problem and solution."""
+        return len(self.prompt) + len(self.solution)
 
 
 class SolutionStream:
@@ -51,31 +64,38 @@ class SolutionStream:
     ) -> None:
         self._tokenizer = tokenizer
         trained = {"p_two_digits": TRAINED_TWO_DIGITS}
-        self._families = [*(families[name].model_copy(update=trained) for name in shares), SHORT]
+        largest = families[max(shares, key=lambda name: shares[name])]
+        short = SHORT.model_copy(update={"answer": largest.answer, "p_slip": largest.p_slip})
+        self._families = [*(families[name].model_copy(update=trained) for name in shares), short]
         total = sum(shares.values())
         self._weights = [*(share * (1 - SHORT_SHARE) / total for share in shares.values()), SHORT_SHARE]
         self._batch = batch
         self._rng = random.Random(seed)
 
-    def batches(self, short_share: float | None = None) -> list[list[tuple[Tokens, Tokens]]]:
-        """Draw some batches of (prompt, solution) tokens, in random order."""
+    def batches(self, short_share: float | None = None) -> list[list[Example]]:
+        """Draw some batches of examples, in random order."""
         weights = self._weights
         if short_share is not None:
             weights = [w * (1 - short_share) / (1 - SHORT_SHARE) for w in weights[:-1]] + [short_share]
         drawn = sorted(
-            (self._draw(weights) for _ in range(self._batch * SORTED_BATCHES)), key=lambda pair: sum(map(len, pair))
+            (self._draw(weights) for _ in range(self._batch * SORTED_BATCHES)), key=lambda example: example.length
         )
         batches = [drawn[i : i + self._batch] for i in range(0, len(drawn), self._batch)]
         self._rng.shuffle(batches)
         return batches
 
-    def _draw(self, weights: Sequence[float]) -> tuple[Tokens, Tokens]:
+    def _draw(self, weights: Sequence[float]) -> Example:
         family = self._rng.choices(self._families, weights)[0]
         program = draw_program(family, self._rng)
         while split_of(program.fingerprint()) != "lm_train":
             program = draw_program(family, self._rng)
-        solution = encode(self._tokenizer, "".join(program.steps())) + [self._tokenizer.eos_token_id]
-        return encode_problem(self._tokenizer, program.render(family.wording)), solution
+        prompt = encode_problem(self._tokenizer, program.render(family.wording))
+        pieces = slipped(program, family.p_slip, self._rng) if family.p_slip else [("".join(program.steps()), True)]
+        encoded = [(encode(self._tokenizer, text), learned) for text, learned in pieces]
+        solution = [token for part, _ in encoded for token in part]
+        targets = [token if learned else IGNORED for part, learned in encoded for token in part]
+        end = self._tokenizer.eos_token_id
+        return Example(prompt, [*solution, end], [*targets, end])
 
 
 def seed_torch(seed: str) -> None:
@@ -103,10 +123,10 @@ def pad(sequences: Sequence[Tokens], value: int = 0) -> torch.Tensor:
     return torch.tensor([[*sequence, *[value] * (width - len(sequence))] for sequence in sequences])
 
 
-def solution_loss(model: Any, batch: Sequence[tuple[Tokens, Tokens]]) -> torch.Tensor:
+def solution_loss(model: Any, batch: Sequence[Example]) -> torch.Tensor:
     """Mean cross-entropy of the solutions' tokens given all before them."""
-    ids = pad([prompt + solution for prompt, solution in batch])
-    targets = pad([[IGNORED] * (len(prompt) - 1) + solution for prompt, solution in batch], IGNORED)
+    ids = pad([example.prompt + example.solution for example in batch])
+    targets = pad([[IGNORED] * (len(example.prompt) - 1) + example.targets for example in batch], IGNORED)
     hidden = model.model(input_ids=ids[:, : targets.shape[1]], use_cache=False).last_hidden_state
     counted = targets != IGNORED
     return cross_entropy(model.lm_head(hidden[counted]), targets[counted])
@@ -159,9 +179,9 @@ class Optimiser:
             optimiser.zero_grad(set_to_none=True)
 
 
-def stream_batches(stream: SolutionStream, steps: int, warm_up_short: float) -> Iterator[list[tuple[Tokens, Tokens]]]:
+def stream_batches(stream: SolutionStream, steps: int, warm_up_short: float) -> Iterator[list[Example]]:
     """Yield one batch a step: short problems mostly in the warm-up share, then the mix."""
-    pool: list[list[tuple[Tokens, Tokens]]] = []
+    pool: list[list[Example]] = []
     short_until = math.ceil(steps * warm_up_short)
     for position in range(steps):
         if not pool or position == short_until:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.problems.arithmetic import step_is_valid
+from trim.problems.arithmetic import prefix_is_right, step_is_valid
 from trim.rollout.history import Booleans, Integers, Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
@@ -46,19 +46,15 @@ def grow_where_right(trees: RolloutTrees) -> Booleans:
         kept = trees.follow(frontier, np.full(frontier.shape, KEEP))
         written = trees.follow(frontier[right], np.full(right.sum(), REGENERATE))
         children = np.concatenate([kept, written])
-        still_right = np.concatenate(
-            [right & _valid(trees, frontier, KEEP), _valid(trees, frontier[right], REGENERATE)]
-        )
-        grown = children >= 0
-        frontier, first = np.unique(children[grown], return_index=True)
-        right = still_right[grown][first]
+        frontier = np.unique(children[children >= 0])
+        right = _right_so_far(trees, frontier)
     return np.isin(np.arange(len(trees)), np.concatenate(nodes))
 
 
 def first_error_table(trees: RolloutTrees) -> pd.DataFrame:
     """Lay out the episodes of the oracle that regenerates the first wrong draft of a solution that is right so far.
 
-    Once a wrong step was kept (the strong model can err too) nothing helps, and every draft is kept.
+    Once a wrong step was kept (the strong model can err too) every draft is kept, unless one of them repairs it.
     """
     return roll_out_points([OperatingPoint("first-error-oracle", "default", 1.0, _FirstError(trees))], trees)
 
@@ -68,23 +64,12 @@ class _FirstError(WantsEveryDraft):
 
     def __init__(self, trees: RolloutTrees) -> None:
         self._trees = trees
-        self._right: dict[int, bool] = {UNKNOWN: True}  # of every step before a node, where an episode came by
 
     def decide(self, observed: Observed) -> Booleans:
         nodes = _nodes_of(observed)
-        right = np.array([self._right_so_far(node) for node in nodes.tolist()])
-        wrong = np.zeros(len(nodes), dtype=bool)
-        wrong[right] = ~_valid(self._trees, nodes[right], KEEP)
+        wrong = _right_so_far(self._trees, nodes)
+        wrong[wrong] = ~_valid(self._trees, nodes[wrong], KEEP)
         return wrong
-
-    def _right_so_far(self, node: int) -> bool:
-        if node not in self._right:
-            parent = int(self._trees.nodes["parent"][node])
-            led = KEEP if parent == UNKNOWN or self._trees.nodes["child"][parent, KEEP] == node else REGENERATE
-            self._right[node] = self._right[parent] and (
-                parent == UNKNOWN or bool(_valid(self._trees, np.array([parent]), led)[0])
-            )
-        return self._right[node]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +88,14 @@ def _nodes_of(observed: Observed) -> Integers:
     """Return where episodes stand: an oracle looks up there what no router may know."""
     assert isinstance(observed.places, Nodes), "oracles decide in rollout trees alone"
     return observed.places.nodes
+
+
+def _right_so_far(trees: RolloutTrees, nodes: Integers) -> Booleans:
+    texts = (trees.problem(int(root)).text for root in trees.nodes["root"][nodes])
+    return np.array(
+        [prefix_is_right(text, trees.prefix(node).steps) for text, node in zip(texts, nodes.tolist(), strict=True)],
+        dtype=bool,
+    )
 
 
 def _valid(trees: RolloutTrees, nodes: Integers, action: int) -> Booleans:

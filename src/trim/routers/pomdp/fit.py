@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trim.config.routers import PomdpRouter
 from trim.errors import InputError
-from trim.problems.arithmetic import step_is_valid
+from trim.problems.arithmetic import prefix_is_right, step_is_valid
 from trim.rollout.history import Booleans, Floats, Integers, Router
 from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
@@ -137,13 +137,14 @@ class Labels:
 def label_nodes(trees: RolloutTrees) -> Labels:
     """Check every step of rollout trees of arithmetic problems."""
     nodes = trees.nodes
-    step = np.zeros((len(nodes), 2), dtype=bool)
+    prefix, step = np.ones(len(nodes), dtype=bool), np.zeros((len(nodes), 2), dtype=bool)
     for node in range(len(nodes)):
         text, before = trees.problem(int(nodes["root"][node])).text, trees.prefix(node).steps
+        prefix[node] = prefix_is_right(text, before)
         for action in (KEEP, REGENERATE):
             if nodes["tokens"][node, action] >= 0:
                 step[node, action] = step_is_valid(text, before, trees.text(node, action))
-    return Labels(_prefixes(trees, step), step)
+    return Labels(prefix, step)
 
 
 def label_by_score(trees: RolloutTrees, wrong_below: float) -> Labels:

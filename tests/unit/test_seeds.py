@@ -1,0 +1,112 @@
+"""Verdicts over several runs of the pipeline: what is counted, what is refused, what is drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from figure_inputs import claims_table
+from typer.testing import CliRunner
+
+from trim.cli import app
+from trim.errors import InputError
+from trim.evaluation.claims.seeds import analogues, count_verdicts, read_ledgers
+from trim.figures import claims
+from trim.files import read_csv, write_csv, write_json
+
+pytestmark = pytest.mark.usefixtures("no_open_figures")
+
+
+def ledger(ours: Sequence[float] = (2, 0.2, 0.7), verdicts: Sequence[str] = ("holds", "undecided", "fails")) -> Any:
+    """Return a ledger whose first three statements have these estimates and verdicts; the fourth is not tested."""
+    table = claims_table().assign(claim="it is so")
+    table.loc[:2, "ours"], table.loc[:2, "verdict"] = list(ours), list(verdicts)
+    return table
+
+
+RUNS = {
+    "seed-1": ledger(),
+    "seed-2": ledger((4, -0.2, 0.8), ("holds", "fails", "fails")),
+    "seed-3": ledger((3, np.nan, 0.99), ("undecided", "holds", "holds")),
+}
+
+
+def counted(**options: Any) -> pd.DataFrame:
+    return count_verdicts({name: analogues(run) for name, run in RUNS.items()}, **options)
+
+
+def written(folder: Path, tables: dict[str, pd.DataFrame], seeds: Sequence[int] = (1, 2, 3)) -> list[Path]:
+    for (name, table), seed in zip(tables.items(), seeds, strict=True):
+        write_csv(table, folder / name / "tables" / "claims.csv")
+        origin = {"seed": seed, "code": f"0.1+{min(seed, 2)}", "config_hash": "0123456789ab"}
+        write_json(origin, folder / name / "tables" / "provenance.json")
+    return [folder / name for name in tables]
+
+
+def test_verdicts_are_counted_and_estimates_have_a_spread() -> None:
+    table = counted().set_index(["key", "dataset"])
+    assert len(table) == 4  # and no number of the paper among them
+    first, second, untested = table.loc["a", "arith"], table.loc["a", "arith-hard"], table.loc["c", "one than on two"]
+    assert first[["verdict", "runs", "holds", "fails", "undecided", "estimates"]].tolist() == ["2 of 3", 3, 2, 0, 1, 3]
+    assert first[["estimate", "spread", "lowest", "highest"]].tolist() == [3, 1, 2, 4]
+    assert second[["verdict", "holds", "fails", "undecided", "estimates"]].tolist() == ["1 of 3", 1, 1, 1, 2]
+    assert second["estimate"] == pytest.approx(0)
+    assert (untested["verdict"], untested["runs"], untested["estimates"]) == ("not tested", 0, 0)
+    assert np.isnan(untested["estimate"])
+
+
+def test_a_run_in_which_a_statement_was_not_tested_does_not_count() -> None:
+    runs = {"one": analogues(ledger()), "two": analogues(ledger(verdicts=("not tested", "fails", "fails")))}
+    assert count_verdicts(runs)["verdict"].tolist() == ["1 of 1", "0 of 2", "0 of 2", "not tested"]
+
+
+def test_a_statement_that_some_runs_make_alone_is_of_those() -> None:
+    other = analogues(ledger()).replace({"dataset": {"arith-hard": "arith-words"}})
+    table = count_verdicts({"one": analogues(ledger()), "two": other}).set_index(["key", "dataset"])
+    assert table.loc["a", "runs"].to_dict() == {"arith": 2, "arith-hard": 1, "arith-words": 1}
+
+
+def test_another_experiment_stands_beside() -> None:
+    table = counted(beside=analogues(ledger((9, 9, 9))).head(2))
+    assert table["beside"].tolist() == ["holds", "undecided", "", ""]
+    assert table["beside_ours"].tolist()[:2] == [9, 9]
+
+
+def test_the_same_seed_twice_and_an_unfinished_run_are_refused(tmp_path: Path) -> None:
+    folders = written(tmp_path, RUNS, (1, 2, 1))
+    with pytest.raises(InputError, match=r"seed-1 and .*seed-3 are both of seed 1"):
+        read_ledgers(folders)
+    with pytest.raises(InputError, match=r"seed-4/tables/claims.csv: no such file; run"):
+        read_ledgers([*folders[:2], tmp_path / "seed-4"])
+
+
+def test_the_command_writes_a_table_and_a_figure(tmp_path: Path) -> None:
+    folders, out = written(tmp_path, RUNS), tmp_path / "seeds"
+    beside = written(tmp_path, {"embedded": ledger()}, [2026])[0]
+    result = CliRunner().invoke(app, ["seeds", *map(str, folders), "--out", str(out), "--beside", str(beside)])
+    assert result.exit_code == 0, result.output
+    assert "2 of 3: it is so" in result.output
+    assert "made with different code: 0.1+1, 0.1+2, 0.1+2" in result.output
+    pd.testing.assert_series_equal(read_csv(out / "seeds.csv")["verdict"], counted()["verdict"])
+    assert {path.name for path in out.iterdir()} >= {"seeds.csv", "seeds.pdf", "seeds.png"}
+    assert CliRunner().invoke(app, ["seeds", str(tmp_path / "none"), "--out", str(out)]).exit_code == 1
+
+
+def test_runs_share_a_line_and_say_in_how_many_it_holds() -> None:
+    figure = claims.draw(pd.concat(RUNS.values(), ignore_index=True))
+    takeover, gap, noise = figure.axes
+    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes]
+    assert names == [
+        ["TRIM-Thr: arith (2 of 3)", "TRIM-Thr: arith-hard (1 of 3)"],
+        ["all that look ahead: arith (1 of 3)"],
+        ["TRIM-Agg: one minus two"],
+    ]
+    _, paper, span, *runs = [line for line in takeover.get_lines() if list(line.get_ydata())[0] == 0]
+    assert list(paper.get_xdata()) == [3.5]
+    assert list(span.get_xdata()) == [2, 4]
+    assert [list(line.get_xdata()) for line in runs] == [[2], [4], [3]]
+    assert [line.get_marker() for line in runs] == ["o", "o", "D"]
+    assert [line.get_marker() for line in gap.get_lines()][-3:] == ["X", "X", "o"]
+    assert [text.get_text() for text in noise.texts] == ["not tested"]
