@@ -105,7 +105,7 @@ def seeds(
     from trim.figures.style import save
     from trim.files import read_json, write_csv
 
-    with _one_sentence():
+    with one_sentence():
         ledgers = read_ledgers(results)
         other = read_ledgers([beside])[beside.name] if beside else None
         counted = count_verdicts(ledgers, other)
