@@ -1,7 +1,6 @@
-"""The one table of figures.
+"""The one table of figures. The Snakefile reads it, so nothing that draws is imported here.
 
-The Snakefile reads it, so nothing that draws is imported here. An installed package adds its own figures through the
-entry point group `trim.figures`: each entry is a `FigureSpec`.
+An installed package adds its own figures through the entry point group `trim.figures`: each entry is a `FigureSpec`.
 """
 
 from __future__ import annotations
@@ -167,8 +166,7 @@ _BUILT_IN = (
         caption=(
             "Accuracy against strong share at low budgets: a row a dataset, a column a router. Solid, with a "
             "bootstrap interval, where the router was trained on the dataset itself; dashed or dotted where it comes "
-            "from another one. A dataset that no router was trained on has no solid line. Of several training runs "
-            "the first is drawn."
+            "from another one; one that no router was trained on has no solid line. Of training runs, the first."
         ),
         settings=_all_datasets,
         wanted=lambda experiment: len({*experiment.evaluated_on, *experiment.routers.trained_on}) > 1,
@@ -282,8 +280,7 @@ _BUILT_IN = (
         title="PRM reliability",
         caption=(
             "Above, how often a step with a given score is right, on the test rollouts of each dataset; AUC is the "
-            "step AUC up to the first error. Below, how the scores of right and of wrong steps of all these datasets "
-            "are distributed."
+            "step AUC up to the first error. Below, the scores of right and of wrong steps of all these datasets."
         ),
         wanted=lambda experiment: bool(experiment.measured),
     ),
@@ -337,8 +334,8 @@ _BUILT_IN = (
         title="decisions of TRIM-POMDP",
         caption=(
             "Decisions of TRIM-POMDP for every belief about a draft, its score seen: S0, all is right so far; S1, an "
-            "earlier step is wrong; S2, only the draft is wrong. The colour says how many tokens a draft may have at "
-            "most to be regenerated; in the darkest regions even the shortest drafts are kept."
+            "earlier step is wrong; S2, only the draft is. The colour says how many tokens a draft may have at most "
+            "to be regenerated; in the darkest regions even the shortest drafts are kept."
         ),
         wanted=lambda experiment: "default" in experiment.routers.pomdp.variants,
     ),
@@ -354,8 +351,7 @@ _BUILT_IN = (
             "for each decision, a panel a kappa. Value: right answers less the price of strong tokens, with intervals "
             "over simulated episodes. The line at the top is our exact solution, its band the certified gap, mostly "
             "thinner than the line. POUCT plays on from its tree at random, as pomdp-py has it, or by the best "
-            "threshold on the draft's score, which is dashed. Planners of one panel lie side by side only to be told "
-            "apart."
+            "threshold on the draft's score, which is dashed. Points lie side by side only to be told apart."
         ),
         wanted=lambda experiment: experiment.plans,
     ),
@@ -367,12 +363,9 @@ _BUILT_IN = (
         category="Diagnostics",
         title="decisions at labelled prefixes",
         caption=(
-            "What the decisions of each router are worth beyond those of TRIM-Thr at labelled prefixes of test "
-            "problems, by kappa, the right answers that all tokens of a strong solution are worth: right answers per "
-            "decision, less that price, with 95 % intervals over problems. Operating points were chosen on dev. Left, "
-            "the weak model writes all that follows; right, the strong one does: the two bracket a router, which "
-            "mixes both. "
-            "Points of one kappa lie side by side only to be told apart."
+            "What each router decides at labelled prefixes of test problems, beyond TRIM-Thr: right answers less kappa "
+            "for the tokens of a strong solution, per decision, with 95 % intervals over problems. Who goes on "
+            "stands above: the two bracket a router. Points of one kappa lie side by side only to be told apart."
         ),
         wanted=lambda experiment: experiment.main_dataset in experiment.routers.trained_on,
     ),
