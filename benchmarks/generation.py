@@ -22,11 +22,12 @@ import transformers
 from trim.config.experiment import Experiment
 from trim.config.models import TrainedModel
 from trim.models.batching import BatchedStepModel, BatchLoop
+from trim.models.fixed_writing import FixedShapeWriter
 from trim.models.generator import StepGenerator
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import ModelPair
 from trim.models.tiny import build_config, build_tokenizer
-from trim.models.transformers_backend import FixedShapeReader, load_model
+from trim.models.transformers_backend import load_model
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
 from trim.rollout.engine import Run, solve_all
@@ -54,8 +55,8 @@ def folders(models: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
 
 def by_steps(model: Any, tokenizer: Any, problems: list[Problem], batch_size: int) -> int:
     """Solve the problems step by step, as the workflow does, and return the number of tokens."""
-    reader = FixedShapeReader(model, PrefixTokenizer(tokenizer), batch_size=batch_size)
-    generator = StepGenerator(reader, "benchmark", SAMPLING)
+    writer = FixedShapeWriter(model, PrefixTokenizer(tokenizer), rows=batch_size)
+    generator = StepGenerator(writer, "benchmark", SAMPLING)
     batched = BatchedStepModel(generator, "benchmark", BatchLoop())
     runs = [Run(problem, WeakOnly(), 0) for problem in problems]
     return sum(e.costs.weak_tokens for e in solve_all(runs, ModelPair(batched, batched, None), MAX_STEPS))

@@ -37,7 +37,7 @@ from trim.files import read_csv
 from trim.models.batching import BatchedStepModel, BatchedStepScorer, BatchLoop
 from trim.models.generator import OneGo, StepGenerator
 from trim.models.model_kinds import ReaderSource
-from trim.models.opening import as_local, build_reader, prm_wish
+from trim.models.opening import as_local, build_reader, build_writer, prm_wish
 from trim.models.prm_kinds import load_prm
 from trim.models.protocols import CutSteps, ModelPair
 from trim.models.reading import StateMemory
@@ -140,8 +140,10 @@ def open_models(experiment: Experiment, root: Path) -> Models:
         spec = as_local(getattr(experiment.pair, role), results / f"models/{role}")
         if not isinstance(spec, PretrainedModel | GgufModel):
             raise ConfigError(f"pair.{role}: latency is measured in process, not of kind {spec.kind}")
-        own = wish if wish and wish.backbone == role else None
-        readers[role] = build_reader(spec, store, 1, experiment.pair.device, wish=own)
+        if wish and wish.backbone == role:
+            readers[role] = build_reader(spec, store, 1, wish=wish)
+        else:
+            readers[role] = build_writer(spec, store, 1, experiment.pair.device)
     source = {"reader": ReaderSource("latency", lambda: readers[wish.backbone])} if wish else {}
     return Models(experiment, readers, load_prm(folder, experiment.pair.device, batch_size=1, **source))
 

@@ -39,7 +39,7 @@ def scored(reads: str, spec: PretrainedModel, tmp_path: Path, asked: list[Prefix
 
 def plainly(spec: PretrainedModel, asked: list[Prefix], tmp_path: Path) -> dict[str, list[float]]:
     """All three from one forward pass over the whole text."""
-    reader = build_reader(spec, StepStore(tmp_path / "store", "part"), 8, "cpu")
+    reader = build_reader(spec, StepStore(tmp_path / "store", "part"), 8)
     found: dict[str, list[float]] = {reads: [] for reads in READS}
     for prefix in asked:
         *before, step = reader.prompts.blocks(prefix)

@@ -36,8 +36,8 @@ class Scripted:
     def open(self, prefix: Prefix, tokens: int) -> int:
         return 0
 
-    def logits(self, rows: Sequence[int]) -> torch.Tensor:
-        return torch.nn.functional.one_hot(torch.tensor([self.tokens.pop(0)]), len(PIECES)).float()
+    def logits(self) -> tuple[list[int], torch.Tensor]:
+        return [0], torch.nn.functional.one_hot(torch.tensor([self.tokens.pop(0)]), len(PIECES)).float()
 
     def feed(self, row: int, token: int) -> None:
         pass

@@ -12,6 +12,7 @@ from transformers import Qwen2ForCausalLM
 
 from trim.config.models import Architecture, PretrainedModel, Sampling
 from trim.errors import BackendError
+from trim.models.fixed_writing import FixedShapeWriter
 from trim.models.generator import StepGenerator
 from trim.models.opening import open_pair
 from trim.models.prompts import PrefixTokenizer
@@ -19,7 +20,7 @@ from trim.models.protocols import SEPARATOR, FinishReason, Prefix
 from trim.models.ragged import PackedLinear, RaggedReader, pack_linear_layers
 from trim.models.store import StepStore
 from trim.models.tiny import build_config
-from trim.models.transformers_backend import FixedShapeReader, load_model
+from trim.models.transformers_backend import load_model
 
 HOT = Sampling(temperature=1.0, top_p=1.0, top_k=40, max_step_tokens=24)
 GREEDY = Sampling(temperature=0.0, max_step_tokens=24)
@@ -267,5 +268,5 @@ def test_memory_for_states_is_what_a_pair_is_opened_with(folder: Path, tmp_path:
     specs = [PretrainedModel(name=str(folder), dtype=dtype) for dtype in ("float32", "bfloat16")]
     pair = open_pair(*specs, {}, GREEDY, StepStore(tmp_path, "p"), 4, cache_bytes=12345)
     readers = [model._model._backend._built().reader for model in (pair.weak, pair.strong)]
-    assert [type(one) for one in readers] == [FixedShapeReader, RaggedReader]
+    assert [type(one) for one in readers] == [FixedShapeWriter, RaggedReader]
     assert [one.memory._budget for one in readers] == [12345, 12345]

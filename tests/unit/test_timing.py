@@ -102,7 +102,7 @@ class Reader:
     """Reads a token a second, and writes a row's token in one more."""
 
     def __init__(self, clock: Clock, known: dict[bytes, int]) -> None:
-        self.clock, self.pending = clock, 0
+        self.clock, self.pending, self.rows = clock, 0, 1
         self.memory = {digest: SimpleNamespace(length=length) for digest, length in known.items()}
         self.prompts = SimpleNamespace(length=lambda prefix: sum(len(node.text) for node in prefix.lineage()))
 
@@ -110,10 +110,10 @@ class Reader:
         self.pending += unread(self, prefix)  # type: ignore[arg-type]
         return 0
 
-    def logits(self, rows: Sequence[int]) -> str:
-        self.clock.now += self.pending + len(rows) - bool(self.pending)
+    def logits(self) -> tuple[list[int], str]:
+        self.clock.now += self.pending + self.rows - bool(self.pending)
         self.pending = 0
-        return "logits"
+        return [*range(self.rows)], "logits"
 
 
 def test_a_pass_that_reads_and_writes_counts_for_both() -> None:
@@ -124,11 +124,12 @@ def test_a_pass_that_reads_and_writes_counts_for_both() -> None:
     assert unread(reader, prefix) == 7  # type: ignore[arg-type]
     assert unread(Reader(clock, {prefix.digest: 12}), prefix) == 1  # type: ignore[arg-type]
     assert timed.open(prefix, 9) == 0
-    assert timed.logits([0]) == "logits"
+    assert timed.logits() == ([0], "logits")  # type: ignore[comparison-overlap]
     assert (timed.reading, clock.now) == (7, 7)
-    timed.logits([0])
+    timed.logits()
     assert (timed.reading, clock.now) == (7, 8)
     timed.open(prefix, 9)
-    timed.logits([0, 1, 2])  # seven tokens of the new row, one of each other
+    reader.rows = 3
+    timed.logits()  # seven tokens of the new row, one of each other
     assert (timed.reading, clock.now) == (pytest.approx(14), 17)
     assert timed.prompts is reader.prompts

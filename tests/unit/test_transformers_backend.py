@@ -12,10 +12,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling
 from trim.errors import BackendError
+from trim.models.fixed_writing import FixedShapeWriter
+from trim.models.fused import FusedQwen2
 from trim.models.generator import StepGenerator
 from trim.models.opening import open_pair
 from trim.models.prompts import PrefixTokenizer
@@ -52,8 +55,9 @@ def fixed_shapes(loaded: tuple[Any, Any], **options: Any) -> FixedShapeReader:
     return FixedShapeReader(model, PrefixTokenizer(tokenizer), **{"batch_size": 8, **options})
 
 
-def generator(loaded: tuple[Any, Any], sampling: Sampling = HOT, identity: str = "m", **reader: Any) -> StepGenerator:
-    return StepGenerator(fixed_shapes(loaded, **reader), identity, sampling)
+def generator(loaded: tuple[Any, Any], sampling: Sampling = HOT, identity: str = "m", **writer: Any) -> StepGenerator:
+    model, tokenizer = loaded
+    return StepGenerator(FixedShapeWriter(model, PrefixTokenizer(tokenizer), rows=8, **writer), identity, sampling)
 
 
 def answer(backend: StepGenerator, requests: Sequence[Request]) -> dict[tuple[bytes, int], Step]:
@@ -118,23 +122,51 @@ def test_the_state_of_a_prefix_does_not_depend_on_its_batch_or_the_cache(
         assert same(state, alone.read([prefix])[0])
 
 
-def test_every_pass_has_a_fixed_number_of_rows(loaded: tuple[Any, Any], asked: list[Request]) -> None:
+def test_every_pass_has_a_fixed_number_of_rows(
+    loaded: tuple[Any, Any], asked: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Another number of rows changes the last bits of logits, which seldom shows in the token that is drawn.
-    model, _ = loaded
-    shapes: set[tuple[int, int]] = set()
+    shapes: set[tuple[int, int, int]] = set()
+    forward = FixedShapeReader.forward
 
-    def note(module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        shapes.add(tuple(named["input_ids"].shape))
+    def noted(
+        self: FixedShapeReader, ids: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, *rest: Any
+    ) -> Any:
+        shapes.add((*ids.shape, visible.shape[2]))
+        return forward(self, ids, positions, visible, *rest)
 
-    hook = model.base_model.register_forward_pre_hook(note, with_kwargs=True)
-    try:
-        answer(generator(loaded), asked)
-        generator(loaded).run(asked[:1])
-    finally:
-        hook.remove()
-    assert {rows for rows, width in shapes if width == 1} == {8}  # decoding
-    assert len({rows for rows, width in shapes if width > 1}) == 1  # reading
-    assert {width for _, width in shapes} <= {1, 8, 16, 32, 64}
+    monkeypatch.setattr(FixedShapeReader, "forward", noted)
+    answer(generator(loaded), asked)
+    generator(loaded).run(asked[:1])
+    assert {rows for rows, width, _ in shapes if width == 1} == {8}  # writing
+    assert len({rows for rows, width, _ in shapes if width > 1}) == 1  # reading
+    assert {width for _, width, _ in shapes} <= {1, 8, 16, 32, 64}
+    assert {slots for _, width, slots in shapes if width == 1} == {64, 128}
+
+
+def test_it_is_the_same_without_a_forward_pass_of_our_own(
+    loaded: tuple[Any, Any], asked: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert FusedQwen2.fits(loaded[0])
+    ours = answer(generator(loaded, GREEDY), asked[::5])
+    monkeypatch.setattr(FusedQwen2, "fits", lambda model: False)
+    assert answer(generator(loaded, GREEDY), asked[::5]) == ours
+    steps, shuffled = answer(generator(loaded), asked), random.Random(4).sample(asked, len(asked))
+    assert answer(generator(loaded, cache_bytes=20_000), shuffled) == steps
+
+
+def test_our_own_forward_pass_shares_key_heads(tmp_path: Path) -> None:
+    config = Qwen2Config(
+        vocab_size=50, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = Qwen2ForCausalLM(config).eval()
+    ids, past = torch.randint(50, (3, 9)), DynamicCache()
+    mask = torch.full((9, 9), torch.finfo(torch.float32).min).triu(1).expand(3, -1, -1)
+    with torch.inference_mode():
+        ours = FusedQwen2(model)(ids, torch.arange(9).expand(3, -1), mask, past)
+        torch.testing.assert_close(ours, model.model(ids).last_hidden_state, atol=1e-5, rtol=1e-4)
 
 
 def test_states_agree_with_a_plain_forward_pass(loaded: tuple[Any, Any], asked: list[Request]) -> None:

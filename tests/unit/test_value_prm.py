@@ -88,7 +88,7 @@ def test_a_head_finds_what_tells_right_from_wrong_and_cross_validation_does_not_
 def test_a_layer_that_is_not_there_is_refused(model_folders: dict[str, Path], tmp_path: Path) -> None:
     spec, store = PretrainedModel(name=str(model_folders["weak"])), StepStore(tmp_path / "store", "part")
     with pytest.raises(ConfigError, match=r"layer 9 of pair\.weak, which has \d layers; lower it"):
-        build_reader(spec, store, 8, "cpu", wish=PrmWish("weak", "logits", 9))
+        build_reader(spec, store, 8, wish=PrmWish("weak", "logits", 9))
 
 
 def test_the_folder_says_what_it_is_and_names_no_path(source: ReaderSource, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from trim.config.models import Sampling
 from trim.errors import BackendError
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
-from trim.models.reading import Reader
+from trim.models.reading import Writer
 from trim.models.sampling import log_probabilities, sample, uniforms
 
 Request = tuple[Prefix, int]
@@ -32,7 +32,7 @@ class _Row:
 class StepGenerator:
     """Writes steps with a language model; a `BatchBackend` whose requests are (prefix, replicate)."""
 
-    def __init__(self, reader: Reader, identity: str, sampling: Sampling) -> None:
+    def __init__(self, reader: Writer, identity: str, sampling: Sampling) -> None:
         self.reader = reader
         self.identity = identity
         self.sampling = sampling
@@ -71,9 +71,8 @@ class StepGenerator:
             self._open(ticket, prefix, replicate)
         finished: dict[int, Step] = {}
         while self._rows and not finished:
-            rows = list(self._rows)
-            logits = self.reader.logits(rows)
-            tokens = sample(logits, self._draws(logits.device), self.sampling)
+            rows, logits = self.reader.logits()
+            tokens = sample(logits, self._draws(rows, logits.device), self.sampling)
             logprobs = log_probabilities(logits, tokens).tolist() if self.reader.outputs == "likelihood" else []
             for position, (number, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
                 row = self._rows[number]
@@ -96,9 +95,9 @@ class StepGenerator:
         draws = uniforms(self.identity, prefix, replicate, tokens)
         self._rows[self.reader.open(prefix, tokens)] = _Row(ticket, prefix, draws)
 
-    def _draws(self, device: torch.device) -> torch.Tensor:
+    def _draws(self, rows: Sequence[int], device: torch.device) -> torch.Tensor:
         """Return each row's draw for its next token, shape (rows,)."""
-        draws = [row.draws[len(row.written)] for row in self._rows.values()]
+        draws = [self._rows[number].draws[len(self._rows[number].written)] for number in rows]
         return torch.tensor(draws, dtype=torch.float64, device=device)
 
     def _finish(self, ids: list[int]) -> FinishReason | None:

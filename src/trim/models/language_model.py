@@ -12,12 +12,12 @@ import torch
 
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import Sampling, TrainedModel
+from trim.models.fixed_writing import FixedShapeWriter
 from trim.models.generator import StepGenerator
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.tiny import build_config, build_tokenizer
 from trim.models.training import Optimiser, SolutionStream, seed_torch, solution_loss, stream_batches
-from trim.models.transformers_backend import FixedShapeReader
 from trim.problems.answers.boxes import extract_answer
 from trim.problems.problem import Problem
 
@@ -127,7 +127,7 @@ def accuracy_alone(
     """Share of problems that a model solves without help."""
     training, attention = model.training, model.config._attn_implementation
     model.set_attn_implementation("eager")
-    generator = StepGenerator(FixedShapeReader(model, PrefixTokenizer(tokenizer)), "snapshot", sampling)
+    generator = StepGenerator(FixedShapeWriter(model, PrefixTokenizer(tokenizer)), "snapshot", sampling)
     live = [(problem, Prefix.of(problem.text)) for problem in problems]
     right = 0
     for _ in range(max_steps):

@@ -34,7 +34,8 @@ from trim.models.protocols import CutSteps, ModelPair, StepModel, StepScorer
 from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
 
 if TYPE_CHECKING:
-    from trim.models.reading import Outputs, Reader
+    from trim.models.prompts import PrefixTokenizer
+    from trim.models.reading import Outputs, Reader, Writer
     from trim.models.served.client import HttpClient
     from trim.models.served.servers import Servers
 
@@ -124,8 +125,7 @@ def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: O
 
         shared = opening.reader if is_ragged(local, device) else None
         asked = local, opening.store, batch_size, device, opening.cache_bytes
-        reader = shared.open() if shared else build_reader(*asked)
-        return StepGenerator(reader, identity, sampling)
+        return StepGenerator(shared.open() if shared else build_writer(*asked), identity, sampling)
 
     return BatchedStepModel(LazyBackend(build, batch_size), identity, opening.loop)
 
@@ -135,32 +135,46 @@ def as_local(spec: TrainedModel | PretrainedModel | GgufModel, folder: Path | No
     return PretrainedModel(name=str(folder)) if isinstance(spec, TrainedModel) else spec
 
 
+def build_writer(
+    spec: PretrainedModel | GgufModel, store: StepStore, batch_size: int, device: str, cache_bytes: int = 1 << 30
+) -> Writer:
+    """Load a language model that writes in process."""
+    from trim.models.fixed_writing import FixedShapeWriter
+
+    if is_ragged(spec, device):
+        return build_reader(spec, store, batch_size, cache_bytes)
+    return FixedShapeWriter(*_load(spec, store, device), rows=batch_size, cache_bytes=cache_bytes)
+
+
 def build_reader(
     spec: PretrainedModel | GgufModel,
     store: StepStore,
     batch_size: int,
-    device: str,
     cache_bytes: int = 1 << 30,
     wish: PrmWish | None = None,
 ) -> Reader:
-    """Load a language model that runs in process; what a PRM wishes to know, real models' reader alone can tell."""
-    from trim.models.prompts import PrefixTokenizer
+    """Load a language model that writes in process on the CPU and tells what it reads, such as what a PRM wishes."""
     from trim.models.ragged import RaggedReader
-    from trim.models.transformers_backend import FixedShapeReader, load_model
+
+    model, prompts = _load(spec, store, "cpu")
+    room = {"batch_size": batch_size, "cache_bytes": cache_bytes}
+    if wish is None:
+        return RaggedReader(model, prompts, **room)
+    inner, layers = () if wish.layer is None else (wish.layer - 1,), model.config.num_hidden_layers
+    if inner and inner[0] >= layers:
+        raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
+    return RaggedReader(model, prompts, **room, outputs=wish.outputs, hidden_layers=inner)
+
+
+def _load(spec: PretrainedModel | GgufModel, store: StepStore, device: str) -> tuple[Any, PrefixTokenizer]:
+    from trim.models.prompts import PrefixTokenizer
+    from trim.models.transformers_backend import load_model
 
     name = fetch_gguf(spec, store) if isinstance(spec, GgufModel) else spec.name
     revision = spec.revision if isinstance(spec, PretrainedModel) else None
     offline, dtype = Path(name).is_dir(), spec.dtype if device == "cpu" else None
     model, tokenizer = load_model(name, revision=revision, device=device, offline=offline, dtype=dtype)
-    prompts = PrefixTokenizer(tokenizer, system=spec.system)
-    if wish is not None:
-        inner, layers = () if wish.layer is None else (wish.layer - 1,), model.config.num_hidden_layers
-        if inner and inner[0] >= layers:
-            raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
-        room = {"batch_size": batch_size, "cache_bytes": cache_bytes}
-        return RaggedReader(model, prompts, **room, outputs=wish.outputs, hidden_layers=inner)
-    kind = RaggedReader if is_ragged(spec, device) else FixedShapeReader
-    return kind(model, prompts, batch_size=batch_size, cache_bytes=cache_bytes)
+    return model, PrefixTokenizer(tokenizer, system=spec.system)
 
 
 def pair_reader(
@@ -180,7 +194,7 @@ def pair_reader(
     local = as_local(spec, folder)
     facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
     identity = json.dumps({"model": identify_weights(local), **facts}, sort_keys=True)
-    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, "cpu", cache_bytes, wish)))
+    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, cache_bytes, wish)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +332,7 @@ def _connector(
 
 
 # Raised when a change in this library changes the steps or scores that a model gives.
-BACKEND_VERSION = 1
+BACKEND_VERSION = 2
 RAGGED_VERSION = 1
 REMOTE_VERSION = 2
 

@@ -202,10 +202,10 @@ class RaggedReader:
         return row
 
     @torch.inference_mode()
-    def logits(self, rows: Sequence[int]) -> torch.Tensor:
-        """Return the next-token logits of all open rows."""
+    def logits(self) -> tuple[list[int], torch.Tensor]:
+        """Return all open rows, and the logits of their next tokens."""
         finals = []
-        for part in _parts([self._rows[row] for row in rows]):
+        for part in _parts(self._rows.values()):
             sequences = [row.sequence for row in part]
             ends = torch.tensor([len(sequence.pending) for sequence in sequences]).cumsum(0) - 1
             final, kept = self._forward(sequences)
@@ -213,7 +213,7 @@ class RaggedReader:
             for row, end in zip(part, ends, strict=True):
                 if row.hidden is None:
                     row.hidden = kept[end].clone()
-        return self._logits(torch.cat(finals))
+        return list(self._rows), self._logits(torch.cat(finals))
 
     def feed(self, row: int, token: int) -> None:
         """Write a token to a row."""

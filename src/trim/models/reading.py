@@ -49,6 +49,20 @@ class PrefixState:
         return self.start + self.cache.shape[3]
 
 
+class Cache(Protocol):
+    """Keys and values of the tokens before, as transformers asks for them."""
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take those of new tokens in a layer, and return all that the new tokens may look at."""
+        ...
+
+    def get_seq_length(self, layer: int = 0) -> int:
+        """Return the number of slots before the new tokens."""
+        ...
+
+
 class StateMemory:
     """The states of live prefixes within a budget of bytes; the least recently used go first."""
 
@@ -117,10 +131,10 @@ def read_chains(
     return [states[prefix.digest] for prefix in prefixes]
 
 
-class Reader(Protocol):
-    """Runs a language model: reads prefixes into states, and writes behind them row by row.
+class Writer(Protocol):
+    """Runs a language model that writes behind prefixes, row by row.
 
-    Two ways to do it share all else: `FixedShapeReader`, whose bits depend on nothing but the
+    Two ways to do it share all else: `FixedShapeWriter`, whose bits depend on nothing but the
     request, and `RaggedReader`, which wastes nothing.
     """
 
@@ -144,22 +158,26 @@ class Reader(Protocol):
         """How many tokens the model's context leaves for a step behind a prefix."""
         ...
 
-    def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
-        """Return the states of prefixes, computing and keeping what is not there."""
-        ...
-
     def open(self, prefix: Prefix, tokens: int) -> int:
         """Begin a row behind a prefix, which at most so many tokens will be written to; return its number."""
         ...
 
-    def logits(self, rows: Sequence[int]) -> torch.Tensor:
-        """Return the next-token logits of all open rows, shape (rows, vocabulary)."""
+    def logits(self) -> tuple[list[int], torch.Tensor]:
+        """Return some open rows, those whose next token can be drawn, and its logits, shape (rows, vocabulary)."""
         ...
 
     def feed(self, row: int, token: int) -> None:
-        """Write a token to a row, which the next call of `logits` reads."""
+        """Write a token to a row, which a later call of `logits` reads."""
         ...
 
     def close(self, row: int, child: Prefix, written: Sequence[int], logprobs: Sequence[float]) -> None:
         """End a row, whose tokens (and their log-probabilities, where `outputs` asks for them) made the child."""
+        ...
+
+
+class Reader(Writer, Protocol):
+    """A `Writer` that also reads prefixes into states for others, such as PRMs."""
+
+    def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
+        """Return the states of prefixes, computing and keeping what is not there."""
         ...

@@ -1,21 +1,19 @@
-"""Hugging Face models in process, bit for bit: what a step is does not depend on what else is computed.
+"""Hugging Face models in process, bit for bit: what is read does not depend on what else is computed.
 
 Floating-point results change in the last bit with tensor shapes, so every shape is a pure
 function of the request itself:
 
 * the state of a prefix (its KV cache) is always grown step by step from the problem, each
   step fed as one block of fixed width to a past of fixed width;
-* a step is decoded token by token from that state;
-* every pass that reads has `READ_ROWS` rows and every pass that decodes `batch_size`, with
-  idle rows where fewer requests wait.
+* every pass has a fixed number of rows, with idle rows where fewer requests wait.
 
-On CUDA the kernels make no such promise; there the step store defines the step.
+`fixed_writing.py` writes in the same spirit. On CUDA the kernels make no such promise; there the step store defines the
+step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,10 @@ import torch
 
 from trim.config.models import Precision
 from trim.errors import BackendError
+from trim.models.fused import FusedQwen2
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
-from trim.models.reading import Outputs, PrefixState, StateMemory, read_chains
+from trim.models.reading import Cache, Outputs, PrefixState, StateMemory, read_chains
 
 PAST_BUCKET = 32
 KEPT_BUFFERS = 16
@@ -61,7 +60,7 @@ def load_model(
 
 
 class _Buffers:
-    """KV buffers of a batch for one forward pass or one decoding run; speaks the cache protocol of transformers.
+    """KV buffers of a batch for one forward pass; speaks the cache protocol of transformers.
 
     The memory is used again and again. What an earlier batch left in a masked slot is
     finite and gets a weight of exactly zero, so it has no influence.
@@ -75,21 +74,15 @@ class _Buffers:
             if state is not None:
                 self._data[:, :, row, :, past - state.length : past] = state.cache
         self._end = past
-        self._block = 0
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write a block behind the past and return everything up to its end."""
-        self._block = keys.shape[2]
-        end = self._end + self._block
+        end = self._end + keys.shape[2]
         self._data[layer, 0, :, :, self._end : end] = keys
         self._data[layer, 1, :, :, self._end : end] = values
         return self._data[layer, 0, :, :, :end], self._data[layer, 1, :, :, :end]
-
-    def advance(self) -> None:
-        """Count the written block as past."""
-        self._end += self._block
 
     def get_seq_length(self, layer: int = 0) -> int:
         """Return the length of the past."""
@@ -100,34 +93,8 @@ class _Buffers:
         return self._data[:, :, row, :, start:end].clone()
 
 
-@dataclass(slots=True)
-class _Decoding:
-    """Rows that are written together, from the state of each one's prefix on.
-
-    Attributes
-    ----------
-    lengths
-        Number of tokens of each row's prefix, shape (rows,).
-    visible
-        Which slots of the buffers each row may look at, shape (rows, 1, slots).
-    logits
-        Of each row's next token, shape (rows, vocabulary).
-    ids
-        The token that each row takes next, shape (rows,).
-    position
-        How many tokens were taken behind the prefixes.
-    """
-
-    buffers: _Buffers
-    lengths: torch.Tensor
-    visible: torch.Tensor
-    logits: torch.Tensor
-    ids: torch.Tensor
-    position: int = 0
-
-
 class FixedShapeReader:
-    """A `Reader` whose every pass has a shape that hangs on the request alone.
+    """Reads prefixes in passes whose shapes hang on the request alone.
 
     Parameters
     ----------
@@ -136,11 +103,13 @@ class FixedShapeReader:
     prompts
         How prefixes become tokens.
     batch_size
-        Rows of a pass that decodes, and how many requests are answered together.
+        How many requests are answered together.
     cache_bytes
         How much memory the states of live prefixes may take.
     outputs
         What is computed beside the hidden state: nothing, next-token logits, or also likelihoods.
+    rows
+        Of a pass.
     """
 
     def __init__(
@@ -150,92 +119,28 @@ class FixedShapeReader:
         *,
         batch_size: int = 64,
         cache_bytes: int = 1 << 29,
-        outputs: Outputs = "logits",
+        outputs: Outputs = "hidden",
+        rows: int = READ_ROWS,
     ) -> None:
         self.model = model.eval()
         self.prompts = prompts
         self.batch_size = batch_size
         self.outputs = outputs
+        self._rows = rows
         self.device = model.device
         config = model.config
         self.max_length: int = config.max_position_embeddings
         heads = config.num_key_value_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self._like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, device=self.device, dtype=model.dtype)
+        self.like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, device=self.device, dtype=model.dtype)
+        self._fused = FusedQwen2(self.model) if FusedQwen2.fits(self.model) else None
         self._buffers: dict[tuple[int, int], torch.Tensor] = {}
         self.memory = StateMemory(cache_bytes)
-        self._opened: list[tuple[Prefix, int]] = []
-        self._open = 0
-        self._decoding: _Decoding | None = None
 
     @torch.inference_mode()
     def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
         """Return the states of prefixes, computing and keeping what is not there."""
-        assert self._decoding is None, "reading would write over the buffers of the rows that are open"
         return read_chains(prefixes, self.memory, self._extend, lambda node, state: True)
-
-    # --- writing: rows are opened together, and none anew before all are closed ---------
-
-    @property
-    def free(self) -> int:
-        """How many more rows can be opened now."""
-        return 0 if self._decoding else self.batch_size - len(self._opened)
-
-    def bucket(self, prefix: Prefix) -> Hashable:
-        """Group prefixes whose states pad to the same length."""
-        return round_up(self.prompts.length(prefix))
-
-    def room(self, prefix: Prefix) -> int:
-        """How many tokens the model's context leaves for a step behind a prefix."""
-        return self.max_length - round_up(self.prompts.length(prefix))
-
-    def open(self, prefix: Prefix, tokens: int) -> int:
-        """Begin a row behind a prefix."""
-        self._opened.append((prefix, tokens))
-        self._open += 1
-        return len(self._opened) - 1
-
-    def logits(self, rows: Sequence[int]) -> torch.Tensor:
-        """Return the next-token logits of all open rows."""
-        if self._decoding is None:
-            self._decoding = self._begin()
-        else:
-            self._decode(self._decoding)
-        return self._decoding.logits[list(rows)]
-
-    def feed(self, row: int, token: int) -> None:
-        """Write a token to a row."""
-        assert self._decoding is not None
-        self._decoding.ids[row] = token
-
-    def close(self, row: int, child: Prefix, written: Sequence[int], logprobs: Sequence[float]) -> None:
-        """End a row; its child's state is not kept, which must not depend on who wrote the step."""
-        self._open -= 1
-        if not self._open:
-            self._opened, self._decoding = [], None
-
-    def _begin(self) -> _Decoding:
-        """Read the prefixes of the opened rows and lay out the buffers that they are written behind."""
-        states = self.read([prefix for prefix, _ in self._opened])
-        rows, past, room = self.batch_size, round_up(states[0].length), self._opened[0][1]
-        lengths = torch.tensor([s.length for s in states] + [0] * (rows - len(states)), device=self.device)
-        visible = torch.ones(rows, 1, past + room, dtype=torch.bool, device=self.device)
-        visible[:, 0, :past] = self._past_mask(lengths, past)
-        logits = torch.zeros(rows, states[0].logits.shape[0], device=self.device, dtype=self.model.dtype)
-        logits[: len(states)] = torch.stack([state.logits for state in states])
-        buffers = _Buffers(self._buffer_memory(rows, past + room), states, past)
-        return _Decoding(buffers, lengths, visible, logits, torch.zeros(rows, dtype=torch.long))
-
-    def _decode(self, run: _Decoding) -> None:
-        """Take one token a row; rows that are closed or idle take any."""
-        end = run.buffers.get_seq_length() + 1
-        ids = run.ids[:, None].to(self.device)
-        hidden = self._forward(ids, (run.lengths + run.position)[:, None], run.visible[:, :, :end], run.buffers)
-        run.buffers.advance()
-        run.position += 1
-        run.logits = self._logits(hidden[:, -1])
-
-    # --- reading ------------------------------------------------------------------------
 
     def _extend(self, nodes: list[Prefix], states: dict[bytes, PrefixState]) -> None:
         """Read one block behind each node's parent, in passes of as few shapes as there are."""
@@ -244,12 +149,12 @@ class FixedShapeReader:
             parent = states[node.parent.digest].length if node.parent else 0
             shapes.setdefault((round_up(parent), block_width(len(self.prompts.block_ids(node)))), []).append(node)
         for (past, width), same in sorted(shapes.items()):
-            for start in range(0, len(same), READ_ROWS):
-                self._extend_rows(same[start : start + READ_ROWS], past, width, states)
+            for start in range(0, len(same), self._rows):
+                self._extend_rows(same[start : start + self._rows], past, width, states)
 
     def _extend_rows(self, nodes: list[Prefix], past: int, width: int, states: dict[bytes, PrefixState]) -> None:
         """Read one block behind each node's parent, in one forward pass of fixed shape."""
-        rows = READ_ROWS
+        rows = self._rows
         parents = [states[node.parent.digest] if node.parent else None for node in nodes]
         blocks = [self.prompts.block_ids(node) for node in nodes]
         ids = torch.zeros(rows, width, dtype=torch.long)
@@ -265,10 +170,10 @@ class FixedShapeReader:
             [self._past_mask(lengths, past)[:, None].expand(-1, width, -1), causal.expand(rows, -1, -1)], 2
         )
         positions = lengths[:, None] + torch.arange(width, device=self.device)
-        hidden = self._forward(ids, positions, visible, buffers)
+        hidden = self.forward(ids, positions, visible, buffers)
         last = torch.tensor(sizes, device=self.device) - 1
         final = hidden[torch.arange(rows, device=self.device), last]
-        logits = self._logits(final) if self.outputs != "hidden" else hidden.new_zeros(rows, 0)
+        logits = self.head(final) if self.outputs != "hidden" else hidden.new_zeros(rows, 0)
         likelihood, logprobs = hidden.new_zeros(rows, 0), hidden.new_zeros(rows, 0)
         if self.outputs == "likelihood":
             likelihood, logprobs = self._likelihood(parents, ids, hidden, last)
@@ -290,7 +195,7 @@ class FixedShapeReader:
         A block's first token was foreseen by the state before it. At the root there is none,
         and nobody reads the likelihood of a problem.
         """
-        within = self._logits(hidden[:, :-1])
+        within = self.head(hidden[:, :-1])
         before = torch.zeros_like(within[:, :1])
         for row, parent in enumerate(parents):
             if parent is not None:
@@ -306,30 +211,40 @@ class FixedShapeReader:
         if (rows, length) not in self._buffers:
             if len(self._buffers) >= KEPT_BUFFERS:
                 self._buffers.clear()
-            layers, _, heads, _, size = self._like.shape
-            self._buffers[rows, length] = self._like.new_zeros(layers, 2, rows, heads, length, size)
+            layers, _, heads, _, size = self.like.shape
+            self._buffers[rows, length] = self.like.new_zeros(layers, 2, rows, heads, length, size)
         return self._buffers[rows, length]
 
     def _past_mask(self, lengths: torch.Tensor, past: int) -> torch.Tensor:
         """Which slots of a left-padded past hold tokens, shape (rows, past)."""
         return torch.arange(past, device=self.device) >= past - lengths[:, None]
 
-    def _forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, buffers: _Buffers
-    ) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Read tokens behind what a cache holds, and return their last hidden states, shape (rows, width, size).
+
+        Parameters
+        ----------
+        ids, positions
+            Shape (rows, width).
+        visible
+            Which slots of the cache each token looks at, shape (rows, width, slots).
+        """
         mask = torch.zeros(visible.shape, device=self.device, dtype=self.model.dtype)
         mask.masked_fill_(~visible, torch.finfo(mask.dtype).min)
+        if self._fused:
+            return self._fused(ids, positions, mask, cache)
         output = self.model.base_model(
             input_ids=ids,
             attention_mask=mask[:, None],
             position_ids=positions,
-            past_key_values=buffers,
+            past_key_values=cache,
             use_cache=True,
         )
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 
-    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    def head(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the next-token logits behind hidden states, shape (..., vocabulary)."""
         logits: torch.Tensor = self.model.get_output_embeddings()(hidden)
         return logits
 

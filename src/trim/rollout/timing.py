@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,7 @@ from trim.rollout.history import Booleans, Floats, Observed, Reads, Router
 if TYPE_CHECKING:
     import torch
 
-    from trim.models.reading import Reader
+    from trim.models.reading import Writer
 
 Part = Literal["draft", "strong", "prm", "router"]
 
@@ -54,12 +54,12 @@ class Stopwatch:
 
 
 class TimedReader:
-    """A `Reader` that says how much of the passes behind which rows are written went into reading.
+    """A `Writer` that says how much of the passes behind which rows are written went into reading.
 
     A pass that reads what stands before new rows and writes to others counts for both, by their tokens.
     """
 
-    def __init__(self, reader: Reader, watch: Stopwatch) -> None:
+    def __init__(self, reader: Writer, watch: Stopwatch) -> None:
         self._reader, self._watch = reader, watch
         self._opened = self._unread = 0
         self.reading = 0.0
@@ -74,18 +74,18 @@ class TimedReader:
         self._unread += unread(self._reader, prefix)
         return self._reader.open(prefix, tokens)
 
-    def logits(self, rows: Sequence[int]) -> torch.Tensor:
-        """Return the next-token logits of all open rows."""
+    def logits(self) -> tuple[list[int], torch.Tensor]:
+        """Return some open rows, and the logits of their next tokens."""
         begun = self._watch.clock()
-        found = self._reader.logits(rows)
+        found = self._reader.logits()
         if self._opened:
-            share = self._unread / (self._unread + len(rows) - self._opened)
+            share = self._unread / (self._unread + len(found[0]) - self._opened)
             self.reading += share * (self._watch.clock() - begun)
             self._opened = self._unread = 0
         return found
 
 
-def unread(reader: Reader, prefix: Prefix) -> int:
+def unread(reader: Writer, prefix: Prefix) -> int:
     """Return how many tokens of a prefix a reader has to read: the last one at least."""
     states = (reader.memory.get(node.digest) for node in prefix.lineage())
     known = max((state.length for state in states if state is not None), default=0)

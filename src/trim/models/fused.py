@@ -1,0 +1,103 @@
+"""The forward pass of a small Qwen2 model in few operations: there, calling one costs more than what it computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import embedding, linear, rms_norm, silu
+
+from trim.models.reading import Cache
+
+LARGEST = 10_000_000
+"""Parameters of a model that counts as small; its weights are held a second time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Weights of a layer: those that multiply the same input are one matrix."""
+
+    attention_norm: torch.Tensor
+    query_key_value: torch.Tensor
+    bias: torch.Tensor
+    output: torch.Tensor
+    mlp_norm: torch.Tensor
+    gate_up: torch.Tensor
+    down: torch.Tensor
+
+    @classmethod
+    def of(cls, layer: Any) -> _Layer:
+        """Take the weights of a layer of transformers."""
+        attention, mlp = layer.self_attn, layer.mlp
+        projections = attention.q_proj, attention.k_proj, attention.v_proj
+        return cls(
+            layer.input_layernorm.weight.detach(),
+            torch.cat([projection.weight.detach() for projection in projections]),
+            torch.cat([projection.bias.detach() for projection in projections]),
+            attention.o_proj.weight.detach(),
+            layer.post_attention_layernorm.weight.detach(),
+            torch.cat([mlp.gate_proj.weight.detach(), mlp.up_proj.weight.detach()]),
+            mlp.down_proj.weight.detach(),
+        )
+
+
+class FusedQwen2:
+    """Computes what the base model of transformers does, but for rounding, with the weights that it has now."""
+
+    def __init__(self, model: Any) -> None:
+        base, config = model.base_model, model.config
+        self._heads, self._key_heads = config.num_attention_heads, config.num_key_value_heads
+        self._size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        self._epsilon: float = config.rms_norm_eps
+        self._embedding, self._norm = base.embed_tokens.weight.detach(), base.norm.weight.detach()
+        self._layers = [_Layer.of(layer) for layer in base.layers]
+        positions = torch.arange(config.max_position_embeddings)[None]
+        cosine, sine = base.rotary_emb(self._embedding, positions)
+        # Of two halves (a, b), rotating gives (a cos - b sin, b cos + a sin): the sign stands in the table.
+        sine = torch.cat([-sine[..., : self._size // 2], sine[..., self._size // 2 :]], -1)
+        self._cosine, self._sine = cosine[0].contiguous(), sine[0].contiguous()
+
+    @staticmethod
+    def fits(model: Any) -> bool:
+        """Tell whether a model is of this kind."""
+        config = model.config
+        if config.model_type != "qwen2" or (model.device.type, model.dtype) != ("cpu", torch.float32):
+            return False
+        attends_to_all = set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
+        return attends_to_all and sum(weight.numel() for weight in model.base_model.parameters()) <= LARGEST
+
+    def __call__(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Return the last hidden states of tokens, shape (rows, width, size).
+
+        Parameters
+        ----------
+        ids, positions
+            Shape (rows, width).
+        mask
+            What is added to the attention of each token to each slot of the cache, shape (rows, width, slots).
+        """
+        rows, width = ids.shape
+        parts = self._heads + 2 * self._key_heads
+        group = self._heads // self._key_heads
+        hidden = embedding(ids, self._embedding).view(rows * width, -1)
+        cosine, sine = self._cosine[positions][:, None], self._sine[positions][:, None]
+        mask = mask[:, None].repeat(1, 1, group, 1)
+        for number, layer in enumerate(self._layers):
+            normed = rms_norm(hidden, hidden.shape[1:], layer.attention_norm, self._epsilon)
+            made = (
+                linear(normed, layer.query_key_value, layer.bias).view(rows, width, parts, self._size).transpose(1, 2)
+            )
+            turning, values = made.split([self._heads + self._key_heads, self._key_heads], 1)
+            turned = turning * cosine + turning.roll(self._size // 2, -1) * sine
+            queries, keys = turned.split([self._heads, self._key_heads], 1)
+            keys, values = cache.update(keys, values, number)
+            # Query heads that share a key head stand behind one another, as if they were more tokens.
+            grouped = queries.reshape(rows, self._key_heads, group * width, self._size) * self._size**-0.5
+            weights = (grouped @ keys.transpose(2, 3) + mask).softmax(-1)
+            attended = (weights @ values).view(rows, self._heads, width, self._size).transpose(1, 2)
+            hidden = hidden + linear(attended.reshape(rows * width, -1), layer.output)
+            normed = rms_norm(hidden, hidden.shape[1:], layer.mlp_norm, self._epsilon)
+            gate, up = linear(normed, layer.gate_up).chunk(2, -1)
+            hidden = hidden + linear(silu(gate) * up, layer.down)
+        return rms_norm(hidden, hidden.shape[1:], self._norm, self._epsilon).view(rows, width, -1)
