@@ -44,7 +44,7 @@ class LazyBackend:
     """A `BatchBackend` that is built when the first request arrives."""
 
     def __init__(self, build: Callable[[], BatchBackend], batch_size: int) -> None:
-        self.batch_size = batch_size
+        self._unbuilt_size = batch_size
         self._build = build
         self._backend: BatchBackend | None = None
 
@@ -54,9 +54,14 @@ class LazyBackend:
         return self._backend
 
     @property
+    def batch_size(self) -> int:
+        """How many requests it works on at once; a guess before it is built."""
+        return self._backend.batch_size if self._backend else self._unbuilt_size
+
+    @property
     def free(self) -> int:
         """How many more requests it takes now."""
-        return self._backend.free if self._backend else self.batch_size
+        return self._backend.free if self._backend else self._unbuilt_size
 
     def bucket(self, request: Any) -> Hashable:
         """Name the class of a request."""
