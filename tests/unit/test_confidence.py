@@ -11,7 +11,7 @@ from prm_traces import TRACES, prefixes
 from trim.config.models import ConfidencePRM, PretrainedModel
 from trim.errors import BackendError
 from trim.models.confidence import ConfidenceJudge, certainty
-from trim.models.opening import build_reader, pair_reader, prm_wish
+from trim.models.opening import build_writer, pair_reader, prm_wish
 from trim.models.prm_kinds import PrmTraining, load_prm, prm_kinds, train_prm
 from trim.models.protocols import Prefix
 from trim.models.ragged import RaggedReader
@@ -39,7 +39,7 @@ def scored(reads: str, spec: PretrainedModel, tmp_path: Path, asked: list[Prefix
 
 def plainly(spec: PretrainedModel, asked: list[Prefix], tmp_path: Path) -> dict[str, list[float]]:
     """All three from one forward pass over the whole text."""
-    reader = build_reader(spec, StepStore(tmp_path / "store", "part"), 8)
+    reader = build_writer(spec, StepStore(tmp_path / "store", "part"), 8, "cpu")
     found: dict[str, list[float]] = {reads: [] for reads in READS}
     for prefix in asked:
         *before, step = reader.prompts.blocks(prefix)
