@@ -75,7 +75,7 @@ def draw(claims: pd.DataFrame) -> Figure:
 
 def height(panel: tuple[str, pd.DataFrame]) -> float:
     """Return the height of a panel, in rows."""
-    return HEAD_ROWS + panel[1][STATEMENT].drop_duplicates().shape[0]
+    return float(HEAD_ROWS + len(panel[1][STATEMENT].drop_duplicates()))
 
 
 def in_columns(panels: list[tuple[str, pd.DataFrame]]) -> list[list[tuple[str, pd.DataFrame]]]:
