@@ -16,7 +16,10 @@ from trim.models.protocols import Prefix, Score, Step
 class BatchBackend(Protocol):
     """A model that works on many requests at once."""
 
-    batch_size: int
+    @property
+    def batch_size(self) -> int:
+        """How many requests it works on at once."""
+        ...
 
     @property
     def free(self) -> int:

@@ -162,12 +162,12 @@ def build_reader(
     from trim.models.ragged import RaggedReader
 
     model, prompts = _load(spec, store, "cpu")
-    room = {"batch_size": batch_size, "cache_bytes": cache_bytes}
     if wish is None:
-        return RaggedReader(model, prompts, **room)
+        return RaggedReader(model, prompts, batch_size=batch_size, cache_bytes=cache_bytes)
     inner, layers = () if wish.layer is None else (wish.layer - 1,), model.config.num_hidden_layers
     if inner and inner[0] >= layers:
         raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
+    room = {"batch_size": batch_size, "cache_bytes": cache_bytes}
     return RaggedReader(model, prompts, **room, outputs=wish.outputs, hidden_layers=inner)
 
 
