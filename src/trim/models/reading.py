@@ -162,3 +162,7 @@ class Reader(Protocol):
     def close(self, row: int, child: Prefix, written: Sequence[int], logprobs: Sequence[float]) -> None:
         """End a row, whose tokens (and their log-probabilities, where `outputs` asks for them) made the child."""
         ...
+
+    def abandon(self) -> None:
+        """Forget all open rows."""
+        ...

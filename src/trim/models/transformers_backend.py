@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from trim.config.models import Precision
-from trim.errors import BackendError
+from trim.errors import RefusedRequest
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.reading import Outputs, PrefixState, StateMemory, read_chains
@@ -182,8 +182,10 @@ class FixedShapeReader:
         return 0 if self._decoding else self.batch_size - len(self._opened)
 
     def bucket(self, prefix: Prefix) -> Hashable:
-        """Group prefixes whose states pad to the same length."""
-        return round_up(self.prompts.length(prefix))
+        """Group prefixes whose states pad to the same length, and refuse those with a block that is too long."""
+        blocks = self.prompts.blocks(prefix)
+        block_width(max(map(len, blocks)))
+        return round_up(sum(map(len, blocks)))
 
     def room(self, prefix: Prefix) -> int:
         """How many tokens the model's context leaves for a step behind a prefix."""
@@ -212,7 +214,11 @@ class FixedShapeReader:
         """End a row; its child's state is not kept, which must not depend on who wrote the step."""
         self._open -= 1
         if not self._open:
-            self._opened, self._decoding = [], None
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Forget all open rows."""
+        self._opened, self._open, self._decoding = [], 0, None
 
     def _begin(self) -> _Decoding:
         """Read the prefixes of the opened rows and lay out the buffers that they are written behind."""
@@ -344,4 +350,4 @@ def block_width(length: int) -> int:
     for width in BLOCK_BUCKETS:
         if length <= width:
             return width
-    raise BackendError(f"a step or problem of {length} tokens is longer than {BLOCK_BUCKETS[-1]}")
+    raise RefusedRequest(f"a step or problem of {length} tokens is longer than {BLOCK_BUCKETS[-1]}")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import httpx
 import tenacity
 
-from trim.errors import BackendError
+from trim.errors import BackendError, RefusedRequest
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,6 @@ class _Transient(Exception):
     def __init__(self, what: str, wait: float = 0.0) -> None:
         super().__init__(what)
         self.wait = wait
-
-
-class RefusedRequest(BackendError):
-    """The server finds something wrong with a request."""
 
 
 class HttpClient:
@@ -85,6 +81,8 @@ class HttpClient:
         self._retry_for = retry_for
         self._concurrency = concurrency
         self._check = check
+        self.looked_at: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """Looks at the server, before the first request to it."""
         self._warned = -WARN_SECONDS
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: AsyncGenerator[_Connections, None] | None = None
@@ -111,6 +109,8 @@ class HttpClient:
             before_sleep=self._before_sleep,
             reraise=True,
         )
+        if self.looked_at is not None:
+            await self.looked_at()
         try:
             answer: Any = await retrying(self._post, path, body)
         except _Transient as error:
@@ -119,6 +119,11 @@ class HttpClient:
             return parse(answer)
         except BackendError as error:
             raise BackendError(self._hidden(f"{self.name} ({self.url}): {error}")) from None
+
+    async def get(self, path: str, timeout: float) -> Any:
+        """Return the JSON of a page, which is asked for once."""
+        client, _ = await self._open()
+        return (await client.get(self.url + path, timeout=timeout)).json()
 
     def _shown(self, answer: httpx.Response) -> str:
         return " ".join(self._hidden(answer.text).split())[:SHOWN_CHARACTERS] or "(empty)"
@@ -225,7 +230,7 @@ def _errors_within(content: Any) -> list[int | None]:
 
 
 class Once:
-    """Runs a coroutine at the first call; every call waits for its end, and gets its error."""
+    """Runs a coroutine at the first call; every call waits for its end. One that failed is run again by the next."""
 
     def __init__(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._start = start
@@ -233,6 +238,7 @@ class Once:
 
     async def __call__(self) -> None:
         """Wait until the coroutine has run."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._start())
-        await asyncio.shield(self._task)
+        task = self._task
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._task = asyncio.get_running_loop().create_task(self._start())
+        await asyncio.shield(task)
