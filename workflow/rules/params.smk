@@ -66,7 +66,9 @@ def scorer_params(prm):
         params["noise"], scorer = scorer.deviation, EXPERIMENT.prms[scorer.of]
     if isinstance(scorer, ReadingPRM):
         params["backbone"] = settings_of(getattr(pair, scorer.backbone))
-    return params | {"prm": settings_of(scorer)} if isinstance(scorer, GivenPRM) else params
+    if isinstance(scorer, GivenPRM):
+        params["prm"] = settings_of(scorer)
+    return params
 
 
 def replicates(wildcards):
