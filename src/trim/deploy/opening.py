@@ -22,6 +22,8 @@ from trim.routers.registry import control_points, controls, fitted_routers, step
 from trim.routers.threshold import POLICIES
 
 ALONE = ("weak-only", "strong-only")
+PATIENCE = 50
+"""Passes of models in process after which a request goes first."""
 _THRESHOLD = re.compile(r"trim-thr-(\d+(?:\.\d+)?)")
 
 
@@ -133,6 +135,7 @@ def open_deployed(deployed: Deployed, store: StepStore, logs: Path, threads: int
                 prm if isinstance(prm, GivenPRM) else None,
                 servers,
                 manifest.cache_mb << 20,
+                PATIENCE,
             )
             yield Opened(deployed, with_cut_steps(pair) if manifest.long_steps == "cut" else pair)
         finally:

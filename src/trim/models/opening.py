@@ -80,6 +80,7 @@ def open_pair(
     prm: GivenPRM | None = None,
     servers: Servers | None = None,
     cache_bytes: int = 1 << 30,
+    patience: int | None = None,
 ) -> ModelPair:
     """Open weak model, strong model and PRM, each behind the store.
 
@@ -93,8 +94,10 @@ def open_pair(
         Starts or finds the servers of those models that are served.
     cache_bytes
         How much memory the states of live prefixes may take, of each language model that runs in the job.
+    patience
+        As of `BatchLoop`, where problems come without end.
     """
-    loop, specs = BatchLoop(), {"weak": weak, "strong": strong}
+    loop, specs = BatchLoop(patience), {"weak": weak, "strong": strong}
     scoring = prm or folders.get("prm")
     wish = prm_wish(scoring)
     reader = None
