@@ -109,8 +109,8 @@ def test_another_policy_than_the_calibrated_one_is_refused(tmp_path: Path) -> No
 
 
 def test_what_was_fitted_is_read_once(scripted_pair: MakePair, tmp_path: Path) -> None:
-    FittedThresholds("trim-thr", "default", [0.25, 0.5]).save(tmp_path / "policy", {})
-    points = {"mine": Point(router="trim-thr", setting=0.5, policy="./policy")}
+    FittedThresholds("trim-thr", "default", [0.25, 0.5]).save(tmp_path / "default.0", {})
+    points = {"mine": Point(router="trim-thr", setting=0.5, policy="./default.0")}
     ready = opened(scripted_pair(), tmp_path, points=points)
     first = ready.at("mine")
     assert first.policy == Threshold(0.5) and ready.at("mine") is first

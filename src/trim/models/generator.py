@@ -60,7 +60,7 @@ class StepGenerator:
         if self.reader.room(prefix) < self.sampling.max_step_tokens:
             raise RefusedRequest(
                 f"a prefix of {self.reader.prompts.length(prefix)} tokens leaves no room for a step within the model's "
-                f"{self.reader.max_length} tokens; take a shorter problem, or lower max_steps or max_step_tokens"
+                f"{self.reader.max_length} tokens; lower max_steps or max_step_tokens, or take a shorter problem"
             )
         return self.reader.bucket(prefix)
 

@@ -87,19 +87,7 @@ def create_app(
 
     app = FastAPI(title="TRIM", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.exception_handler(Refused)
-    async def refuse(_: Request, error: Refused) -> JSONResponse:
-        headers = {"Retry-After": RETRY_AFTER} if error.status in (429, 504) else {}
-        return JSONResponse(error.body(), error.status, headers)
-
-    @app.exception_handler(HTTPException)
-    async def no_route(_: Request, error: HTTPException) -> JSONResponse:
-        what = ELSEWHERE.get(error.status_code, str(error.detail))
-        return JSONResponse(Refused(error.status_code, what).body(), error.status_code, error.headers)
-
-    @app.exception_handler(Exception)
-    async def fault(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(failed().body(), 500)  # and the traceback goes into the log
+    _word_errors(app)
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -130,6 +118,24 @@ def create_app(
         return await _answer(front, request, COMPLETION)
 
     return app
+
+
+def _word_errors(app: FastAPI) -> None:
+    """Have all that is refused, and what fails, answered as OpenAI's API words it."""
+
+    @app.exception_handler(Refused)
+    async def refuse(_: Request, error: Refused) -> JSONResponse:
+        headers = {"Retry-After": RETRY_AFTER} if error.status in (429, 504) else {}
+        return JSONResponse(error.body(), error.status, headers)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(_: Request, error: HTTPException) -> JSONResponse:
+        what = ELSEWHERE.get(error.status_code, str(error.detail))
+        return JSONResponse(Refused(error.status_code, what).body(), error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(failed().body(), 500)  # and the traceback goes into the log
 
 
 def _model(name: str) -> dict[str, Any]:

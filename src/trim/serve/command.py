@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -60,10 +61,8 @@ def serve(
             app: Any = create_app(opened, limits, key, Patience(prm_seconds, prm_pause))
             config = uvicorn.Config(app, timeout_graceful_shutdown=grace, access_log=False)
             typer.echo(f"{_address(listener)}/v1 answers as {', '.join(model_names(found))}", err=True)
-            try:
+            with suppress(KeyboardInterrupt):
                 uvicorn.Server(config).run(sockets=[listener])
-            except KeyboardInterrupt:
-                pass
 
 
 def _key(variable: str | None) -> str | None:
