@@ -109,6 +109,7 @@ def test_requests_under_way_have_time_to_end(
     [
         (["--deployed", "nowhere"], "no deployed router here"),
         (["--deployed", ".", "--key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY"),
+        (["--deployed", ".", "--key-env", "ODD_KEY"], "ODD_KEY, which holds signs that no HTTP header takes"),
         ([], "no config.yaml here"),
     ],
 )
@@ -117,5 +118,6 @@ def test_what_is_missing_is_said_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    monkeypatch.setenv("ODD_KEY", "schlüssel")
     done = CliRunner().invoke(app, ["serve", *arguments])
     assert done.exit_code == 1 and sentence in done.output and "Traceback" not in done.output
