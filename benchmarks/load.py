@@ -128,17 +128,18 @@ async def overhead(url: str, opened: Opened, model: str) -> float:
 async def load(url: str, model: str, clients: int, seconds: float, until: asyncio.Event) -> Seen:
     """Have clients ask for so long, and wait for their last answers."""
     seen, asked = Seen(), texts()
+    ready = [client_of(url) for _ in range(clients)]
     end = time.monotonic() + seconds
 
-    async def work(number: int) -> None:
-        async with client_of(url) as client:
+    async def work(number: int, client: openai.AsyncOpenAI) -> None:
+        async with client:
             turn = 0
             while time.monotonic() < end:
                 text, seed = asked[(number + 7 * turn) % len(asked)], 1000 * turn + number
                 await ask(client, model, text, seed, (number + turn) % 2 == 1, seen)
                 turn += 1
 
-    await asyncio.gather(*(work(number) for number in range(clients)))
+    await asyncio.gather(*(work(number, client) for number, client in enumerate(ready)))
     until.set()
     return seen
 

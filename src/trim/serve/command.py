@@ -71,9 +71,7 @@ def _key(variable: str | None) -> str | None:
     if not (key := os.environ.get(variable, "").strip()):
         raise ConfigError(f"--key-env names {variable}, which is not in the environment")
     if not (key.isascii() and key.isprintable()):
-        raise ConfigError(
-            f"--key-env names {variable}, which holds signs that no HTTP header takes; take another"
-        )
+        raise ConfigError(f"--key-env names {variable}, which holds signs that no HTTP header takes; take another")
     return key
 
 
