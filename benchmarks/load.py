@@ -212,8 +212,8 @@ def lay_out(table: pd.DataFrame) -> list[str]:
     """Return the table in Markdown."""
     lines = [
         "| before | clients, seconds | requests | errors | lost | latency p50, p95, p99 (s) | first step p50, p95 (s) "
-        "| steps a second | memory at start, middle, end (MB) | added to a step (ms) |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| steps a second | memory at start, middle, end (MB) | added to a step (ms) | cores, load average |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in table.to_dict("records"):
         cells = [
@@ -225,6 +225,7 @@ def lay_out(table: pd.DataFrame) -> list[str]:
             f"{row['steps'] / row['seconds']:.1f}",
             ", ".join(f"{row[f'rss_{when}_mb']:.0f}" for when in ("start", "middle", "end")),
             f"{row['overhead_ms_per_step']:.1f}",
+            f"{row['cores']}, {row['load_average']:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
