@@ -62,6 +62,8 @@ def app_of(name: str, seconds: float, tag: int | None) -> Callable[..., Awaitabl
             data, more = b"", True
             while more:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
                 data, more = data + message.get("body", b""), message.get("more_body", False)
             body = json.loads(data)
             content = step(name, body) if tag is None else scores(name, body, tag)
