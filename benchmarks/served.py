@@ -23,7 +23,7 @@ from trim.models.tiny import STEP_TAG, build_config, build_tokenizer
 
 SECONDS = {"weak": 0.15, "strong": 0.6, "prm": 0.05}
 """What a step or score takes, as of a model of 1.5B and one of 32B parameters on a GPU each."""
-RETRY_FOR = 5.0
+RETRY_FOR = 10.0
 START_SECONDS = 600.0
 
 
@@ -45,10 +45,9 @@ class Served:
         log = self.logs / "serve.log"
         command = [sys.executable, "-m", "trim.cli", "serve", "--deployed", str(self.folder.absolute()), "--port", "0"]
         command += ["--concurrent", str(self.concurrent), "--waiting", str(self.clients), "--prm-pause", "2"]
+        command += ["--seconds", "1800", "--prm-seconds", "120"]  # a machine that is busy is no PRM that is down
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*command, "--seconds", "1800"], stdout=output, stderr=output, cwd=self.logs
-            )
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, cwd=self.logs)
         give_up = time.monotonic() + START_SECONDS
         while not (found := re.search(r"(http://\S+)/v1 answers", log.read_text(encoding="utf-8"))):
             if self.process.poll() is not None or time.monotonic() > give_up:
@@ -61,7 +60,7 @@ class Served:
     def __exit__(self, *_: object) -> None:
         """End it, and show what it said of errors."""
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(START_SECONDS)
         said = (self.logs / "serve.log").read_text(encoding="utf-8")
         if "Traceback" in said:
             print(said[-4000:], file=sys.stderr)

@@ -19,6 +19,8 @@ import uvicorn
 
 VERSION = "0.32.0"
 CONTEXT = 2048
+KEEP_ALIVE = 3600
+"""Seconds for which an idle connection stays: one that is closed as a request comes is a fault of its own."""
 Messages = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -85,7 +87,7 @@ def main() -> None:
     parser.add_argument("--step-tag", type=int)
     asked = parser.parse_args()
     app = app_of(asked.name, asked.seconds, asked.step_tag)
-    uvicorn.run(app, port=asked.port, log_level="warning", lifespan="off")
+    uvicorn.run(app, port=asked.port, log_level="warning", lifespan="off", timeout_keep_alive=KEEP_ALIVE)
 
 
 if __name__ == "__main__":

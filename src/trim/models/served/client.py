@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 BUSY = {408, 425, 429, 500, 502, 503, 504, 529}
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+KEPT_SECONDS = 2.0  # of an idle connection: vLLM closes it after 5, and a request may come just then
 SHOWN_CHARACTERS = 300
 WARN_SECONDS = 10.0
 MOST_BYTES = 1 << 24  # far more than any answer to one step; read as JSON it takes many times that
@@ -190,7 +191,7 @@ class HttpClient:
         """Hold the connections open; a loop that ends closes its asynchronous generators, so these too."""
         async with httpx.AsyncClient(
             timeout=self._timeout,
-            limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
+            limits=httpx.Limits(self._concurrency, self._concurrency, keepalive_expiry=KEPT_SECONDS),
             headers=self.headers,
             trust_env=self.trust_env,
             verify=ssl_context(),
