@@ -191,7 +191,11 @@ class HttpClient:
         """Hold the connections open; a loop that ends closes its asynchronous generators, so these too."""
         async with httpx.AsyncClient(
             timeout=self._timeout,
-            limits=httpx.Limits(self._concurrency, self._concurrency, keepalive_expiry=KEPT_SECONDS),
+            limits=httpx.Limits(
+                max_connections=self._concurrency,
+                max_keepalive_connections=self._concurrency,
+                keepalive_expiry=KEPT_SECONDS,
+            ),
             headers=self.headers,
             trust_env=self.trust_env,
             verify=ssl_context(),
