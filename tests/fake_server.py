@@ -9,10 +9,12 @@ import argparse
 import hashlib
 import json
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -143,7 +145,10 @@ class FakeServer(ThreadingHTTPServer):
         self.faults: list[Any] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.seconds = 0.0
+        """That every answer takes."""
         self.most_at_once = self._at_once = 0
+        self._sockets: set[Any] = set()
         self._lock = threading.Lock()
 
     @property
@@ -157,6 +162,24 @@ class FakeServer(ThreadingHTTPServer):
     def __exit__(self, *_: Any) -> None:
         self.shutdown()
         self.server_close()
+
+    def kill(self) -> None:
+        """End as a killed process does: nobody listens any more, and what is under way breaks off."""
+        self.__exit__()
+        for connection in list(self._sockets):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._sockets.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._sockets.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that broke off."""
 
     def note(self, body: dict[str, Any], headers: dict[str, str]) -> Any:
         """Remember a request and return its fault."""
@@ -207,10 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, "<html>busy</html>")
         if isinstance(fault, dict):
             return self._send(**fault)
-        if isinstance(fault, float):
-            time.sleep(fault)
-        elif isinstance(fault, int):
+        if isinstance(fault, int):
             return self._send(fault, '{"error": {"message": "as told"}}', {"Retry-After": "0"})
+        time.sleep(fault if isinstance(fault, float) else self.server.seconds)
         try:
             answer = self.server.answers[self.path](body)
         except ValueError as error:

@@ -50,6 +50,10 @@ class BackendError(TrimError):
     """A model, scorer or server gave an answer that cannot be used."""
 
 
+class RefusedRequest(BackendError):
+    """A model finds something wrong with a request; another one may be fine."""
+
+
 class StoreError(TrimError):
     """The step store is damaged, or lacks a step in offline mode."""
 
@@ -103,6 +107,11 @@ def one_sentence() -> Iterator[None]:
     """End a command with what a user can fix, without a traceback."""
     try:
         yield
-    except (TrimError, OSError) as error:
+    except TrimError as error:
         print(error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        path = error.filename2 or error.filename  # of two, the one that was to become of the other
+        named = f"{path}: {error.strerror}; check the path" if path else error
+        print(about_disk(error, Path.cwd()) or named, file=sys.stderr)
         sys.exit(1)

@@ -20,14 +20,14 @@ from pydantic import TypeAdapter
 
 from trim import __version__
 from trim.config.experiment import Experiment, config_hash
-from trim.config.models import LanguageModel, ReadingPRM, Sampling, ServedPRM
+from trim.config.models import GivenPRM, LanguageModel, ReadingPRM, Sampling
 from trim.config.parsing import parse_config
 from trim.errors import TrimError, about_disk
 from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
 from trim.models.kept import Kept
-from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish, served_prm, with_cut_steps, with_noise
+from trim.models.opening import given_prm, open_pair, open_scorer, pair_reader, prm_wish, with_cut_steps, with_noise
 from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
@@ -152,7 +152,7 @@ class Job:
         use_threads(self.threads)
         pair = self.params.pair
         with self._store(part) as store, closing(self._servers()) as servers:
-            prm = served_prm(pair) or Path(self.input.prm)
+            prm = given_prm(pair) or Path(self.input.prm)
             reader = self._backbone(prm, store)
             scorer = open_scorer(prm, store, pair["batch_size"], BatchLoop(), pair["device"], servers, reader)
             yield with_noise(scorer, pair)
@@ -164,7 +164,7 @@ class Job:
         with self._store("prm_train") as store:
             yield self._backbone(prm, store)
 
-    def _backbone(self, prm: Path | ServedPRM | ReadingPRM | None, store: StepStore) -> ReaderSource | None:
+    def _backbone(self, prm: Path | GivenPRM | ReadingPRM | None, store: StepStore) -> ReaderSource | None:
         wish = prm_wish(prm)
         if wish is None:
             return None
@@ -214,7 +214,7 @@ class Job:
                 store,
                 params["batch_size"],
                 params["device"],
-                served_prm(params),
+                given_prm(params),
                 servers,
                 self.experiment.pair.cache_mb << 20,
             )

@@ -233,3 +233,23 @@ def test_an_error_reaches_all_that_is_under_way() -> None:
     *failed, fine = asyncio.run(main())
     assert fine == 2
     assert [str(error) for error in failed] == ["poison"] * 3
+
+
+@pytest.mark.parametrize(("lone", "busy_backend"), [(Squares(), Squares()), (None, Squares())], ids=["model", "bucket"])
+def test_where_requests_come_without_end_a_lone_one_has_its_turn(lone: Squares | None, busy_backend: Squares) -> None:
+    async def passes(patience: int | None) -> int:
+        loop, begun = BatchLoop(patience), len(busy_backend.batches)
+
+        async def ask_on() -> None:
+            for _ in range(200):
+                await loop.submit(busy_backend, 10)
+
+        others = [asyncio.ensure_future(ask_on()) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert await loop.submit(lone or busy_backend, 7) == 49
+        waited = len(busy_backend.batches) - begun
+        await asyncio.gather(*others)
+        return waited
+
+    assert asyncio.run(passes(None)) >= 200  # it was answered when the others had ended
+    assert asyncio.run(passes(20)) <= 25

@@ -178,7 +178,7 @@ def test_dollars_need_prices_in_dollars(root: Path) -> None:
 
 
 def test_what_was_not_fitted_is_named(root: Path) -> None:
-    with pytest.raises(InputError, match="no fit of trim-pomdp on arith; there are none"):
+    with pytest.raises(InputError, match="no fit of trim-pomdp on arith; there are one-step-takeover, trim-thr"):
         calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.2), routers=["trim-pomdp"]), root / "deployed")
 
 

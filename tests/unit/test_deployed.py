@@ -108,6 +108,15 @@ def test_another_policy_than_the_calibrated_one_is_refused(tmp_path: Path) -> No
         deployed.check()
 
 
+def test_what_was_fitted_is_read_once(scripted_pair: MakePair, tmp_path: Path) -> None:
+    FittedThresholds("trim-thr", "default", [0.25, 0.5]).save(tmp_path / "default.0", {})
+    points = {"mine": Point(router="trim-thr", setting=0.5, policy="./default.0")}
+    ready = opened(scripted_pair(), tmp_path, points=points)
+    first = ready.at("mine")
+    assert first.policy == Threshold(0.5) and ready.at("mine") is first
+    assert ready.at("trim-thr-0.4") is not ready.at("trim-thr-0.4")  # there are as many as clients make up
+
+
 # --- model names ------------------------------------------------------------------------
 
 
@@ -132,11 +141,23 @@ def test_an_unknown_model_name_lists_those_that_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "point", [Point(router="trim-pomdp", setting=0.4), Point(router="rsd", setting=0.4), Point(router="x", setting=1)]
+    ("point", "sentence"),
+    [
+        (Point(router="trim-pomdp", setting=0.4), "is a fitted one"),
+        (Point(router="rsd", setting=0.4), "has no operating point 0.4; there are"),
+        (Point(router="x", setting=1), "there is no router 'x'; there are .*trim-pomdp"),
+    ],
 )
-def test_a_point_without_what_it_needs_is_refused(point: Point) -> None:
-    with pytest.raises(TrimError, match="points.mine"):
+def test_a_point_without_what_it_needs_is_refused(point: Point, sentence: str) -> None:
+    with pytest.raises(TrimError, match=f"points.mine: .*{sentence}"):
         operating_point(Deployed(manifest(points={"mine": point}), Path()), "mine")
+
+
+def test_a_point_that_reads_scores_needs_a_prm() -> None:
+    deployed = Deployed(manifest(prm=None), Path())
+    with pytest.raises(ConfigError, match=r"points.trim-thr-0.5: trim-thr reads the scores of a PRM: name one"):
+        operating_point(deployed, "trim-thr-0.5")
+    assert operating_point(deployed, "weak-only").policy == WeakOnly()
 
 
 # --- one problem ------------------------------------------------------------------------

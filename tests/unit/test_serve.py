@@ -13,9 +13,11 @@ import pytest
 from deployed import BrokenScorer, opened
 from live import live
 
+from trim.config.models import ServedPRM
 from trim.deploy.answering import as_problem
-from trim.errors import BackendError
-from trim.models.protocols import ModelPair, Prefix, Step
+from trim.deploy.manifest import FolderPRM
+from trim.errors import BackendError, RefusedRequest
+from trim.models.protocols import ModelPair, Prefix, Score, Step
 from trim.rollout.engine import Episode, solve
 from trim.routers.threshold import Threshold
 from trim.serve.app import Patience, create_app
@@ -40,15 +42,15 @@ def expected(pair: ModelPair, text: str = "problem 1", seed: int = 3, threshold:
 
 
 class SlowModel:
-    """A model that waits before each step, or fails."""
+    """A model, or a PRM, that waits before each step or score, or fails."""
 
-    def __init__(self, model: Any, seconds: float, fails: bool = False) -> None:
+    def __init__(self, model: Any, seconds: float, fails: BackendError | None = None) -> None:
         self.model, self.seconds, self.fails, self.identity = model, seconds, fails, model.identity
         self.at_once = self.most_at_once = 0
 
     async def step(self, prefix: Prefix, replicate: int) -> Step:
         if self.fails:
-            raise BackendError("the weak server has gone")
+            raise self.fails
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -57,6 +59,11 @@ class SlowModel:
             return step
         finally:
             self.at_once -= 1
+
+    async def score(self, prefix: Prefix, step: str) -> Score:
+        await asyncio.sleep(self.seconds)
+        score: Score = await self.model.score(prefix, step)
+        return score
 
 
 @pytest.fixture
@@ -172,9 +179,30 @@ def test_what_cannot_be_honoured_is_refused(
         assert sentence in answer.json()["error"]["message"]
 
 
-def test_what_is_no_json_is_refused(client: httpx.Client) -> None:
-    answer = client.post(CHAT, content=b"{")
+HALF_A_LETTER = rb'{"model": "trim-thr-0.5", "messages": [{"role": "user", "content": "\ud800"}]}'
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b"\xff", b"[" * 100_000, HALF_A_LETTER])
+def test_what_is_no_json_is_refused(client: httpx.Client, body: bytes) -> None:
+    answer = client.post(CHAT, content=body)
     assert answer.status_code == 400 and answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_what_asks_for_no_answer_is_told_so_in_the_same_form(client: httpx.Client) -> None:
+    for answer, status, sentence in (
+        (client.post("/chat/completions", json=asked()), 404, "answers are at /v1/chat/completions"),
+        (client.get(CHAT), 405, "completions by POST"),
+    ):
+        assert answer.status_code == status and sentence in answer.json()["error"]["message"]
+
+
+def test_what_is_refused_is_counted(scripted_pair: MakePair) -> None:
+    with live(create_app(opened(scripted_pair()), key="k")) as url:
+        httpx.post(url + CHAT, json=asked())
+        httpx.post(url + CHAT, json=asked(model="gpt"), headers={"Authorization": "Bearer k"})
+        page = httpx.get(url + "/metrics").text
+    for status in (401, 404):
+        assert f'trim_requests_total{{model="",outcome="refused {status}"}} 1.0' in page
 
 
 def test_sizes_are_limited(scripted_pair: MakePair) -> None:
@@ -239,9 +267,32 @@ def test_a_client_that_goes_away_ends_its_request(scripted_pair: MakePair) -> No
     assert len(pair.strong.calls) < len(expected(scripted_pair(), threshold=2.0).kept)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_away_before_the_first_step_ends_its_request(scripted_pair: MakePair, stream: bool) -> None:
+    pair = scripted_pair()
+    slow = SlowModel(pair.weak, 600)
+    with live(create_app(opened(replace(pair, weak=slow)), Limits(concurrent=1))) as url:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url + CHAT, json=asked(stream=stream), timeout=1)
+        give_up = time.monotonic() + 60
+        while (slow.at_once or not slow.most_at_once) and time.monotonic() < give_up:
+            time.sleep(0.01)
+        assert slow.at_once == 0 and slow.most_at_once == 1
+        assert httpx.post(url + CHAT, json=asked(model="strong-only"), timeout=60).status_code == 200  # a place is free
+
+
+def test_a_request_that_a_model_refuses_is_the_clients(scripted_pair: MakePair) -> None:
+    pair = scripted_pair()
+    refusing = SlowModel(pair.weak, 0, fails=RefusedRequest("it is too long"))
+    with live(create_app(opened(replace(pair, weak=refusing)))) as url:
+        answer = httpx.post(url + CHAT, json=asked())
+        assert answer.status_code == 400 and "it is too long" in answer.json()["error"]["message"]
+
+
 def test_a_model_that_fails_is_a_bad_gateway(scripted_pair: MakePair) -> None:
     pair = scripted_pair()
-    with live(create_app(opened(replace(pair, weak=SlowModel(pair.weak, 0, fails=True))))) as url:
+    gone = SlowModel(pair.weak, 0, fails=BackendError("the weak server has gone"))
+    with live(create_app(opened(replace(pair, weak=gone)))) as url:
         answer = httpx.post(url + CHAT, json=asked())
         assert answer.status_code == 502 and "the weak server has gone" in answer.json()["error"]["message"]
 
@@ -277,6 +328,28 @@ def test_a_prm_that_came_back_is_asked_again(scripted_pair: MakePair) -> None:
         assert httpx.post(url + CHAT, json=asked()).json()["trim"]["prm_down"]
         broken.left = 100
         assert not httpx.post(url + CHAT, json=asked()).json()["trim"]["prm_down"]
+
+
+@pytest.mark.parametrize("prm", [FolderPRM(name="prm"), ServedPRM(name="prm")])
+def test_a_slow_prm_is_given_up_on_behind_an_endpoint_alone(
+    scripted_pair: MakePair, prm: FolderPRM | ServedPRM
+) -> None:
+    pair = scripted_pair()
+    slow = SlowModel(pair.prm, 0.2)
+    ready = opened(replace(pair, prm=slow), prm=prm)
+    with live(create_app(ready, patience=Patience(seconds=0.01, pause=3600))) as url:
+        answer = httpx.post(url + CHAT, json=asked(), timeout=60).json()
+    assert answer["trim"]["prm_down"] is isinstance(prm, ServedPRM)
+
+
+def test_a_step_that_the_prm_refuses_does_not_bring_it_down(scripted_pair: MakePair) -> None:
+    pair = scripted_pair()
+    broken = BrokenScorer(pair.prm, 0, RefusedRequest("too long for the PRM"))
+    with live(create_app(opened(replace(pair, prm=broken)), patience=Patience(pause=3600))) as url:
+        assert httpx.post(url + CHAT, json=asked()).json()["trim"]["prm_down"]
+        assert httpx.get(url + "/health").json()["prm"] == "up"
+        broken.left = 100
+        assert not httpx.post(url + CHAT, json=asked("another")).json()["trim"]["prm_down"]
 
 
 def test_metrics_add_up(client: httpx.Client) -> None:

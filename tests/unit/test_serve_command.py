@@ -6,12 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from deployed import manifest
+from deployed import manifest, on_endpoints
+from fake_server import Script, fake_vllm
 from typer.testing import CliRunner
 
 from trim.cli import app
@@ -38,37 +42,66 @@ def port() -> int:
         return found
 
 
-@pytest.fixture
-def process(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "trim.cli", "serve", "--deployed", str(folder), "--port", str(port)]
-    found = subprocess.Popen(
-        [*command, "--key-env", "TRIM_KEY"],
-        cwd=folder,
-        env={**os.environ, "TRIM_KEY": "k"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    yield found
-    found.kill()
-    found.wait()
+@contextmanager
+def serving(folder: Path, port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the server as a process, and wait until it answers."""
+    command = [sys.executable, "-m", "trim.cli", "serve", "--deployed", str(folder), "--port", str(port), *more]
+    environment = {**os.environ, "TRIM_KEY": "k"}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health"))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url, timeout=30).json()["status"] == "ok"
+    return False
+
+
+def until(happens: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 300
+    while not happens():
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_it_starts_answers_and_ends(process: subprocess.Popen[bytes], port: int, ending: signal.Signals) -> None:
-    give_up, url = time.monotonic() + 300, f"http://127.0.0.1:{port}"
-    while True:
-        assert process.poll() is None and time.monotonic() < give_up
-        try:
-            assert httpx.get(f"{url}/health", timeout=30).json() == {"status": "ok", "prm": "absent"}
-            break
-        except httpx.TransportError:
-            time.sleep(0.1)
-    assert httpx.get(f"{url}/v1/models", timeout=30).status_code == 401
-    process.send_signal(ending)
-    output, _ = process.communicate(timeout=300)
+def test_it_starts_answers_and_ends(folder: Path, port: int, ending: signal.Signals) -> None:
+    with serving(folder, port, "--key-env", "TRIM_KEY") as process:
+        assert httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=30).status_code == 401
+        process.send_signal(ending)
+        output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert b"nobody has reviewed this router" in output and b"Traceback" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grace", ["200", "0"])
+def test_requests_under_way_have_time_to_end(
+    model_folders: dict[str, Path], tokenizer: Any, tmp_path: Path, port: int, grace: str
+) -> None:
+    with ExitStack() as stack:
+        scripts = {role: Script(str(path), tokenizer) for role, path in model_folders.items()}
+        fakes = {role: stack.enter_context(fake_vllm(script)) for role, script in scripts.items()}
+        fakes["strong"].seconds = 2.0
+        write_manifest(on_endpoints({role: fake.url for role, fake in fakes.items()}, model_folders, tmp_path))
+        process = stack.enter_context(serving(tmp_path, port, "--grace", grace))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        body = {"model": "strong-only", "messages": [{"role": "user", "content": "7 i+5?"}]}
+        asked = pool.submit(httpx.post, f"http://127.0.0.1:{port}/v1/chat/completions", json=body, timeout=300)
+        until(lambda: bool(fakes["strong"].requests))
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        if grace == "200":
+            assert asked.result().status_code == 200
+        else:
+            assert asked.exception() or asked.result().status_code == 500
 
 
 @pytest.mark.parametrize(
@@ -76,6 +109,7 @@ def test_it_starts_answers_and_ends(process: subprocess.Popen[bytes], port: int,
     [
         (["--deployed", "nowhere"], "no deployed router here"),
         (["--deployed", ".", "--key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY"),
+        (["--deployed", ".", "--key-env", "ODD_KEY"], "ODD_KEY, which holds signs that no HTTP header takes"),
         ([], "no config.yaml here"),
     ],
 )
@@ -84,5 +118,6 @@ def test_what_is_missing_is_said_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    monkeypatch.setenv("ODD_KEY", "schlüssel")
     done = CliRunner().invoke(app, ["serve", *arguments])
     assert done.exit_code == 1 and sentence in done.output and "Traceback" not in done.output

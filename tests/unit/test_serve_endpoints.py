@@ -8,22 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
-from deployed import manifest
+from deployed import on_endpoints
 from fake_server import FakeServer, Script, fake_vllm
 from live import live
 
-from trim.config.models import Sampling, ServedModel, ServedPRM
-from trim.config.serving import Endpoint, Serving
 from trim.deploy.answering import as_problem
 from trim.deploy.manifest import Deployed
 from trim.deploy.opening import open_deployed
-from trim.files import write_json
 from trim.models.store import StepStore
 from trim.models.tiny import STEP_TAG
 from trim.rollout.engine import solve
 from trim.serve.app import Patience, create_app
 
-ROLES = ("weak", "strong", "prm")
 PROBLEM = "7 i+5?"
 ASKED = {"model": "trim-thr-0.5", "messages": [{"role": "user", "content": PROBLEM}], "seed": 3}
 
@@ -38,12 +34,7 @@ def fakes(model_folders: dict[str, Path], tokenizer: Any) -> Iterator[dict[str, 
 
 @pytest.fixture
 def deployed(fakes: dict[str, FakeServer], model_folders: dict[str, Path], tmp_path: Path) -> Deployed:
-    write_json({"solutions": []}, tmp_path / "golden.json")
-    weak, strong = (ServedModel(name=str(model_folders[role]), max_model_len=1024) for role in ROLES[:2])
-    prm = ServedPRM(name=weak.name, step_tag=STEP_TAG, keeps_separator=True, max_model_len=1024, golden="./golden.json")
-    serving = Serving(endpoints={role: Endpoint(url=fakes[role].url) for role in ROLES}, retry_for=0.2)
-    models = {"weak": weak, "strong": strong, "prm": prm}
-    return Deployed(manifest(**models, serving=serving, sampling=Sampling(max_step_tokens=24)), tmp_path)
+    return on_endpoints({role: fake.url for role, fake in fakes.items()}, model_folders, tmp_path)
 
 
 def test_steps_are_those_of_the_endpoints_and_kept_ones_are_replayed_without(

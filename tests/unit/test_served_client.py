@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from fake_server import FakeServer
 
-from trim.errors import BackendError
-from trim.models.served.client import HttpClient, RefusedRequest
+from trim.errors import BackendError, RefusedRequest
+from trim.models.served.client import HttpClient, Once
 
 GOOD = {"text": '{"fine": 1}'}
 
@@ -116,3 +116,15 @@ def test_a_refused_request_is_known_as_such(server: FakeServer, status: int) -> 
     server.faults = [status]
     with pytest.raises(RefusedRequest, match=f"status {status}"):
         post(server)
+
+
+def test_what_failed_once_is_tried_again_by_the_next(server: FakeServer) -> None:
+    async def thrice() -> list[Any]:
+        client = HttpClient("the weak server", server.url, retry_for=0)
+        once = Once(lambda: client.post("/", {}, lambda answer: None))
+        return [await asyncio.gather(once(), once(), return_exceptions=True) for _ in range(3)]
+
+    server.faults = [500]
+    failed, *fine = asyncio.run(thrice())
+    assert [type(error) for error in failed] == [BackendError] * 2
+    assert fine == [[None, None]] * 2 and len(server.requests) == 2

@@ -1,5 +1,6 @@
 """Steps and prefix states of a random tiny model: bit for bit, whatever else is computed."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling
-from trim.errors import BackendError
+from trim.errors import BackendError, RefusedRequest
 from trim.models.fixed_writing import FixedShapeWriter
 from trim.models.fused import FusedQwen2
 from trim.models.generator import StepGenerator
@@ -392,3 +393,34 @@ def test_episodes_are_the_same_in_any_company_and_from_the_store(
     pair, _ = open_models(model_folders, verifier, tmp_path / "second")
     for i in random.Random(5).sample(range(len(runs)), 6):
         assert solve_all([runs[i]], pair, 4) == [together[i]]
+
+
+def ask(pair: ModelPair, *texts: str) -> list[Any]:
+    """Ask for the first step of several problems at once."""
+
+    async def together() -> list[Any]:
+        prefixes = [Prefix.of(text) for text in texts]
+        return await asyncio.gather(*(pair.weak.step(p, 0) for p in prefixes), return_exceptions=True)
+
+    return asyncio.run(together())
+
+
+def test_a_problem_that_is_too_long_is_refused_alone(model_folders: dict[str, Path], tmp_path: Path) -> None:
+    spec = PretrainedModel(name=str(model_folders["weak"]))
+    pair = open_pair(spec, spec, {}, HOT, StepStore(tmp_path, "p", keeps=False), 4)
+    first, long, other = ask(pair, "7 i+5?", "9" * 3000, "8 i+5?")
+    assert isinstance(long, RefusedRequest) and "leaves no room for a step" in str(long)
+    assert isinstance(first, Step) and isinstance(other, Step)
+    assert ask(pair, "7 i+5?", "8 i+5?") == [first, other]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_after_an_error_within_a_pass_other_requests_are_answered(
+    model_folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: Any
+) -> None:
+    spec = PretrainedModel(name=str(model_folders["weak"]), dtype=dtype)
+    pair = open_pair(spec, spec, {}, HOT, StepStore(tmp_path, "p", keeps=False), 4)
+    with monkeypatch.context() as patched:
+        patched.setattr("trim.models.generator.sample", lambda *_: 1 / 0)
+        assert all(isinstance(error, ZeroDivisionError) for error in ask(pair, "7 i+5?", "8 i+5?"))
+    assert all(isinstance(step, Step) for step in ask(pair, "7 i+5?", "8 i+5?", "9 i+5?"))

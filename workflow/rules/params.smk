@@ -1,6 +1,6 @@
 # What decides a stage: the settings that it reads, its version, and the resources of its models.
 
-from trim.config.models import ReadingPRM
+from trim.config.models import GivenPRM, ReadingPRM
 from trim.models.resources import job_gpus, job_memory_mb
 
 # Stage versions: raised when a change in src/ changes what a stage produces. Snakemake
@@ -68,7 +68,9 @@ def scorer_params(prm):
         params["noise"], scorer = scorer.deviation, EXPERIMENT.prms[scorer.of]
     if isinstance(scorer, ReadingPRM):
         params["backbone"] = settings_of(getattr(pair, scorer.backbone))
-    return params | {"prm": settings_of(scorer)} if scorer.kind == "served" else params
+    if isinstance(scorer, GivenPRM):
+        params["prm"] = settings_of(scorer)
+    return params
 
 
 def replicates(wildcards):

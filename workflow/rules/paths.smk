@@ -79,10 +79,10 @@ def gguf_folder(role):
 
 
 def prm_folder(prm):
-    """Folder of a PRM that the pipeline trains, or of what is under a noisy one; none for a served one."""
+    """Folder of a PRM that the pipeline trains, or of what is under a noisy one; none where nobody trains it here."""
     base = getattr(EXPERIMENT.prms[prm], "of", prm)
-    is_served = EXPERIMENT.prms[base].kind == "served"
-    return [] if is_served else f"{RESULTS}/models/prm-{base}"
+    is_given = isinstance(EXPERIMENT.prms[base], GivenPRM)
+    return [] if is_given else f"{RESULTS}/models/prm-{base}"
 
 
 def get_backbone(wildcards):

@@ -14,7 +14,7 @@ from trim.archive.parts import LEFT_BEHIND, Held, Manifest, Piece, import_archiv
 from trim.checksums import SUMS, summed_names
 from trim.config.datasets import FileDataset
 from trim.config.experiment import Experiment
-from trim.config.models import NoisyPRM, ReadingPRM, ServedPRM
+from trim.config.models import GivenPRM, NoisyPRM, ReadingPRM
 from trim.config.reading import read_experiment
 from trim.errors import ConfigError, InputError
 from trim.jobs import origin_of
@@ -103,7 +103,7 @@ def licences_of(experiment: Experiment, given: Mapping[str, str]) -> dict[str, s
 def _own_licence(key: str, section: Any) -> str:
     """Return what a section says of its licence; what this pipeline trains or generates is our own."""
     said = getattr(section, "licence", "unknown")
-    made_here = key.startswith("prms.") and not isinstance(section, ServedPRM)
+    made_here = key.startswith("prms.") and not isinstance(section, GivenPRM)
     made_here |= getattr(section, "kind", None) == "trained" or getattr(section, "source", None) == "arithmetic"
     return OWN if made_here else "" if said == "unknown" else str(said)
 
@@ -125,7 +125,7 @@ def identities(experiment: Experiment, root: Path) -> Iterator[tuple[str, str, C
         yield "pair.strong", models.strong.identity, STEPS
         for name in dict.fromkeys(experiment.used_prms):
             if not isinstance(spec := experiment.prms[name], NoisyPRM):
-                prm = spec if isinstance(spec, ServedPRM) else _trained(folders / f"prm-{name}")
+                prm = spec if isinstance(spec, GivenPRM) else _trained(folders / f"prm-{name}")
                 reader = None
                 if wish := prm_wish(spec if isinstance(spec, ReadingPRM) else None):
                     backbone = getattr(pair, wish.backbone), trained.get(wish.backbone)

@@ -24,10 +24,12 @@ from trim.config.models import (
     ClassifierPRM,
     ConfidencePRM,
     GgufModel,
+    GivenPRM,
     LanguageModel,
     LikelihoodPRM,
     NoisyPRM,
     PretrainedModel,
+    ReadingPRM,
     Sampling,
     TrainedModel,
 )
@@ -226,9 +228,7 @@ class Experiment(Section):
         models = {"pair.weak": self.pair.weak, "pair.strong": self.pair.strong}
         used = {f"prms.{name}": self.prms[name] for name in self.used_prms if name in self.prms}
         found = tuple(key for key, model in models.items() if model.kind == "trained")
-        return found + tuple(
-            key for key, prm in used.items() if prm.kind not in ("served", "noisy", "value", "confidence")
-        )
+        return found + tuple(key for key, prm in used.items() if not isinstance(prm, GivenPRM | NoisyPRM | ReadingPRM))
 
     @property
     def frozen_encoder(self) -> PretrainedModel | GgufModel | None:

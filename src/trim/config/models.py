@@ -14,6 +14,10 @@ SYSTEM = (
 )
 
 
+STEP_TAG = "token at which a step is judged, inserted behind each step"
+KEEPS_SEPARATOR = "whether the blank line stands before the step tag (PRMs trained here), or is left out"
+
+
 class Sampling(Section):
     """How steps are sampled, in every experiment (paper's code: 0.7, 0.8, 20)."""
 
@@ -170,6 +174,30 @@ class ConfidencePRM(Section):
     )
 
 
+class PretrainedPRM(Section):
+    """A PRM from a folder or the hub in the layout of Qwen2ForProcessRewardModel, run in process."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    name: str = Field(description="folder or hub name")
+    revision: str | None = Field(None, description="hub revision to pin")
+    system: str | None = Field(None, description=SYSTEM)
+    step_tag: str = Field("<extra_0>", description=STEP_TAG)
+    keeps_separator: bool = Field(False, description=KEEPS_SEPARATOR)
+
+
+class TokenClassifierPRM(Section):
+    """A token classifier of two classes, the second for right steps, as TRL's PRMTrainer leaves it, run in process."""
+
+    kind: Literal["token-classifier"] = "token-classifier"
+    name: str = Field(description="folder or hub name")
+    revision: str | None = Field(None, description="hub revision to pin")
+    separator: str = Field(
+        "\n",
+        min_length=1,
+        description="text behind each step, at whose end it is judged: `step_separator` of its training",
+    )
+
+
 class NoisyPRM(Section):
     """Another PRM with noise on its scores."""
 
@@ -185,10 +213,8 @@ class ServedPRM(Section):
     name: str = Field(description="folder or hub name; also the name that the server knows the model by")
     revision: str | None = Field(None, description="hub revision to pin")
     system: str | None = Field(None, description=SYSTEM)
-    step_tag: str = Field("<extra_0>", description="token at which a step is judged, inserted behind each step")
-    keeps_separator: bool = Field(
-        False, description="whether the blank line stands before the step tag (PRMs trained here), or is left out"
-    )
+    step_tag: str = Field("<extra_0>", description=STEP_TAG)
+    keeps_separator: bool = Field(False, description=KEEPS_SEPARATOR)
     max_model_len: Count = Field(4096, description="tokens it reads; the oldest steps are left out where more came")
     golden: str | None = Field(
         None,
@@ -200,10 +226,13 @@ class ServedPRM(Section):
 ReadingPRM = ValuePRM | ConfidencePRM
 """PRMs that read with a language model of the pair, in the job."""
 
+GivenPRM = ServedPRM | PretrainedPRM | TokenClassifierPRM
+"""PRMs that nobody trains here."""
+
 
 if TYPE_CHECKING:
     LanguageModel = TrainedModel | PretrainedModel | GgufModel | ServedModel | ApiModel
-    PRM = LikelihoodPRM | ClassifierPRM | ValuePRM | ConfidencePRM | NoisyPRM | ServedPRM
+    PRM = LikelihoodPRM | ClassifierPRM | ValuePRM | ConfidencePRM | NoisyPRM | GivenPRM
 else:  # the kinds of other installed packages too
 
     def _one_of(*sections, group):
@@ -211,4 +240,5 @@ else:  # the kinds of other installed packages too
         return Annotated[Union[(*sections, *others)], Field(discriminator="kind")]
 
     LanguageModel = _one_of(TrainedModel, PretrainedModel, GgufModel, ServedModel, ApiModel, group="trim.models")
-    PRM = _one_of(LikelihoodPRM, ClassifierPRM, ValuePRM, ConfidencePRM, NoisyPRM, ServedPRM, group="trim.prms")
+    _given = (PretrainedPRM, TokenClassifierPRM, ServedPRM)
+    PRM = _one_of(LikelihoodPRM, ClassifierPRM, ValuePRM, ConfidencePRM, NoisyPRM, *_given, group="trim.prms")

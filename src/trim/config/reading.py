@@ -11,7 +11,7 @@ import yaml
 
 from trim.config.datasets import FileDataset
 from trim.config.experiment import Experiment
-from trim.config.models import PretrainedModel
+from trim.config.models import PretrainedModel, PretrainedPRM, TokenClassifierPRM
 from trim.config.parsing import parse_config
 from trim.errors import ConfigError
 
@@ -66,6 +66,9 @@ def missing_files(experiment: Experiment) -> Iterator[str]:
         model = getattr(experiment.pair, role)
         if isinstance(model, PretrainedModel) and model.name.startswith((".", "/")):
             paths[f"pair.{role}.name"] = model.name
+    for name, prm in experiment.prms.items():
+        if isinstance(prm, PretrainedPRM | TokenClassifierPRM) and prm.name.startswith((".", "/")):
+            paths[f"prms.{name}.name"] = prm.name
     for key, path in paths.items():
         if not Path(path).exists():
             yield f"config: {key} is {path}, which does not exist; relative paths start where snakemake is called"

@@ -111,9 +111,13 @@ def calibrate(experiment: Experiment, root: Path, wanted: Wanted, folder: Path) 
 
 def _fits(experiment: Experiment, root: Path, wanted: Wanted) -> dict[tuple[str, str, int], Path]:
     """Return the folders of the routers that may be chosen, by router, variant and training run."""
+    for option, dataset in (("--trained-on", wanted.trained_on), ("--check-on", wanted.check_on)):
+        if dataset not in experiment.datasets:
+            raise InputError(f"{option} {dataset}: no such dataset; there are {', '.join(experiment.datasets)}")
+    fitted = list(policy_folders(experiment, root, wanted.trained_on))
     found = {
         (router, variant, run): folder
-        for router, variant, run, folder in policy_folders(experiment, root, wanted.trained_on)
+        for router, variant, run, folder in fitted
         if router in (wanted.routers or routers_of("trim"))
     }
     there = {router: {variant for name, variant, _ in found if name == router} for router, _, _ in found}
@@ -123,7 +127,7 @@ def _fits(experiment: Experiment, root: Path, wanted: Wanted) -> dict[tuple[str,
         raise InputError(
             f"{root / experiment.results / 'routers'}: no fit of {', '.join(wanted.routers) or 'any router'} on "
             f"{wanted.trained_on}{f' in variant {wanted.variant}' if wanted.variant else ''}; there are "
-            f"{', '.join(sorted({name for name, _, _ in found})) or 'none'}: run the experiment, or name another"
+            f"{', '.join(sorted({name for name, *_ in fitted})) or 'none'}: run the experiment, or name another"
         )
     return kept
 
@@ -199,6 +203,8 @@ def _manifest(experiment: Experiment, root: Path, folder: Path, points: dict[str
 
 def review(deployed: Deployed, by: str, note: str) -> Deployed:
     """Write down who looked at a deployed router as it is now."""
+    if not by.strip():
+        raise InputError("--by is empty: write who looked at it")
     manifest = deployed.manifest
     date = datetime.now(UTC).date().isoformat()
     reviewed = manifest.model_copy(

@@ -176,6 +176,8 @@ def evaluate(
 
     with one_sentence():
         found = find_deployed(deployed, configfile or [], Path.cwd())
+        if out is not None and out.is_dir():
+            raise InputError(f"--out {out}: this is a folder; name a file")
         own, settings = read_own(problems, layout, limit), Bootstrap()
         name = model or next(iter(found.manifest.points))
         console = Console()

@@ -16,7 +16,7 @@ from trim.deploy.choosing import DOLLARS, LABELS, candidates
 from trim.deploy.manifest import Interval, Manifest
 from trim.deploy.opening import ALONE, Opened
 from trim.deploy.report import shown
-from trim.errors import ConfigError
+from trim.errors import ConfigError, InputError
 from trim.evaluation.prices import Vector, vector
 from trim.problems.adapters import load_dataset
 from trim.problems.grading import Grader
@@ -39,6 +39,8 @@ def read_own(path: Path, layout: str, limit: int | None) -> list[Problem]:
         raise ConfigError(
             f"--layout {layout}: there are {', '.join(layouts)}; docs/configuration.md says what they hold"
         )
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; name a file of problems, a JSON object a line")
     spec = FileDataset.model_validate({"source": "jsonl", "layout": layout, "path": str(path), "limit": limit})
     return load_dataset(path.stem, spec)
 

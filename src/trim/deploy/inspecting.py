@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from trim.deploy.manifest import MANIFEST, read_manifest
 from trim.deploy.report import shown
-from trim.errors import InputError
+from trim.errors import DamagedFile, InputError
 from trim.files import read_json, read_origin
 
 POLICY_FILES: Mapping[str, str] = {"thresholds.json": "trim-thr", "policy.json": "", "solved.npz": "trim-pomdp"}
@@ -37,9 +37,18 @@ def inspect(place: Path) -> Iterator[str | Table]:
     elif place.suffix == ".parquet" and place.is_file():
         yield from _table(place)
     elif place.suffix == ".json" and place.is_file():
-        yield json.dumps(read_json(place), indent=1)
+        try:
+            yield json.dumps(read_json(place), indent=1)
+        except DamagedFile as error:
+            raise InputError(f"{place}: no JSON of ours ({error.why}); name another file") from None
+    elif place.suffix == ".csv" and place.is_file():
+        yield from _csv(place)
+    elif not place.exists():
+        raise InputError(f"{place}: does not exist; check the path")
     else:
-        raise InputError(f"{place}: no deployed router, fitted router, step store, results, table or JSON of ours")
+        raise InputError(
+            f"{place}: no deployed router, fitted router, step store, results, table or JSON of ours; name one of these"
+        )
 
 
 def _deployed(place: Path) -> Iterator[str | Table]:
@@ -75,14 +84,15 @@ def _policy(place: Path, router: str) -> Iterator[str | Table]:
 
 
 def _store(place: Path) -> Iterator[str | Table]:
-    import pyarrow.parquet as pq
-
     table = Table("model", "part", "segments", "entries", "MB", title=f"step store {place}")
     for described in sorted(place.glob("*/identity.json")):
-        identity = json.loads(described.read_text(encoding="utf-8"))["identity"]
+        try:
+            identity = json.loads(described.read_bytes())["identity"]
+        except (ValueError, TypeError, KeyError):
+            raise InputError(f"{described}: does not say which model this is; see `trim store check`") from None
         for part in sorted(path for path in described.parent.iterdir() if path.is_dir()):
             segments = sorted(part.glob("*.parquet"))
-            entries = sum(pq.read_metadata(segment).num_rows for segment in segments)
+            entries = sum(_parquet(segment).num_rows for segment in segments)
             size = sum(segment.stat().st_size for segment in segments) / 1e6
             table.add_row(_short(identity), part.name, str(len(segments)), f"{entries:,}", f"{size:.2f}")
     yield table
@@ -110,8 +120,26 @@ def _results(place: Path) -> Iterator[str | Table]:
 
 
 def _table(place: Path) -> Iterator[str | Table]:
+    found = _parquet(place)
+    yield f"{found.num_rows:,} rows: {', '.join(found.schema.to_arrow_schema().names)}"
+    yield json.dumps(read_origin(place), indent=1)
+
+
+def _parquet(place: Path) -> Any:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(place)
-    yield f"{file.metadata.num_rows:,} rows: {', '.join(file.schema_arrow.names)}"
-    yield json.dumps(read_origin(place), indent=1)
+    try:
+        return pq.read_metadata(place)
+    except pa.ArrowException as error:
+        raise InputError(f"{place}: no Parquet file, or not all of one ({error}); make it again") from None
+
+
+def _csv(place: Path) -> Iterator[str]:
+    import pandas as pd
+
+    try:
+        found = pd.read_csv(place)
+    except ValueError as error:
+        raise InputError(f"{place}: no CSV ({error}); name another file") from None
+    yield f"{len(found):,} rows: {', '.join(map(str, found.columns))}"

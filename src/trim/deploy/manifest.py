@@ -14,7 +14,16 @@ from pydantic import BaseModel, Field, ValidationError
 
 from trim.checksums import sealed_bytes
 from trim.config.experiment import config_hash
-from trim.config.models import ApiModel, GgufModel, LanguageModel, PretrainedModel, Sampling, ServedModel, ServedPRM
+from trim.config.models import (
+    ApiModel,
+    GgufModel,
+    GivenPRM,
+    LanguageModel,
+    PretrainedModel,
+    Sampling,
+    ServedModel,
+    ServedPRM,
+)
 from trim.config.prices import PriceVector, default_prices
 from trim.config.routers import Routers
 from trim.config.section import Count, FilePath, Section
@@ -37,7 +46,7 @@ class FolderPRM(Section):
     name: FilePath = Field(description="the folder")
 
 
-DeployedPRM = Annotated[FolderPRM | ServedPRM, Field(discriminator="kind")]
+DeployedPRM = Annotated[FolderPRM | GivenPRM, Field(discriminator="kind")]
 
 
 class Interval(Section):
@@ -184,7 +193,7 @@ def content_of(spec: Any) -> str:
     """Say what a model is, wherever it lies: by its weights where they are here."""
     if isinstance(spec, PretrainedModel | GgufModel):
         return identify_weights(spec)
-    if isinstance(spec, ServedModel | ServedPRM):
+    if isinstance(spec, ServedModel | GivenPRM):
         return fingerprint_model(spec.name, spec.revision)
     if isinstance(spec, FolderPRM):
         return fingerprint_model(spec.name, None)

@@ -6,34 +6,47 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from trim.config.models import ServedPRM
+from trim.config.models import GivenPRM
 from trim.deploy.manifest import Deployed, FolderPRM, Point
 from trim.errors import ConfigError, InputError
 from trim.jobs import use_threads
 from trim.models.opening import open_pair, with_cut_steps
 from trim.models.protocols import ModelPair
 from trim.models.store import StepStore
+from trim.rollout.history import Reads
 from trim.rollout.tables import OperatingPoint
-from trim.routers.registry import control_points, controls, step_router
+from trim.routers.registry import control_points, controls, fitted_routers, step_router
 from trim.routers.threshold import POLICIES
 
 ALONE = ("weak-only", "strong-only")
+PATIENCE = 50
+"""Passes of models in process after which a request goes first."""
 _THRESHOLD = re.compile(r"trim-thr-(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A deployed router whose models can be asked."""
+    """A deployed router whose models can be asked.
+
+    Attributes
+    ----------
+    loaded
+        Points of the manifest that were asked for: what was fitted is read once.
+    """
 
     deployed: Deployed
     pair: ModelPair
+    loaded: dict[str, OperatingPoint] = field(default_factory=dict)
 
     def at(self, name: str) -> OperatingPoint:
         """Return what decides under a model name."""
-        return operating_point(self.deployed, name)
+        found = self.loaded.get(name) or operating_point(self.deployed, name)
+        if name in self.deployed.manifest.points:
+            self.loaded[name] = found
+        return found
 
 
 def operating_point(deployed: Deployed, name: str) -> OperatingPoint:
@@ -53,9 +66,14 @@ def operating_point(deployed: Deployed, name: str) -> OperatingPoint:
         known = [OperatingPoint("trim-thr", point.variant, point.setting, POLICIES[point.variant](point.setting))]
     elif point.router in controls(settings):
         known = control_points(point.router, settings)
-    else:
+    elif point.router in fitted_routers(settings):
         raise ConfigError(f"points.{name}: router {point.router!r} is a fitted one: `policy` must name its folder")
+    else:
+        names = ", ".join((*fitted_routers(settings), *controls(settings)))
+        raise ConfigError(f"points.{name}: there is no router {point.router!r}; there are {names}")
     for found in known:
+        if deployed.manifest.prm is None and found.policy.reads is not Reads.NOTHING:
+            raise ConfigError(f"points.{name}: {point.router} reads the scores of a PRM: name one under key 'prm'")
         if math.isclose(found.setting, point.setting, rel_tol=1e-9, abs_tol=1e-12):
             return found
     there = ", ".join(f"{found.setting:g}" for found in known)
@@ -114,9 +132,10 @@ def open_deployed(deployed: Deployed, store: StepStore, logs: Path, threads: int
                 store,
                 manifest.batch_size,
                 manifest.device,
-                prm if isinstance(prm, ServedPRM) else None,
+                prm if isinstance(prm, GivenPRM) else None,
                 servers,
                 manifest.cache_mb << 20,
+                PATIENCE,
             )
             yield Opened(deployed, with_cut_steps(pair) if manifest.long_steps == "cut" else pair)
         finally:

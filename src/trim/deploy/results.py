@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trim.config.experiment import Experiment
-from trim.config.models import NoisyPRM, PretrainedModel, ServedPRM, TrainedModel
+from trim.config.models import GivenPRM, NoisyPRM, PretrainedModel, TrainedModel
 from trim.deploy.manifest import Deployed, FolderPRM, Manifest, Point, paths_of, relative
 from trim.errors import ConfigError, InputError
 from trim.rollout.tables import OperatingPoint
@@ -61,13 +61,13 @@ def _found(spec: Any, trained: Path, root: Path, folder: Path) -> Any:
     return spec.model_copy(update=here)
 
 
-def _prm(experiment: Experiment, root: Path, folder: Path) -> ServedPRM | FolderPRM:
+def _prm(experiment: Experiment, root: Path, folder: Path) -> GivenPRM | FolderPRM:
     name = experiment.pair.prm
     prm = experiment.prms[name]
     if isinstance(prm, NoisyPRM):
         raise ConfigError(f"pair.prm: {name} is a noisy PRM; name the one underneath, {prm.of}")
-    if isinstance(prm, ServedPRM):
-        found: ServedPRM = _found(prm, root, root, folder)
+    if isinstance(prm, GivenPRM):
+        found: GivenPRM = _found(prm, root, root, folder)
         return found
     return FolderPRM(name=_trained(root / experiment.results / "models" / f"prm-{name}", folder))
 

@@ -38,6 +38,8 @@ def find_problem(text: str | None, file: Path | None) -> Problem:
             raise InputError(f"{file}: cannot be read as UTF-8 ({error}); check the path") from None
     if not text or not text.strip():
         raise InputError("the problem is empty; write its text")
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise InputError("the problem is no UTF-8 text; set the terminal to UTF-8, or put it into a file (--file)")
     return as_problem(text.strip())
 
 
@@ -46,6 +48,9 @@ def find_prepared(experiment: Experiment, root: Path, dataset: str, split: str, 
     if dataset not in experiment.datasets:
         raise InputError(f"there is no dataset {dataset!r}; there are {', '.join(experiment.datasets)}")
     path = root / experiment.results / "problems" / dataset / f"{split}.jsonl"
+    if not path.is_file():
+        there = ", ".join(sorted(found.stem for found in path.parent.glob("*.jsonl"))) or "none yet: run the experiment"
+        raise InputError(f"{path}: no such split of {dataset}; there are {there}")
     problems = read_problems(path)
     if not 1 <= number <= len(problems):
         raise InputError(f"{path}: there is no problem {number}; there are 1 to {len(problems)}")

@@ -57,12 +57,17 @@ class WholeBatches:
         raise NotImplementedError
 
 
+NOBODY = object()
+"""No bucket: whose requests do not wait too long."""
+
+
 @dataclass(slots=True)
 class _Desk:
     """What waits for one backend, by bucket, and what it has under way, by ticket."""
 
     backend: BatchBackend
-    queues: dict[Hashable, deque[tuple[Any, asyncio.Future[Any]]]] = field(default_factory=dict)
+    queues: dict[Hashable, deque[tuple[Any, asyncio.Future[Any], int]]] = field(default_factory=dict)
+    """Requests, with the number of passes there had been when they came; the oldest first."""
     taken: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
 
     @property
@@ -71,12 +76,28 @@ class _Desk:
         waiting = max(map(len, self.queues.values()), default=0)
         return self.backend.batch_size - self.backend.free + min(waiting, self.backend.free)
 
-    def take(self, tickets: Iterator[int]) -> dict[int, Any]:
-        """Take from the longest queue what the backend has room for, the newest: their prefixes are still in memory."""
+    def oldest(self) -> tuple[int, Hashable] | None:
+        """Return since which pass a request waits longest that the backend has room for, and its bucket."""
+        if not self.queues or not self.backend.free:
+            return None
+        bucket, queue = min(self.queues.items(), key=lambda item: item[1][0][2])
+        return queue[0][2], bucket
+
+    def take(self, tickets: Iterator[int], overdue: Hashable = NOBODY) -> dict[int, Any]:
+        """Take from the longest queue what the backend has room for, the newest: their prefixes are still in memory.
+
+        Parameters
+        ----------
+        overdue
+            Bucket to take from instead, the oldest.
+        """
         requests = {}
         if self.queues and self.backend.free:
-            bucket, queue = max(self.queues.items(), key=lambda item: len(item[1]))
-            for request, future in [queue.pop() for _ in range(min(len(queue), self.backend.free))][::-1]:
+            late = overdue is not NOBODY
+            bucket = overdue if late else max(self.queues, key=lambda key: len(self.queues[key]))
+            queue = self.queues[bucket]
+            taken = [queue.popleft() if late else queue.pop() for _ in range(min(len(queue), self.backend.free))]
+            for request, future, _ in taken if late else taken[::-1]:
                 if not future.cancelled():
                     ticket = next(tickets)
                     requests[ticket], self.taken[ticket] = request, future
@@ -91,9 +112,17 @@ class BatchLoop:
     A backend is run only when the event loop is idle, that is when every episode waits, so
     batches are as full as the number of live episodes allows. A backend that writes row by row
     returns as soon as one is finished, so that its place can be taken by the next request.
+
+    Parameters
+    ----------
+    patience
+        Passes after which a request goes first, however few go with it: where new ones come without end, the fullest
+        alone would keep some waiting forever. None: the fullest always.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int | None = None) -> None:
+        self._patience = patience
+        self._passes = 0
         self._desks: dict[int, _Desk] = {}
         self._tickets = itertools.count()
         self._asked = 0
@@ -110,7 +139,7 @@ class BatchLoop:
             self._scheduled = False
         future: asyncio.Future[Any] = loop.create_future()
         desk = self._desks.setdefault(id(backend), _Desk(backend))
-        desk.queues.setdefault(backend.bucket(request), deque()).append((request, future))
+        desk.queues.setdefault(backend.bucket(request), deque()).append((request, future, self._passes))
         self._asked += 1
         if not self._scheduled:
             self._scheduled = True
@@ -130,8 +159,9 @@ class BatchLoop:
             loop.call_soon(self._tick)
 
     def _run_fullest(self) -> None:
-        desk = max(self._desks.values(), key=lambda desk: desk.load)
-        requests = desk.take(self._tickets)
+        self._passes += 1
+        desk, overdue = self._next()
+        requests = desk.take(self._tickets, overdue)
         try:
             answers = desk.backend.advance(requests)
         except Exception as error:
@@ -146,6 +176,15 @@ class BatchLoop:
             future = desk.taken.pop(ticket)
             if not future.done():
                 future.set_result(answer)
+
+    def _next(self) -> tuple[_Desk, Hashable]:
+        """Return the desk whose turn it is, and the bucket that waited too long, if that is why."""
+        if self._patience is not None:
+            waiting = [(desk, *oldest) for desk in self._desks.values() if (oldest := desk.oldest())]
+            for desk, since, bucket in sorted(waiting, key=lambda one: one[1])[:1]:
+                if self._passes - since > self._patience:
+                    return desk, bucket
+        return max(self._desks.values(), key=lambda desk: desk.load), NOBODY
 
 
 class BatchedStepModel:

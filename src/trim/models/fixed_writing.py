@@ -19,7 +19,7 @@ import torch
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.reading import Outputs, PrefixState
-from trim.models.transformers_backend import FixedShapeReader
+from trim.models.transformers_backend import FixedShapeReader, block_width
 
 SLOTS = 64
 """Passes have a multiple of so many slots."""
@@ -153,7 +153,8 @@ class FixedShapeWriter:
         return self.batch_size - self._open
 
     def bucket(self, prefix: Prefix) -> Hashable:
-        """All prefixes go together."""
+        """All prefixes go together; refuse those whose problem is too long to be read."""
+        block_width(len(self.prompts.blocks(prefix)[0]))
         return None
 
     def room(self, prefix: Prefix) -> int:
@@ -205,6 +206,12 @@ class FixedShapeWriter:
         for prefix, end in ((closed.prefix, length), (child, min(length + same, closed.length))):
             if self.memory.get(prefix.digest) is None:
                 self.memory.put(prefix.digest, self._state(slots.known(place, end)))
+
+    def abandon(self) -> None:
+        """Forget all open rows."""
+        self._shapes.clear()
+        self._places.clear()
+        self._opened, self._open = [], 0
 
     def _begin(self) -> None:
         """Look up what is known of the rows that were opened, read problems that are new, and let all wait."""

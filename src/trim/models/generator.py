@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from trim.config.models import Sampling
-from trim.errors import BackendError
+from trim.errors import RefusedRequest
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
 from trim.models.reading import Writer
 from trim.models.sampling import log_probabilities, sample, uniforms
@@ -49,8 +49,20 @@ class StepGenerator:
         return self.reader.free
 
     def bucket(self, request: Request) -> Hashable:
-        """Group requests that can be written together."""
-        return self.reader.bucket(request[0])
+        """Group requests that can be written together.
+
+        Raises
+        ------
+        RefusedRequest
+            The model's context has no room for the step; here, so that no other request hears of it.
+        """
+        prefix = request[0]
+        if self.reader.room(prefix) < self.sampling.max_step_tokens:
+            raise RefusedRequest(
+                f"a prefix of {self.reader.prompts.length(prefix)} tokens leaves no room for a step within the model's "
+                f"{self.reader.max_length} tokens; lower max_steps or max_step_tokens, or take a shorter problem"
+            )
+        return self.reader.bucket(prefix)
 
     def run(self, requests: Sequence[Request]) -> list[Step]:
         """Write the steps of any number of requests, in order."""
@@ -66,9 +78,20 @@ class StepGenerator:
 
     @torch.inference_mode()
     def advance(self, requests: Mapping[int, Request]) -> dict[int, Step]:
-        """Take these requests, by ticket, to those under way, and write until at least one step is finished."""
-        for ticket, (prefix, replicate) in requests.items():
-            self._open(ticket, prefix, replicate)
+        """Take these requests, by ticket, to those under way, and write until at least one step is finished.
+
+        After an error nothing is under way any more, and other requests may follow.
+        """
+        try:
+            for ticket, (prefix, replicate) in requests.items():
+                self._open(ticket, prefix, replicate)
+            return self._write()
+        except Exception:
+            self._rows.clear()
+            self.reader.abandon()
+            raise
+
+    def _write(self) -> dict[int, Step]:
         finished: dict[int, Step] = {}
         while self._rows and not finished:
             rows, logits = self.reader.logits()
@@ -87,11 +110,6 @@ class StepGenerator:
 
     def _open(self, ticket: int, prefix: Prefix, replicate: int) -> None:
         tokens = self.sampling.max_step_tokens
-        if self.reader.room(prefix) < tokens:
-            raise BackendError(
-                f"{self.identity}: a prefix of {self.reader.prompts.length(prefix)} tokens leaves no room for a step "
-                f"within the model's {self.reader.max_length} tokens; lower max_steps or max_step_tokens"
-            )
         draws = uniforms(self.identity, prefix, replicate, tokens)
         self._rows[self.reader.open(prefix, tokens)] = _Row(ticket, prefix, draws)
 

@@ -8,18 +8,21 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from trim.config.models import (
     ApiModel,
     ConfidencePRM,
     GgufModel,
+    GivenPRM,
     LanguageModel,
     PretrainedModel,
+    PretrainedPRM,
     ReadingPRM,
     Sampling,
     ServedModel,
     ServedPRM,
+    TokenClassifierPRM,
     TrainedModel,
     ValuePRM,
 )
@@ -80,9 +83,10 @@ def open_pair(
     store: StepStore,
     batch_size: int,
     device: str = "cpu",
-    prm: ServedPRM | None = None,
+    prm: GivenPRM | None = None,
     servers: Servers | None = None,
     cache_bytes: int = 1 << 30,
+    patience: int | None = None,
 ) -> ModelPair:
     """Open weak model, strong model and PRM, each behind the store.
 
@@ -91,13 +95,15 @@ def open_pair(
     folders
         Folders of `weak`, `strong` and `prm`, where this pipeline trained them.
     prm
-        The PRM, where it is a served one.
+        The PRM, where nobody trains it here.
     servers
         Starts or finds the servers of those models that are served.
     cache_bytes
         How much memory the states of live prefixes may take, of each language model that runs in the job.
+    patience
+        As of `BatchLoop`, where problems come without end.
     """
-    loop, specs = BatchLoop(), {"weak": weak, "strong": strong}
+    loop, specs = BatchLoop(patience), {"weak": weak, "strong": strong}
     scoring = prm or folders.get("prm")
     wish = prm_wish(scoring)
     reader = None
@@ -221,7 +227,7 @@ class PrmWish:
     layer: int | None
 
 
-def prm_wish(prm: Path | ServedPRM | ReadingPRM | None) -> PrmWish | None:
+def prm_wish(prm: Path | GivenPRM | ReadingPRM | None) -> PrmWish | None:
     """Return what a PRM (its folder, or its section of the config) wishes to know from the pair, if anything."""
     if isinstance(prm, Path):
         from trim.models.prm_kinds import prm_section
@@ -264,7 +270,7 @@ def is_ragged(spec: PretrainedModel | GgufModel, device: str) -> bool:
 
 
 def open_scorer(
-    prm: Path | ServedPRM,
+    prm: Path | GivenPRM,
     store: StepStore,
     batch_size: int,
     loop: BatchLoop,
@@ -272,7 +278,7 @@ def open_scorer(
     servers: Servers | None = None,
     reader: ReaderSource | None = None,
 ) -> StoredStepScorer:
-    """Open a PRM behind the store: a folder that this pipeline trained, or a served one.
+    """Open a PRM behind the store: a folder that this pipeline trained, or one that nobody trains here.
 
     Parameters
     ----------
@@ -281,17 +287,24 @@ def open_scorer(
     """
     if isinstance(prm, ServedPRM):
         return StoredStepScorer(open_served_scorer(prm, store, servers), store)
-    folder = prm
+    if isinstance(prm, PretrainedPRM | TokenClassifierPRM):
+        facts = prm.model_dump(mode="json", exclude={"name", "revision"})
+        identity = identify(prm.name, prm.revision, batch_size, device, role="prm", **facts)
+    else:
+        shape = {"rows": None, "reader": reader.identity} if reader else {}
+        identity = identify(str(prm), None, batch_size, device, role="prm", **shape)
 
     def build() -> BatchBackend:
+        from trim.models.prm import load_given
         from trim.models.prm_kinds import load_prm
 
-        more = {"reader": reader} if reader else {}
-        backend: BatchBackend = load_prm(folder, device, batch_size=batch_size, **more)
+        backend: BatchBackend
+        if isinstance(prm, PretrainedPRM | TokenClassifierPRM):
+            backend = load_given(prm, device, batch_size=batch_size)
+        else:
+            backend = load_prm(prm, device, batch_size=batch_size, **({"reader": reader} if reader else {}))
         return backend
 
-    shape = {"rows": None, "reader": reader.identity} if reader else {}
-    identity = identify(str(folder), None, batch_size, device, role="prm", **shape)
     return StoredStepScorer(BatchedStepScorer(LazyBackend(build, batch_size), identity, loop), store)
 
 
@@ -378,10 +391,11 @@ def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> st
     return json.dumps({**facts, "model": model, "backend": f"{spec.kind}/{REMOTE_VERSION}", **more}, sort_keys=True)
 
 
-def served_prm(params: Mapping[str, Any]) -> ServedPRM | None:
-    """Return the PRM of a job where it is a served one; a trained one comes as a folder."""
+def given_prm(params: Mapping[str, Any]) -> GivenPRM | None:
+    """Return the PRM of a job where nobody trains it here; a trained one comes as a folder."""
+    kinds: dict[str, type[GivenPRM]] = {kind.model_fields["kind"].default: kind for kind in get_args(GivenPRM)}
     prm = params.get("prm")
-    return ServedPRM.model_validate(prm) if prm else None
+    return kinds[prm["kind"]].model_validate(prm) if prm else None
 
 
 def with_cut_steps(pair: ModelPair) -> ModelPair:

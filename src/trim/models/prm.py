@@ -1,9 +1,10 @@
 """Process reward models: the probability that a step is right given the text before it.
 
-Two kinds. `likelihood` reads how likely each token of the step is under the PRM's own
+Three heads. `likelihood` reads how likely each token of the step is under the PRM's own
 language-model head (minimum and mean log-probability) beside the hidden state at the
 step's end; `classifier` is a plain token classifier at a step tag, in the layout of
-Qwen2ForProcessRewardModel (Qwen2.5-Math-PRM-7B), which vLLM serves as it is.
+Qwen2ForProcessRewardModel (Qwen2.5-Math-PRM-7B), which vLLM serves as it is; a token classifier
+of transformers has one layer in its place (TRL's PRMTrainer).
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from trim.config.models import PretrainedPRM, TokenClassifierPRM
+from trim.errors import InputError
 from trim.models.batching import WholeBatches
-from trim.models.prompts import PrefixTokenizer
+from trim.models.prompts import PrefixTokenizer, SeparatedTokenizer
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
 from trim.models.transformers_backend import FixedShapeReader, block_width, load_model, round_up
@@ -59,7 +62,7 @@ class ClassifierHead(nn.Module):
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.score = nn.Sequential(nn.Linear(hidden_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, 2))
+        self.score: nn.Module = nn.Sequential(nn.Linear(hidden_size, hidden_size), nn.ReLU(), nn.Linear(hidden_size, 2))
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return logits (wrong, right), shape (rows, 2)."""
@@ -69,6 +72,14 @@ class ClassifierHead(nn.Module):
     def judge(self, hidden: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
         """Return probabilities, shape (rows,)."""
         return torch.softmax(self(hidden).double(), -1)[:, 1]
+
+
+class TokenClassifierHead(ClassifierHead):
+    """The same of one layer, under the names that token classifiers of transformers give its weights."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__(hidden_size)
+        self.score = nn.Linear(hidden_size, 2)
 
 
 class StepJudge(WholeBatches):
@@ -81,6 +92,7 @@ class StepJudge(WholeBatches):
 
     def bucket(self, request: Prefix) -> Hashable:
         """Group requests whose last block has the same shape."""
+        self.reader.bucket(request)  # refuses what it cannot read
         length = len(self.reader.prompts.block_ids(request))
         return round_up(self.reader.prompts.length(request) - length), block_width(length)
 
@@ -120,11 +132,43 @@ def load_classifier(
 ) -> StepJudge:
     """Load a PRM in the layout of Qwen2ForProcessRewardModel, from a folder or the hub."""
     model, tokenizer = load_model(name, revision=revision, device=device, offline=Path(name).is_dir(), head=False)
-    head = ClassifierHead(model.config.hidden_size)
-    head.load_state_dict(_head_weights(str(name), revision))
+    head = _filled(ClassifierHead(model.config.hidden_size), str(name), revision)
     tag = tokenizer.convert_tokens_to_ids(step_tag)
     prompts = PrefixTokenizer(tokenizer, step_tag_id=tag, system=system, keeps_separator=keeps_separator)
     return StepJudge(FixedShapeReader(model, prompts, outputs="hidden", **reader), head.to(device).eval())
+
+
+def load_given(spec: PretrainedPRM | TokenClassifierPRM, device: str = "cpu", **reader: Any) -> StepJudge:
+    """Load a PRM that nobody trained here, from a folder or the hub."""
+    if isinstance(spec, PretrainedPRM):
+        said = spec.model_dump(exclude={"kind", "name"})
+        return load_classifier(spec.name, device=device, **said, **reader)
+    model, tokenizer = load_model(
+        spec.name, revision=spec.revision, device=device, offline=Path(spec.name).is_dir(), head=False
+    )
+    head = _filled(TokenClassifierHead(model.config.hidden_size), spec.name, spec.revision)
+    prompts = SeparatedTokenizer(tokenizer, spec.separator)
+    return StepJudge(FixedShapeReader(model, prompts, outputs="hidden", **reader), head.to(device).eval())
+
+
+def _filled(head: ClassifierHead, name: str, revision: str | None) -> ClassifierHead:
+    """Give a head its weights.
+
+    Raises
+    ------
+    InputError
+        If the model has a head of another layout.
+    """
+    found, wanted = _head_weights(name, revision), head.state_dict()
+    shapes = {key: tuple(weight.shape) for key, weight in found.items()}
+    if shapes != {key: tuple(weight.shape) for key, weight in wanted.items()}:
+        held = ", ".join(f"{key} {shape}" for key, shape in sorted(shapes.items())) or "nothing called score"
+        raise InputError(
+            f"{name}: its head holds {held}; a PRM of two classes is of kind served or pretrained with two layers "
+            "(Qwen2ForProcessRewardModel), and of kind token-classifier with one (AutoModelForTokenClassification)"
+        )
+    head.load_state_dict(found)
+    return head
 
 
 def _head_weights(name: str, revision: str | None) -> dict[str, torch.Tensor]:

@@ -56,18 +56,24 @@ class PrefixTokenizer:
         """Tokens of the last step of a prefix, or of the rendered problem at its root."""
         ids = self._ids.get(prefix.digest)
         if ids is None:
-            if prefix.parent is None:
-                ids = self.render_problem(prefix.text)
-            else:
-                ids = self._plain(prefix.text if self._keeps_separator else prefix.text.removesuffix(SEPARATOR))
-            ids = [i for i in ids if i not in self._tag]  # which stands behind each step, and nowhere else
-            if prefix.parent is not None:
-                # An empty step (end of sequence at once) still needs a token to be read at.
-                ids = [*(ids or [self.tokenizer.eos_token_id]), *self._tag]
+            ids = (
+                self._without_tag(self.render_problem(prefix.text))
+                if prefix.parent is None
+                else self._step(prefix.text)
+            )
             if len(self._ids) >= REMEMBERED_BLOCKS:
                 self._ids.clear()
             self._ids[prefix.digest] = ids
         return ids
+
+    def _step(self, text: str) -> list[int]:
+        """Tokens of a step; an empty one (end of sequence at once) still needs a token to be read at."""
+        ids = self._without_tag(self._plain(text if self._keeps_separator else text.removesuffix(SEPARATOR)))
+        return [*(ids or [self.tokenizer.eos_token_id]), *self._tag]
+
+    def _without_tag(self, ids: list[int]) -> list[int]:
+        """Leave out the step tag, which stands behind each step, and nowhere else."""
+        return [i for i in ids if i not in self._tag]
 
     def render_problem(self, text: str) -> list[int]:
         """Tokens of the problem in the model's chat template, up to where the solution begins.
@@ -135,3 +141,25 @@ class PrefixTokenizer:
     def length(self, prefix: Prefix) -> int:
         """Return the number of tokens of a prefix."""
         return sum(map(len, self.blocks(prefix)))
+
+
+class SeparatedTokenizer(PrefixTokenizer):
+    """Tokens as TRL's PRMTrainer makes them: the problem as it stands, and behind each step a separator.
+
+    Parameters
+    ----------
+    separator
+        `step_separator` of the training; a step is judged at its last token.
+    """
+
+    def __init__(self, tokenizer: Any, separator: str) -> None:
+        super().__init__(tokenizer)
+        self._separator = self._encode(separator)
+
+    def render_problem(self, text: str) -> list[int]:
+        """Tokens of the problem, without a chat template."""
+        start = self.tokenizer.bos_token_id
+        return [*([] if start is None else [start]), *self._plain(text)]
+
+    def _step(self, text: str) -> list[int]:
+        return [*self._plain(text.removesuffix(SEPARATOR)), *self._separator]

@@ -235,6 +235,10 @@ class RaggedReader:
             end = length + min(same, len(written) - 1)  # the last token was drawn, and not read
             self._keep(child, self._state(closed.sequence, own.length, end, None, known))
 
+    def abandon(self) -> None:
+        """Forget all open rows."""
+        self._rows.clear()
+
     # --- reading ------------------------------------------------------------------------
 
     @torch.inference_mode()

@@ -174,6 +174,10 @@ class Writer(Protocol):
         """End a row, whose tokens (and their log-probabilities, where `outputs` asks for them) made the child."""
         ...
 
+    def abandon(self) -> None:
+        """Forget all open rows."""
+        ...
+
 
 class Reader(Writer, Protocol):
     """A `Writer` that also reads prefixes into states for others, such as PRMs."""

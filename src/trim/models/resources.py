@@ -51,4 +51,6 @@ def _where(experiment: Experiment, role: Role, prm: str | None) -> str:
         return "elsewhere"
     if model.kind == "served":
         return "own server"
-    return model.kind if model.kind in ("pretrained", "gguf") else "trained"
+    if model.kind in ("pretrained", "token-classifier"):
+        return "pretrained"
+    return "gguf" if model.kind == "gguf" else "trained"

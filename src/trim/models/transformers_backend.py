@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from trim.config.models import Precision
-from trim.errors import BackendError
+from trim.errors import RefusedRequest
 from trim.models.fused import FusedQwen2
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
@@ -259,4 +259,4 @@ def block_width(length: int) -> int:
     for width in BLOCK_BUCKETS:
         if length <= width:
             return width
-    raise BackendError(f"a step or problem of {length} tokens is longer than {BLOCK_BUCKETS[-1]}")
+    raise RefusedRequest(f"a step or problem of {length} tokens is longer than {BLOCK_BUCKETS[-1]}")

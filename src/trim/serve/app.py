@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from trim import __version__
 from trim.config.experiment import config_hash
+from trim.config.models import ServedPRM
 from trim.deploy.opening import Opened, model_names
 from trim.serve.front import Front, Limits
 from trim.serve.host import ModelHost, PatientScorer
 from trim.serve.metrics import Metrics
-from trim.serve.wire import CHAT, COMPLETION, ChatRequest, CompletionRequest, Form, Refused, read_request
+from trim.serve.wire import CHAT, COMPLETION, ChatRequest, CompletionRequest, Form, Refused, failed, read_request
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = "1"
+ELSEWHERE = {
+    404: "there is no such page here; answers are at /v1/chat/completions and /v1/completions",
+    405: "this page is asked another way: completions by POST, everything else by GET",
+}
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Patience:
     Attributes
     ----------
     seconds
-        That a score may take.
+        That a score may take, of a PRM behind an endpoint: one in process takes its turn, and is there.
     pause
         Seconds for which a PRM that failed is not asked again.
     """
@@ -62,7 +71,8 @@ def create_app(
     """
     patience = patience or Patience()
     scorer = opened.pair.prm
-    prm = PatientScorer(scorer, patience.seconds, patience.pause) if scorer is not None else None
+    seconds = patience.seconds if isinstance(opened.deployed.manifest.prm, ServedPRM) else None
+    prm = PatientScorer(scorer, seconds, patience.pause) if scorer is not None else None
     patient = replace(opened, pair=replace(opened.pair, prm=prm))
     host, metrics = ModelHost(), Metrics(lambda: prm is not None and prm.is_up)
     front = Front(patient, host, metrics, limits or Limits(), key, fingerprint_of(opened))
@@ -77,10 +87,7 @@ def create_app(
 
     app = FastAPI(title="TRIM", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.exception_handler(Refused)
-    async def refuse(_: Request, error: Refused) -> JSONResponse:
-        headers = {"Retry-After": RETRY_AFTER} if error.status in (429, 504) else {}
-        return JSONResponse(error.body(), error.status, headers)
+    _word_errors(app)
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -113,20 +120,57 @@ def create_app(
     return app
 
 
+def _word_errors(app: FastAPI) -> None:
+    """Have all that is refused, and what fails, answered as OpenAI's API words it."""
+
+    @app.exception_handler(Refused)
+    async def refuse(_: Request, error: Refused) -> JSONResponse:
+        headers = {"Retry-After": RETRY_AFTER} if error.status in (429, 504) else {}
+        return JSONResponse(error.body(), error.status, headers)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(_: Request, error: HTTPException) -> JSONResponse:
+        what = ELSEWHERE.get(error.status_code, str(error.detail))
+        return JSONResponse(Refused(error.status_code, what).body(), error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(failed().body(), 500)  # and the traceback goes into the log
+
+
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "trim"}
 
 
 async def _answer(front: Front, request: Request, form: Form) -> Response:
-    front.admit(request.headers.get("authorization", ""))
-    body = await _body(request, front.limits.body_bytes)
-    exchange = front.exchange(form, read_request(ChatRequest if form.chat else CompletionRequest, body))
+    try:
+        front.admit(request.headers.get("authorization", ""))
+        body = await _body(request, front.limits.body_bytes)
+        exchange = front.exchange(form, read_request(ChatRequest if form.chat else CompletionRequest, body))
+    except Refused as error:
+        front.metrics.refused(error.status)
+        raise
     if not exchange.wish.stream:
-        return JSONResponse(await front.whole(exchange, request.is_disconnected))
+        return JSONResponse(await _while_there(request, front.whole(exchange)))
     pieces = front.pieces(exchange)
-    first = await anext(pieces)  # an error up to here has a status of its own
+    first = await _while_there(request, anext(pieces))  # an error up to here has a status of its own
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_with(first, pieces), media_type="text/event-stream", headers=headers)
+
+
+async def _while_there(request: Request, answer: Awaitable[Found]) -> Found:
+    """Wait for an answer as long as the client does; where it goes away, the answer is given up."""
+    answering = asyncio.ensure_future(answer)
+    going = asyncio.ensure_future(request.receive())  # the body was read: all that can still come is the end
+    try:
+        await asyncio.wait((answering, going), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise Refused(499, "the client has gone")
+        return answering.result()
+    finally:
+        answering.cancel()
+        going.cancel()
+        await asyncio.gather(answering, going, return_exceptions=True)
 
 
 async def _with(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
@@ -139,8 +183,11 @@ async def _with(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[s
 async def _body(request: Request, most: int) -> bytes:
     """Read the body of a request, no more of it than is taken."""
     read = bytearray()
-    async for piece in request.stream():
-        read += piece
-        if len(read) > most:
-            raise Refused(413, f"the request has more than {most} bytes")
+    try:
+        async for piece in request.stream():
+            read += piece
+            if len(read) > most:
+                raise Refused(413, f"the request has more than {most} bytes; send less, or raise --body-kb")
+    except ClientDisconnect:
+        raise Refused(499, "the client has gone") from None
     return bytes(read)

@@ -8,24 +8,22 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from trim.deploy.answering import Answering, ToldStep, as_problem
 from trim.deploy.opening import Opened
-from trim.errors import InputError, TrimError
+from trim.errors import InputError, RefusedRequest, TrimError
 from trim.rollout.tables import OperatingPoint
 from trim.serve.host import ModelHost
 from trim.serve.metrics import Metrics
-from trim.serve.wire import Form, Refused, Wish, piece_of, told, usage
+from trim.serve.wire import Form, Refused, Wish, failed, piece_of, told, usage
 
 logger = logging.getLogger(__name__)
 
 DONE = "data: [DONE]\n\n"
-Gone = Callable[[], Awaitable[bool]]
-"""Tells whether the client has gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,9 @@ class Front:
             return self._opened.at(name)
         except InputError as error:
             raise Refused(404, str(error), "model", "model_not_found") from None
+        except TrimError as error:  # the manifest is at fault
+            logger.error("%s", error)
+            raise Refused(500, f"this server is not set up for it: {error}", "model") from None
 
     def exchange(self, form: Form, wish: Wish) -> Exchange:
         """Return a request as something to answer."""
@@ -154,12 +155,11 @@ class Front:
         known = name in self._opened.deployed.manifest.points or point.router != "trim-thr"
         return Exchange(form, wish, answering, name if known else "trim-thr", self._fingerprint)
 
-    async def whole(self, exchange: Exchange, gone: Gone) -> dict[str, Any]:
-        """Answer in one piece; a client that has gone ends it at the next step."""
+    async def whole(self, exchange: Exchange) -> dict[str, Any]:
+        """Answer in one piece."""
         async with aclosing(self._answered(exchange)) as steps:
             async for _ in steps:
-                if await gone():
-                    raise Refused(499, "the client has gone")
+                pass
         return exchange.whole()
 
     async def pieces(self, exchange: Exchange) -> AsyncGenerator[str, None]:
@@ -208,12 +208,14 @@ class Front:
                 return await anext(steps, None)
         except TimeoutError:
             raise Refused(504, f"no answer within {self.limits.seconds:g} s", code="timeout") from None
+        except RefusedRequest as error:
+            raise Refused(400, f"a model behind this server refuses this: {error}", code="model_refused") from None
         except TrimError as error:
             logger.error("a model failed: %s", error)
             raise Refused(502, f"a model behind this server failed: {error}", code="model_failed") from None
         except Exception:
             logger.exception("a request failed")
-            raise Refused(500, "the server failed; its log says how", code="internal_error") from None
+            raise failed() from None
 
     @asynccontextmanager
     async def _place(self, deadline: float) -> AsyncIterator[None]:

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from typing import Any
 
 from trim.deploy.answering import Answering, ToldStep
-from trim.errors import BackendError
+from trim.errors import BackendError, RefusedRequest
 from trim.models.protocols import Prefix, Score, StepScorer
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class PatientScorer:
     scorer
         The PRM.
     patience
-        Seconds that a score may take.
+        Seconds that a score may take; None for as long as it takes.
     pause
         Seconds for which a PRM that failed is not asked again.
     clock
@@ -39,7 +39,7 @@ class PatientScorer:
     """
 
     def __init__(
-        self, scorer: StepScorer, patience: float, pause: float, clock: Callable[[], float] = time.monotonic
+        self, scorer: StepScorer, patience: float | None, pause: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.identity = scorer.identity
         self.failures = 0
@@ -58,6 +58,8 @@ class PatientScorer:
         try:
             async with asyncio.timeout(self._patience):
                 return await self._scorer.score(prefix, step)
+        except RefusedRequest:  # a step that it cannot read says nothing of the PRM
+            raise
         except Exception as error:  # whatever it is: without a score the strong model answers
             self.failures += 1
             self._again = self._clock() + self._pause

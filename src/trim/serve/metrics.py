@@ -53,6 +53,10 @@ class Metrics:
         if step.reason == "prm_down":
             self.prm_down.inc()
 
+    def refused(self, status: int) -> None:
+        """Count a request that was refused before anything was asked."""
+        self.requests.labels("", f"refused {status}").inc()
+
     def ended(self, answering: Answering, label: str, outcome: str, seconds: float) -> None:
         """Count a request that has ended, however it did."""
         costs = asdict(answering.costs)

@@ -41,6 +41,11 @@ class Refused(Exception):
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
+def failed() -> Refused:
+    """Return what is said of an error of our own."""
+    return Refused(500, "the server failed; its log says how", code="internal_error")
+
+
 class Options(BaseModel):
     """What a client may say to the router itself: `extra_body={"trim": {...}}`."""
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from trim.config.models import ApiModel, Sampling
-from trim.errors import BackendError
+from trim.errors import BackendError, RefusedRequest
 from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
-from trim.models.served.client import Once, RefusedRequest
+from trim.models.served.client import Once
 from trim.models.served.models import Connect, seed_of, write_step
 from trim.models.served.spending import Ledger
 from trim.models.served.wire import MOST_TOKENS, Number, Text, Wire, check_one_step, read, shown

@@ -17,12 +17,13 @@ from typing import Any, TypeVar
 import httpx
 import tenacity
 
-from trim.errors import BackendError
+from trim.errors import BackendError, RefusedRequest
 
 logger = logging.getLogger(__name__)
 
 BUSY = {408, 425, 429, 500, 502, 503, 504, 529}
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+KEPT_SECONDS = 2.0  # of an idle connection: vLLM closes it after 5, and a request may come just then
 SHOWN_CHARACTERS = 300
 WARN_SECONDS = 10.0
 MOST_BYTES = 1 << 24  # far more than any answer to one step; read as JSON it takes many times that
@@ -38,10 +39,6 @@ class _Transient(Exception):
     def __init__(self, what: str, wait: float = 0.0) -> None:
         super().__init__(what)
         self.wait = wait
-
-
-class RefusedRequest(BackendError):
-    """The server finds something wrong with a request."""
 
 
 class HttpClient:
@@ -85,6 +82,8 @@ class HttpClient:
         self._retry_for = retry_for
         self._concurrency = concurrency
         self._check = check
+        self.looked_at: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """Looks at the server, before the first request to it."""
         self._warned = -WARN_SECONDS
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: AsyncGenerator[_Connections, None] | None = None
@@ -111,6 +110,8 @@ class HttpClient:
             before_sleep=self._before_sleep,
             reraise=True,
         )
+        if self.looked_at is not None:
+            await self.looked_at()
         try:
             answer: Any = await retrying(self._post, path, body)
         except _Transient as error:
@@ -119,6 +120,11 @@ class HttpClient:
             return parse(answer)
         except BackendError as error:
             raise BackendError(self._hidden(f"{self.name} ({self.url}): {error}")) from None
+
+    async def get(self, path: str, timeout: float) -> Any:
+        """Return the JSON of a page, which is asked for once."""
+        client, _ = await self._open()
+        return (await client.get(self.url + path, timeout=timeout)).json()
 
     def _shown(self, answer: httpx.Response) -> str:
         return " ".join(self._hidden(answer.text).split())[:SHOWN_CHARACTERS] or "(empty)"
@@ -185,7 +191,11 @@ class HttpClient:
         """Hold the connections open; a loop that ends closes its asynchronous generators, so these too."""
         async with httpx.AsyncClient(
             timeout=self._timeout,
-            limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
+            limits=httpx.Limits(
+                max_connections=self._concurrency,
+                max_keepalive_connections=self._concurrency,
+                keepalive_expiry=KEPT_SECONDS,
+            ),
             headers=self.headers,
             trust_env=self.trust_env,
             verify=ssl_context(),
@@ -225,7 +235,7 @@ def _errors_within(content: Any) -> list[int | None]:
 
 
 class Once:
-    """Runs a coroutine at the first call; every call waits for its end, and gets its error."""
+    """Runs a coroutine at the first call; every call waits for its end. One that failed is run again by the next."""
 
     def __init__(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._start = start
@@ -233,6 +243,7 @@ class Once:
 
     async def __call__(self) -> None:
         """Wait until the coroutine has run."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._start())
-        await asyncio.shield(self._task)
+        task = self._task
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._task = asyncio.get_running_loop().create_task(self._start())
+        await asyncio.shield(task)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, cached_property
 from typing import Any
 
 from trim.config.models import Sampling, ServedModel, ServedPRM
-from trim.errors import BackendError
+from trim.errors import BackendError, RefusedRequest
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import FinishReason, Prefix, Score, Step, request_digest
 from trim.models.served import vllm
@@ -100,8 +101,12 @@ class ServedStepScorer:
         self._checked = Once(self._check)
 
     async def _check(self) -> None:
-        self._connect()  # first: to learn what is wrong with a server should not take a computation
-        await check_scores(self.score_steps, self._golden(), self._spec.name)
+        client = self._connect()
+        if client.looked_at is not None:  # first: to learn what is wrong with a server should not take a computation
+            await client.looked_at()
+        # In a thread: where they are computed, who waits for another model must not wait for that too.
+        golden = await asyncio.to_thread(self._golden)
+        await check_scores(self.score_steps, golden, self._spec.name)
 
     @cached_property
     def _prompts(self) -> PrefixTokenizer:
@@ -128,7 +133,7 @@ class ServedStepScorer:
             del steps[0]
         prompt = sum(steps, problem)
         if len(prompt) > self._spec.max_model_len:
-            raise BackendError(
+            raise RefusedRequest(
                 f"{client.name}: a problem of {len(problem)} tokens and a step of {len(steps[0])} are more than the "
                 f"PRM's max_model_len of {self._spec.max_model_len}; raise it, or lower sampling.max_step_tokens"
             )

@@ -23,12 +23,13 @@ from trim.config.models import ServedModel, ServedPRM
 from trim.config.serving import Endpoint, Role, ServerOptions, Serving
 from trim.errors import BackendError, ConfigError
 from trim.models.served import vllm
-from trim.models.served.client import SHOWN_CHARACTERS, HttpClient, ssl_context
+from trim.models.served.client import SHOWN_CHARACTERS, HttpClient, Once, ssl_context
 from trim.models.served.wire import read
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+LOOK_SECONDS = 30.0
 GRACE_SECONDS = 20.0
 SHOWN_LINES = 15
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
@@ -111,12 +112,12 @@ class Servers:
         return self._serving.endpoints.get(role)
 
     def client(self, role: Role) -> HttpClient:
-        """Return the client of a role's server, which is started or looked at first.
+        """Return the client of a role's server, which is started first, and looked at before its first request.
 
         Raises
         ------
         BackendError
-            The server does not become ready, or serves another model.
+            The server does not become ready.
         ConfigError
             The environment variable with the API key is not set.
         """
@@ -125,11 +126,12 @@ class Servers:
             if endpoint is None:
                 self._start_all()
                 server = self._running[role]
-                self._clients[role] = self._client(role, server.url, {}, server)
+                client = self._client(role, server.url, {}, server)
             else:
-                self._clients[role] = self._client(role, endpoint.url, _authorization(role, endpoint), None)
+                client = self._client(role, endpoint.url, _authorization(role, endpoint), None)
             if role in self._specs:
-                self._look_at(role, self._clients[role])
+                client.looked_at = Once(lambda: self._look_at(role, client))
+            self._clients[role] = client
         return self._clients[role]
 
     def _client(self, role: Role, url: str, headers: dict[str, str], server: _Server | None) -> HttpClient:
@@ -180,18 +182,16 @@ class Servers:
             time.sleep(POLL_SECONDS)
         logger.info("the %s server is ready after %.0f s", role, time.monotonic() - started)
 
-    def _look_at(self, role: Role, client: HttpClient) -> None:
+    async def _look_at(self, role: Role, client: HttpClient) -> None:
         """Note a server's version, and see that it serves the model that was asked for."""
         spec = self._specs[role]
         try:
-            with httpx.Client(
-                headers=client.headers, timeout=30.0, trust_env=client.trust_env, verify=ssl_context()
-            ) as get:
-                version, models = (get.get(client.url + page).json() for page in (vllm.VERSION, vllm.MODELS))
+            version, models = [await client.get(page, LOOK_SECONDS) for page in (vllm.VERSION, vllm.MODELS)]
             self.versions[role] = f"vLLM {read(vllm.Version, version, vllm.VERSION).version}"
             served = {entry.id: entry.max_model_len for entry in read(vllm.Catalogue, models, vllm.MODELS).data}
         except (httpx.HTTPError, ValueError, RecursionError, BackendError) as error:
-            raise BackendError(f"{client.name} ({client.url}) does not answer as vLLM does: {error}") from None
+            what = str(error) or type(error).__name__
+            raise BackendError(f"{client.name} ({client.url}) does not answer as vLLM does: {what}") from None
         if spec.name not in served:
             raise BackendError(
                 f"{client.name} ({client.url}) serves {', '.join(served)[:SHOWN_CHARACTERS]}, not {spec.name}"
