@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from trim.deploy.commands import add_commands
 from trim.errors import ConfigError, one_sentence
@@ -29,7 +30,25 @@ ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such
 
 @app.callback()
 def main() -> None:
-    """Use routers, and what is around the workflow; the experiment runs through `make reproduce` or `snakemake`."""
+    """Use routers, and what is around the workflow; the experiment runs through `trim run`, `make` or `snakemake`."""
+
+
+class _Passed(TyperCommand):
+    """A command whose arguments another program reads, all of them: `--` and `--help` too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
+
+
+@app.command("run", cls=_Passed)
+def run_command(context: typer.Context) -> None:
+    """Run the workflow in this folder: options and targets of Snakemake, --replay ARCHIVE; --help says more."""
+    from trim.reproduce import SNAKEMAKE, main
+    from trim.shipped import workflow_root
+
+    snakefile = str(workflow_root() / "Snakefile")
+    raise typer.Exit(main(context.args, [*SNAKEMAKE, "--snakefile", snakefile], "trim run"))
 
 
 @app.command()
@@ -48,7 +67,7 @@ def config(
     root = Path.cwd()
     if write:
         write_files(root)
-    stale = stale_files(root)
+    stale = stale_files(root) if (root / "config.yaml").exists() else []  # elsewhere, there are none
     if stale:
         typer.echo(f"out of date: {', '.join(map(str, stale))}; run `trim config --write`", err=True)
         raise typer.Exit(1)
