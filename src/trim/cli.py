@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Routers in use, and tools around the workflow.")
 store = typer.Typer(no_args_is_help=True, help="The step store: check it, or make an archive of it (docs/replay.md).")
 app.add_typer(store, name="store")
+checkpoints = typer.Typer(no_args_is_help=True, help="Trained models as an archive, to start from: docs/replay.md.")
+app.add_typer(checkpoints, name="checkpoints")
 prefixes = typer.Typer(no_args_is_help=True, help="Prefixes labelled with what both actions bring: docs/prefixes.md.")
 app.add_typer(prefixes, name="prefixes")
 add_commands(app)
@@ -26,6 +28,10 @@ app.command()(serve)
 
 StoreFolder = Annotated[Path, typer.Option("--step-store", help="Folder of the step store.")]
 ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such as data/replay/qwen_gsm8k.")]
+Overlays = Annotated[
+    list[Path] | None, typer.Option("--configfile", help="Overlay of the experiment; give it again for further ones.")
+]
+Most = Annotated[float, typer.Option(help="Most megabytes that the archive may have.")]
 
 
 @app.callback()
@@ -160,14 +166,12 @@ def score(
 @store.command("export")
 def export_command(
     folder: ArchiveFolder,
-    configfile: Annotated[
-        list[Path] | None, typer.Option(help="Overlay of the experiment; give it again for further ones.")
-    ] = None,
+    configfile: Overlays = None,
     licence: Annotated[
         list[str] | None,
         typer.Option(help="Licence of a model or dataset whose section says none: pair.weak=Apache-2.0; may repeat."),
     ] = None,
-    most: Annotated[float, typer.Option(help="Most megabytes that the archive may have.")] = 10.0,
+    most: Most = 10.0,
 ) -> None:
     """Write what the step store holds of an experiment that has run here, in parts of at most 1 MB."""
     from trim.archive.export import export_store
@@ -182,6 +186,18 @@ def export_command(
         typer.echo(f"{folder}: exported")
 
 
+@checkpoints.command("export")
+def export_checkpoints_command(folder: ArchiveFolder, configfile: Overlays = None, most: Most = 10.0) -> None:
+    """Write the models that an experiment has trained here, in parts of at most 1 MB."""
+    from trim.archive.checkpoints import export_checkpoints
+
+    with one_sentence():
+        manifest = export_checkpoints(configfile or [], folder, int(most * 1e6), Path.cwd())
+        size = sum(part.size for part in manifest.parts)
+        typer.echo(f"{folder}: {', '.join(manifest.licences)}; {size / 1e6:.2f} MB")
+
+
+@checkpoints.command("import")
 @store.command("import")
 def import_command(
     folder: ArchiveFolder,

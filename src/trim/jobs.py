@@ -26,7 +26,8 @@ from trim.errors import TrimError, about_disk
 from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
-from trim.models.kept import Kept
+from trim.models.checkpoints import checkpoint_facts
+from trim.models.kept import CHECKPOINTS, Kept
 from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish, served_prm, with_cut_steps, with_noise
 from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
@@ -81,6 +82,17 @@ class Job:
     def kept(self) -> Kept:
         """What the step store keeps beside steps and scores."""
         return Kept(Path(self.experiment.step_store), self.experiment.offline)
+
+    def checkpoint(self, name: str) -> dict[str, Any]:
+        """Return what decides a model that this job trains, by the name of its folder."""
+        return checkpoint_facts(self.experiment, name, self.params.version)
+
+    def take_checkpoint(self, name: str, folder: Path) -> bool:
+        """Fill a folder with the model that somebody else trained and handed over, if there is one; tell whether."""
+        taken = self.kept.restore(CHECKPOINTS, self.checkpoint(name), folder)
+        if taken:
+            self.log.info("not trained, but taken from %s", self.kept.place(CHECKPOINTS, self.checkpoint(name)))
+        return taken
 
     # --- what a job reads and writes ----------------------------------------------------
 
