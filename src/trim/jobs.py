@@ -34,6 +34,7 @@ from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem, read_problems
 from trim.rollout.trees import RolloutTrees
+from trim.shipped import workflow_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -361,7 +362,9 @@ def _version(package: str) -> str:
 
 
 def _code_version() -> str:
-    """Return the release, and the commit where the code lies in a git checkout."""
+    """Return the release, and the commit where the code is that of a git checkout."""
+    if not (workflow_root() / ".git").exists():  # an installed package may lie in somebody else's
+        return __version__
     try:
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty"],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from trim import reproduce, shipped
+from trim import __version__, jobs, reproduce, shipped
 from trim.archive.parts import Manifest, write_archive
 from trim.cli import app
 from trim.config.reading import read_experiment
@@ -56,6 +56,15 @@ def test_the_workflow_is_that_of_the_checkout_or_else_of_the_package(
     (folder / "trim/_workflow").mkdir(parents=True)
     monkeypatch.setattr(shipped, "PACKAGE", folder / "trim")
     assert workflow_root() == folder / "trim/_workflow"
+
+
+def test_an_installed_package_tells_no_commit_of_the_repository_that_it_lies_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert jobs._code_version().startswith(f"{__version__}+") == (ROOT / ".git").exists()
+    monkeypatch.setattr(shipped, "PACKAGE", folder / "lib/site-packages/trim")
+    (folder / ".git").mkdir()
+    assert jobs._code_version() == __version__
 
 
 def test_files_of_the_folder_come_first(folder: Path) -> None:

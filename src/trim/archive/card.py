@@ -18,20 +18,11 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _EXTENT = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
 
 # The context of Croissant 1.0, as its specification gives it.
-_OWN_TERMS = (
-    "citeAs",
-    "column",
-    "equivalentProperty",
-    "extract",
-    "field",
-    "fileProperty",
-    "fileObject",
-    "fileSet",
-    "format",
-    "includes",
-)
-_OWN_TERMS += ("isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex")
-_OWN_TERMS += ("repeated", "replace", "samplingRate", "separator", "source", "subField", "transform")
+_OWN_TERMS = """
+    citeAs column equivalentProperty extract field fileProperty fileObject fileSet format includes isLiveDataset
+    jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate separator source subField
+    transform
+""".split()
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",

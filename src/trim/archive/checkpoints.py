@@ -60,7 +60,7 @@ def export_checkpoints(overlays: Sequence[Path], folder: Path, most_bytes: int, 
         licences=dict.fromkeys(names, OWN),
         held=(),
     )
-    return write_archive(manifest, files, _readme(manifest), folder)
+    return write_archive(manifest, files, _readme(manifest, shlex.quote(folder.name)), folder)
 
 
 def trained_names(experiment: Experiment) -> list[str]:
@@ -88,7 +88,7 @@ def _lay_out(experiment: Experiment, trained: Path, store: Path) -> None:
         Kept(store).keep(CHECKPOINTS, facts, Path(aside))
 
 
-def _readme(manifest: Manifest) -> str:
+def _readme(manifest: Manifest, place: str) -> str:
     title = f"Models that the experiment {manifest.experiment} trained"
     return f"""{front_matter(manifest, title)}
 # {title}
@@ -98,8 +98,8 @@ are taken in place of training by every run in which the settings that decide th
 `trim` too.
 
 ```bash
-trim store verify {manifest.made_by.split()[3]}
-trim checkpoints import {manifest.made_by.split()[3]}
+trim store verify {place}
+trim checkpoints import {place}
 ```
 
 {origin_page(manifest)}"""
