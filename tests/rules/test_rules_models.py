@@ -71,6 +71,6 @@ def test_models_that_were_imported_are_not_trained(smoke_copy: Path) -> None:
     for log in ("train_language_model/weak", "train_prm/verifier"):
         said = (smoke_copy / RESULTS / f"logs/{log}.log").read_text(encoding="utf-8")
         assert "not trained, but taken from step_store/checkpoints/" in said
-    run_rule("train_language_model", smoke_copy, models / "weak", changes={"sampling": {"temperature": 0.7}})
+    run_rule("train_language_model", smoke_copy, models / "weak", changes={"sampling": {"temperature": 0.9}})
     trained = (smoke_copy / models / "weak/model.safetensors").read_bytes()
     assert trained != handed_over["weak/model.safetensors"]
