@@ -23,7 +23,7 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce replay seeds test test-endurance test-slurm test-vllm bench lint format lock clean
+.PHONY: help install reproduce replay seeds test test-endurance test-slurm test-vllm bench lint format lock wheel rules clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,8 +94,17 @@ format: $(INSTALLED) ## put all files into the house format
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
+wheel: $(INSTALLED) ## build a wheel into dist/, the workflow inside: pip installs it, `trim run` runs it
+	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
+
+apptainer.def: Dockerfile src/trim/documents/apptainer.py $(INSTALLED)
+	$(BIN)/python -m trim.documents.apptainer < Dockerfile > $@
+
+rules: $(INSTALLED) ## draw the graph of rules again: docs/rules.md
+	$(BIN)/snakemake --rulegraph --forceall | $(BIN)/python -m trim.documents.rulegraph > docs/rules.md
+
 clean: ## remove caches; results and .venv stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find src tests workflow benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # torch comes first and by itself, so that a CPU build is taken where one is offered.

@@ -1,4 +1,4 @@
-"""Configs under `config/`, with what they leave for their user to say made up."""
+"""Overlays under `config/`, with what they leave for their user to say made up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 from snakemake.utils import update_config
 
 CONFIGS = Path(__file__).parents[1] / "config"
-OVERLAYS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("*.yaml"))
+OVERLAYS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("*.yaml") if path.name != "config.yaml")
 TARGET = "targets/qwen3_8b.yaml"
 STACKS = [(name,) for name in OVERLAYS] + [("qwen_math.yaml", TARGET), ("qwen_aime.yaml", TARGET)]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from trim.deploy.commands import add_commands
 from trim.errors import ConfigError, one_sentence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Routers in use, and tools around the workflow.")
 store = typer.Typer(no_args_is_help=True, help="The step store: check it, or make an archive of it (docs/replay.md).")
 app.add_typer(store, name="store")
+checkpoints = typer.Typer(no_args_is_help=True, help="Trained models as an archive, to start from: docs/replay.md.")
+app.add_typer(checkpoints, name="checkpoints")
 prefixes = typer.Typer(no_args_is_help=True, help="Prefixes labelled with what both actions bring: docs/prefixes.md.")
 app.add_typer(prefixes, name="prefixes")
 add_commands(app)
@@ -25,11 +28,33 @@ app.command()(serve)
 
 StoreFolder = Annotated[Path, typer.Option("--step-store", help="Folder of the step store.")]
 ArchiveFolder = Annotated[Path, typer.Argument(help="Folder of the archive, such as data/replay/qwen_gsm8k.")]
+Overlays = Annotated[
+    list[Path] | None, typer.Option("--configfile", help="Overlay of the experiment; give it again for further ones.")
+]
+Most = Annotated[float, typer.Option(help="Most megabytes that the archive may have.")]
 
 
 @app.callback()
 def main() -> None:
-    """Use routers, and what is around the workflow; the experiment runs through `make reproduce` or `snakemake`."""
+    """Use routers, and what is around the workflow; the experiment runs through `trim run`, `make` or `snakemake`."""
+
+
+class _Passed(TyperCommand):
+    """A command whose arguments another program reads, all of them: `--` and `--help` too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
+
+
+@app.command("run", cls=_Passed)
+def run_command(context: typer.Context) -> None:
+    """Run the workflow in this folder: options and targets of Snakemake, --replay ARCHIVE; --help says more."""
+    from trim.reproduce import SNAKEMAKE, main
+    from trim.shipped import workflow_root
+
+    snakefile = str(workflow_root() / "Snakefile")
+    raise typer.Exit(main(context.args, [*SNAKEMAKE, "--snakefile", snakefile], "trim run"))
 
 
 @app.command()
@@ -48,7 +73,7 @@ def config(
     root = Path.cwd()
     if write:
         write_files(root)
-    stale = stale_files(root)
+    stale = stale_files(root) if (root / "config.yaml").exists() else []  # elsewhere, there are none
     if stale:
         typer.echo(f"out of date: {', '.join(map(str, stale))}; run `trim config --write`", err=True)
         raise typer.Exit(1)
@@ -173,14 +198,12 @@ def score(
 @store.command("export")
 def export_command(
     folder: ArchiveFolder,
-    configfile: Annotated[
-        list[Path] | None, typer.Option(help="Overlay of the experiment; give it again for further ones.")
-    ] = None,
+    configfile: Overlays = None,
     licence: Annotated[
         list[str] | None,
         typer.Option(help="Licence of a model or dataset whose section says none: pair.weak=Apache-2.0; may repeat."),
     ] = None,
-    most: Annotated[float, typer.Option(help="Most megabytes that the archive may have.")] = 10.0,
+    most: Most = 10.0,
 ) -> None:
     """Write what the step store holds of an experiment that has run here, in parts of at most 1 MB."""
     from trim.archive.export import export_store
@@ -195,6 +218,18 @@ def export_command(
         typer.echo(f"{folder}: exported")
 
 
+@checkpoints.command("export")
+def export_checkpoints_command(folder: ArchiveFolder, configfile: Overlays = None, most: Most = 10.0) -> None:
+    """Write the models that an experiment has trained here, in parts of at most 1 MB."""
+    from trim.archive.checkpoints import export_checkpoints
+
+    with one_sentence():
+        manifest = export_checkpoints(configfile or [], folder, int(most * 1e6), Path.cwd())
+        size = sum(part.size for part in manifest.parts)
+        typer.echo(f"{folder}: {', '.join(manifest.licences)}; {size / 1e6:.2f} MB")
+
+
+@checkpoints.command("import")
 @store.command("import")
 def import_command(
     folder: ArchiveFolder,

@@ -26,13 +26,15 @@ from trim.errors import TrimError, about_disk
 from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
-from trim.models.kept import Kept
+from trim.models.checkpoints import checkpoint_facts
+from trim.models.kept import CHECKPOINTS, Kept
 from trim.models.opening import given_prm, open_pair, open_scorer, pair_reader, prm_wish, with_cut_steps, with_noise
 from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem, read_problems
 from trim.rollout.trees import RolloutTrees
+from trim.shipped import workflow_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +83,17 @@ class Job:
     def kept(self) -> Kept:
         """What the step store keeps beside steps and scores."""
         return Kept(Path(self.experiment.step_store), self.experiment.offline)
+
+    def checkpoint(self, name: str) -> dict[str, Any]:
+        """Return what decides a model that this job trains, by the name of its folder."""
+        return checkpoint_facts(self.experiment, name, self.params.version)
+
+    def take_checkpoint(self, name: str, folder: Path) -> bool:
+        """Fill a folder with the model that somebody else trained and handed over, if there is one; tell whether."""
+        taken = self.kept.restore(CHECKPOINTS, self.checkpoint(name), folder)
+        if taken:
+            self.log.info("not trained, but taken from %s", self.kept.place(CHECKPOINTS, self.checkpoint(name)))
+        return taken
 
     # --- what a job reads and writes ----------------------------------------------------
 
@@ -349,7 +362,9 @@ def _version(package: str) -> str:
 
 
 def _code_version() -> str:
-    """Return the release, and the commit where the code lies in a git checkout."""
+    """Return the release, and the commit where the code is that of a git checkout."""
+    if not (workflow_root() / ".git").exists():  # an installed package may lie in somebody else's
+        return __version__
     try:
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty"],

@@ -1,4 +1,4 @@
-"""One command for the whole experiment: `make reproduce` and `make replay`, or `python -m trim.reproduce`.
+"""One command for the whole experiment: `make reproduce` and `make replay`, `trim run`, or `python -m trim.reproduce`.
 
 It runs Snakemake and then its report, and looks after what a plain call of Snakemake does not:
 
@@ -12,31 +12,29 @@ It runs Snakemake and then its report, and looks after what a plain call of Snak
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import FrameType
-from typing import IO, Any
-
-import psutil
+from typing import Any
 
 from trim import __version__
 from trim.config.reading import read_experiment, read_overlay
 from trim.durations import children_cpu, clock, cores_of, forecast, stages, table
 from trim.errors import ClosedFolder, ConfigError, RunError, TrimError, about_disk
-from trim.leftovers import MARK, clear_scripts, kill, other_snakemake, refuse_other_snakemake, say, stop_leftovers
+from trim.leftovers import MARK, other_snakemake, say, stop_leftovers
+from trim.one_run import only_run
+from trim.shipped import found
 
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 REFUSED = 2
@@ -47,7 +45,11 @@ SKEW = 60.0
 """Seconds that clocks of several machines may be apart."""
 
 
-def main(arguments: Sequence[str] | None = None, snakemake: Sequence[str] = SNAKEMAKE) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    snakemake: Sequence[str] = SNAKEMAKE,
+    called: str = "python -m trim.reproduce",
+) -> int:
     """Run the experiment of the current directory; return the exit status.
 
     Parameters
@@ -56,10 +58,15 @@ def main(arguments: Sequence[str] | None = None, snakemake: Sequence[str] = SNAK
         Command line, by default that of the process.
     snakemake
         Command that does the work.
+    called
+        Name of the command, for its help.
     """
-    options, extra = _parser().parse_known_args(arguments)
+    options, extra = _parser(called).parse_known_args(arguments)
     root = Path.cwd().resolve()
     try:
+        if options.replay and not options.configfile:
+            options.configfile = overlays_of(root, options.replay)
+        options.configfile = [_as_given(path, root) for path in options.configfile]
         name = experiment_name(root, options.configfile, options.config)
         with only_run(root):
             check_ground(root, name)
@@ -72,9 +79,14 @@ def main(arguments: Sequence[str] | None = None, snakemake: Sequence[str] = SNAK
         return REFUSED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _as_given(path: str, root: Path) -> str:
+    """Return a config file as it was named, or the workflow's own of this name where there is none here."""
+    return path if (root / path).exists() else str(found(Path(path), root))
+
+
+def _parser(called: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m trim.reproduce",
+        prog=called,
         description="Run the whole experiment, up to its report. Safe to start again at any time.",
         epilog="Any other option or target goes to snakemake as it is; the report is then left as it was.",
         allow_abbrev=False,
@@ -106,7 +118,7 @@ def experiment_name(root: Path, overlays: Sequence[str] = (), overrides: Sequenc
         A config file is missing, no YAML mapping or holds code, or the name is missing or no plain name.
     """
     merged: dict[str, Any] = {}
-    for path in (root / "config.yaml", *(root / overlay for overlay in overlays)):
+    for path in (found(Path("config.yaml"), root), *(root / overlay for overlay in overlays)):
         if not (content := read_overlay(path)):
             raise ConfigError(f"{path} must hold `key: value` lines")
         merged |= content
@@ -115,6 +127,14 @@ def experiment_name(root: Path, overlays: Sequence[str] = (), overrides: Sequenc
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ConfigError(f"config.yaml: `experiment` must be letters, digits, - and _, but is {name!r}")
     return name
+
+
+def overlays_of(root: Path, folder: str) -> list[str]:
+    """Return the overlay that is named like the experiment of an archive, if there is one."""
+    from trim.archive.parts import read_manifest
+
+    overlay = f"config/{read_manifest(Path(folder)).experiment}.yaml"
+    return [overlay] if found(Path(overlay), root).is_file() else []
 
 
 def import_replay(root: Path, folder: str, overlays: Sequence[str]) -> None:
@@ -236,7 +256,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _files_of(root: Path, name: str) -> Iterator[Path]:
-    yield root / "config.yaml"
+    yield from (path for path in (root / "config.yaml",) if path.exists())
     for folder, below, files in os.walk(root / "results" / name):
         below.sort()
         yield from (Path(folder) / file for file in sorted(files))
@@ -293,102 +313,6 @@ def _in_foreground() -> bool:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
     except OSError:
         return False
-
-
-# --- one run at a time ------------------------------------------------------------------
-
-
-@contextmanager
-def only_run(root: Path) -> Iterator[None]:
-    """Be the only run of a checkout, and clear away what a killed one left behind.
-
-    Raises
-    ------
-    RunError
-        Another run, or a Snakemake that was started by hand, is at work here; or nothing can be written here.
-    """
-    with _open_lock(root / "results" / ".lock") as lock:
-        if not _locked(lock):
-            _take_over(root, lock)
-        _write_record(lock)
-        stop_leftovers(root)
-        refuse_other_snakemake(root)
-        clear_scripts(root)
-        yield
-
-
-def _open_lock(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(exist_ok=True)
-        return path.open("a+", encoding="utf-8")
-    except IsADirectoryError:
-        raise RunError(f"{path} is a folder, but must be a file; remove it, then start again") from None
-    except OSError as error:
-        raise about_disk(error, path) or error from None
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _take_over(root: Path, lock: IO[str]) -> None:
-    """Get the lock of a run whose `make` was killed; refuse to touch any other."""
-    record = _read_record(lock)
-    if orphan := _orphan(record):
-        kill([orphan])
-        say("stopped a run whose `make` had been killed.")
-        if _locked(lock):
-            return
-    pid, host = record.get("pid", "unknown"), record.get("host", "an unknown host")
-    raise RunError(
-        f"another run is at work in {root} (process {pid} on {host}); "
-        f"wait until it has ended, or stop it with `kill {pid}`, then start again"
-    )
-
-
-def _write_record(lock: IO[str]) -> None:
-    record = {
-        "pid": os.getpid(),
-        "started": psutil.Process().create_time(),
-        "host": socket.gethostname(),
-        "make_pid": _make_pid(),
-    }
-    lock.seek(0)
-    lock.truncate()
-    lock.write(json.dumps(record) + "\n")
-    lock.flush()
-
-
-def _read_record(lock: IO[str]) -> dict[str, Any]:
-    lock.seek(0)
-    with suppress(json.JSONDecodeError):
-        record = json.loads(lock.read())
-        if isinstance(record, dict):
-            return record
-    return {}
-
-
-def _make_pid() -> int | None:
-    """Process of the `make` that started this run, if one did."""
-    if "MAKELEVEL" not in os.environ:
-        return None
-    return next((parent.pid for parent in psutil.Process().parents() if parent.name() in ("make", "gmake")), None)
-
-
-def _orphan(record: dict[str, Any]) -> psutil.Process | None:
-    """Return the recorded run if it was started by a `make` that is not above it any more."""
-    if record.get("make_pid") is None or record.get("host") != socket.gethostname():
-        return None
-    with suppress(psutil.Error):
-        run = psutil.Process(record["pid"])
-        same = abs(run.create_time() - record["started"]) < 1
-        if same and record["make_pid"] not in {parent.pid for parent in run.parents()}:
-            return run
-    return None
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Archives of the step store: the same content gives the same bytes, and what is not whole is not believed."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -209,7 +210,56 @@ def test_the_manifest_and_the_page_say_what_it_is(root: Path) -> None:
     assert manifest.made_by == "trim store export data/replay/mini"
     assert all(part.size <= parts.PART_BYTES for part in manifest.parts)
     page = (root / "archive/README.md").read_text(encoding="utf-8")
-    assert "trim store import data/replay/mini" in page and "| datasets.riddles | MIT |" in page
+    assert "trim run --replay data/replay/mini" in page and "| datasets.riddles | MIT |" in page
+
+
+def test_the_page_and_the_metadata_are_as_hubs_of_data_sets_read_them(root: Path) -> None:
+    _, head, page = (root / "archive/README.md").read_text(encoding="utf-8").split("---\n")
+    said = yaml.safe_load(head)
+    assert said["license"] == "mit" and said["size_categories"] == ["n<1K"] and said["viewer"] is False
+    assert "croissant" in said["tags"] and page.startswith("\n# Archive of the experiment mini\n")
+    described = json.loads((root / "archive/croissant.json").read_text(encoding="utf-8"))
+    assert described["@type"] == "sc:Dataset" and described["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    assert described["license"] == ["https://spdx.org/licenses/MIT.html"]
+    for file in described["distribution"]:
+        content = (root / "archive" / file["contentUrl"]).read_bytes()
+        assert file["@type"] == "cr:FileObject" and file["contentSize"] == f"{len(content)} B"
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert {file["name"] for file in described["distribution"]} == {"manifest.json", "part-000"}
+    for record_set in described["recordSet"]:
+        for field in record_set["field"]:
+            assert field["source"]["fileObject"]["@id"] in {file["@id"] for file in described["distribution"]}
+    used = {key.split(":")[-1] for key in keys(described) if not key.startswith("@")}
+    schema = {"name", "description", "version", "license", "distribution", "contentUrl", "contentSize", "sha256"}
+    assert used - schema - {"encodingFormat"} <= set(described["@context"])
+
+
+def keys(content: Any) -> Iterator[str]:
+    """Yield every key of a JSON document but those of its context."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield key
+            yield from keys(value) if key != "@context" else ()
+    elif isinstance(content, list):
+        for value in content:
+            yield from keys(value)
+
+
+def test_the_metadata_are_croissant(root: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant", reason="is no dependency: it brings an RDF library and more")
+    dataset = mlcroissant.Dataset(jsonld=root / "archive/croissant.json")
+    assert not dataset.metadata.ctx.issues.errors
+    (first, *_) = dataset.records(record_set="held")
+    assert first["held/entries"] == 50
+
+
+def test_licences_that_differ_are_told_apart(root: Path) -> None:
+    export_store([], root / "archive", {"pair.weak": "Apache-2.0", "pair.strong": "a deal of ours"}, 10_000_000, root)
+    head = yaml.safe_load((root / "archive/README.md").read_text(encoding="utf-8").split("---\n")[1])
+    assert head["license"] == "other" and head["license_name"] == "Apache-2.0, MIT, a deal of ours"
+    described = json.loads((root / "archive/croissant.json").read_text(encoding="utf-8"))
+    apache, mit = (f"https://spdx.org/licenses/{name}.html" for name in ("Apache-2.0", "MIT"))
+    assert described["license"] == [apache, mit, "a deal of ours"]
 
 
 def test_what_has_no_known_licence_is_named_until_it_is_said(root: Path) -> None:
@@ -261,6 +311,10 @@ def cut(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return archive
 
 
+def mistake(path: Path) -> None:
+    path.write_text(path.read_text(encoding="utf-8").replace('"sha256": "', '"sha256": "0', 1), encoding="utf-8")
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -274,6 +328,7 @@ def flip(path: Path) -> None:
         (lambda folder: (folder / "part-001").unlink(), r"part-001: .*it is missing"),
         (lambda folder: (folder / "part-000").write_bytes(b""), r"part-000: .*0 bytes instead of 5000"),
         (lambda folder: shutil.copy(folder / "part-000", folder / "part-9"), r"part-9: .*does not name it"),
+        (lambda folder: mistake(folder / "croissant.json"), r"croissant\.json: .*other files or checksums"),
         (lambda folder: flip(folder / "manifest.json"), r"manifest\.json: the archive is not the one"),
         (lambda folder: (folder / "manifest.json").unlink(), "no such file, so that no archive is there"),
     ],

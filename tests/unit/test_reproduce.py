@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import trim
-from trim import reproduce
+from trim import one_run, reproduce
 from trim.archive.parts import Manifest, write_archive
 from trim.config.experiment import Experiment
 from trim.errors import ConfigError
@@ -261,7 +261,7 @@ def test_who_was_faster_is_said(checkout, capsys, monkeypatch):
     monkeypatch.setenv("FAKE", "fail")
     faster = start([sys.executable, "snakemake"])
     wait_for(lambda: "snakemake" in psutil.Process(faster.pid).cmdline())
-    monkeypatch.setattr(reproduce, "refuse_other_snakemake", lambda root: None)  # it came a moment later
+    monkeypatch.setattr(one_run, "refuse_other_snakemake", lambda root: None)  # it came a moment later
     assert run() == 1
     assert f"snakemake is at work here too (process {faster.pid}) and holds the lock" in capsys.readouterr().out
 

@@ -10,6 +10,7 @@ import yaml
 from overlays import STACKS, completed
 from smoke import CHECKOUT, RESULTS, ROOT, checkout, planned_figures, planned_rules, snakemake
 
+from trim.documents import rulegraph
 from trim.documents.readme import BLOCK, fill_readme
 from trim.figures.registry import figures
 
@@ -113,6 +114,13 @@ def test_every_config_gives_a_whole_plan(names: tuple[str, ...], tmp_path: Path)
     ready = "kind" in changes.get("pair", {}).get("weak", {})  # language models of others, with a PRM of our own or not
     assert ("train_language_model" in planned) == (not ready)
     assert planned.get("read_solutions", 0) == served  # of ProcessBench
+
+
+def test_the_page_of_rules_shows_those_of_the_embedded_experiment(tmp_path: Path) -> None:
+    tree = checkout(tmp_path / "checkout")
+    (tree / "config" / "smoke.yaml").write_text("{}")
+    drawn = snakemake(tree, "--rulegraph", "--forceall")
+    assert rulegraph.render(drawn) == (ROOT / "docs/rules.md").read_text(encoding="utf-8"), "run `make rules`"
 
 
 def test_there_are_rules() -> None:

@@ -32,7 +32,9 @@ with open_job(snakemake) as job:
     backbone = Path(job.input.backbone) if job.input.backbone else None
     spec = TypeAdapter(PRM).validate_python(params.prm)
     with job.backbone(spec) as reader, written_aside(job.output.folder) as folder:
-        training = PrmTraining(traces, backbone, families, params.mix, f"{params.seed}/prm/{name}", reader)
-        train_prm(spec, training, folder, job.progress(f"training PRM {name}"), job.kept)
-        job.write_json({"traces": len(traces)}, folder / "metrics.json")
+        if not job.take_checkpoint(f"prm-{name}", folder):
+            training = PrmTraining(traces, backbone, families, params.mix, f"{params.seed}/prm/{name}", reader)
+            train_prm(spec, training, folder, job.progress(f"training PRM {name}"), job.kept)
+            decided_by = job.checkpoint(f"prm-{name}")
+            job.write_json({"traces": len(traces), "decided_by": decided_by}, folder / "metrics.json")
         sum_folder(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -13,11 +14,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from trim.archive.card import croissant, digests
 from trim.config.section import NAME, Section
 from trim.errors import DamagedFile, InputError
 from trim.files import read_json, write_json, written_aside
 
-MANIFEST_FILE, README_FILE = "manifest.json", "README.md"
+MANIFEST_FILE, README_FILE, CROISSANT_FILE = "manifest.json", "README.md", "croissant.json"
 PART_BYTES = 1_000_000
 LEFT_BEHIND = ("gguf", "spending", "golden")
 """Rooms of a store that no archive holds: weights, what somebody paid, and what running servers are held against."""
@@ -113,11 +115,13 @@ def write_archive(manifest: Manifest, files: Mapping[str, bytes], readme: str, f
             (aside / name).write_bytes(content)
         (aside / README_FILE).write_text(readme, encoding="utf-8")
         write_json(manifest.model_dump(mode="json"), aside / MANIFEST_FILE)
+        described = croissant(manifest, (aside / MANIFEST_FILE).read_bytes())
+        (aside / CROISSANT_FILE).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     return manifest
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name in (MANIFEST_FILE, README_FILE) or path.name.startswith("part-")
+    return path.name in (MANIFEST_FILE, README_FILE, CROISSANT_FILE) or path.name.startswith("part-")
 
 
 def _tar(files: Mapping[str, bytes]) -> bytes:
@@ -155,6 +159,10 @@ def read_archive(folder: Path) -> Archive:
         files[name] = content
     if lacking := sorted(set(expected) - set(files)):
         raise _wrong(folder, lacking[0], "the parts do not hold it")
+    said, here = folder / CROISSANT_FILE, {part.name: part.sha256 for part in manifest.parts}
+    here |= {MANIFEST_FILE: hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()}
+    if said.is_file() and digests(said.read_bytes()) != here:  # archives of earlier versions have none
+        raise _wrong(folder, CROISSANT_FILE, "it names other files or checksums than there are")
     return Archive(manifest, files)
 
 

@@ -14,6 +14,7 @@ from trim.config.experiment import Experiment
 from trim.config.models import PretrainedModel, PretrainedPRM, TokenClassifierPRM
 from trim.config.parsing import parse_config
 from trim.errors import ConfigError
+from trim.shipped import found
 
 DEEPEST = 20
 TEMPLATE_SWITCH = "__use_yte__"
@@ -37,6 +38,11 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 def read_experiment(root: Path, overlays: Sequence[Path] = ()) -> Experiment:
     """Read config.yaml and lay overlays over it, in the order in which Snakemake lays them: each over those before.
 
+    Parameters
+    ----------
+    root
+        Folder where somebody works; what it lacks is the workflow's own.
+
     Raises
     ------
     ConfigError
@@ -44,9 +50,9 @@ def read_experiment(root: Path, overlays: Sequence[Path] = ()) -> Experiment:
     """
     from snakemake.utils import update_config
 
-    content = read_overlay(root / "config.yaml")
+    content = read_overlay(found(Path("config.yaml"), root))
     for overlay in overlays:
-        update_config(content, read_overlay(overlay))
+        update_config(content, read_overlay(found(overlay, root)))
     return parse_config(content)
 
 

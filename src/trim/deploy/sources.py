@@ -18,7 +18,7 @@ def find_deployed(place: Path | None, overlays: Sequence[Path], root: Path) -> D
     """Return the deployed router at a place, or the experiment of a checkout as one, with all its points."""
     if place is not None:
         return read_manifest(place)
-    if not (root / "config.yaml").is_file():
+    if not any((root / name).exists() for name in ("config.yaml", "results")):  # `trim run` needs no config.yaml
         raise InputError(f"{root}: no config.yaml here; name a deployed router (--deployed), or go to a checkout")
     experiment = read_experiment(root, overlays)
     deployed = deployed_from(experiment, root, root)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from trim.errors import DamagedFile, InputError, TrimError, about_disk
 from trim.files import read_arrays
 from trim.models.entries import SCORES, STEPS, Codec
-from trim.models.kept import IDENTITY_FILE, PRMS, PROBLEMS, SOLUTIONS, check_kept
+from trim.models.kept import IDENTITY_FILE, ROOMS, check_kept
 from trim.models.segments import SHOWN_CHARACTERS, Segments
 from trim.models.vectors import FOLDER as VECTORS
 
@@ -67,7 +67,7 @@ def check_store(root: Path) -> Checked:
                 checked.damaged[path] = getattr(error, "why", None) or str(error)
         except FileNotFoundError:
             pass
-    for place in (place for room in (PRMS, PROBLEMS, SOLUTIONS) for place in sorted((root / room).glob("*"))):
+    for place in (place for room in ROOMS for place in sorted((root / room).glob("*"))):
         try:
             check_kept(place)
             if not _named(place, (place / IDENTITY_FILE).read_bytes()):

@@ -1,6 +1,6 @@
 """Folders of the step store, for what is neither a step nor a score but comes from a model or from outside too.
 
-A trained PRM, or the problems of a file: each is a folder `<store>/<room>/<digest of all that decides it>`, whose
+A trained model, or the problems of a file: each is a folder `<store>/<room>/<digest of all that decides it>`, whose
 identity.json says what that is and whose SHA256SUMS is checked before anything in it is believed.
 """
 
@@ -21,7 +21,8 @@ from trim.files import written_aside
 
 logger = logging.getLogger(__name__)
 
-PRMS, PROBLEMS, SOLUTIONS = "prms", "problems", "solutions"
+PRMS, PROBLEMS, SOLUTIONS, CHECKPOINTS = "prms", "problems", "solutions", "checkpoints"
+ROOMS = (PRMS, PROBLEMS, SOLUTIONS, CHECKPOINTS)
 """Rooms of the store."""
 
 IDENTITY_FILE = "identity.json"
