@@ -19,10 +19,20 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+import pandas as pd
+
 from benchmarks import store as stores
 from benchmarks.common import Options, Row, add_options, as_options, print_rows
 from benchmarks.pairs import no_judge, simulated_pair
 from benchmarks.sweep import stored
+from trim.config.experiment import Bootstrap
+from trim.evaluation.study import studies
+from trim.problems.problem import Problem
+from trim.rollout.tables import OperatingPoint, roll_out_tables
+from trim.rollout.trees import RolloutTrees
+from trim.routers.controls import ALONE
+from trim.routers.threshold import Threshold
 
 BLOCK = 5000
 TOKENS, STEPS, MAX_STEPS = (1, 4), (1, 3), 4
@@ -36,17 +46,6 @@ ROOT = Path(__file__).parents[1]
 
 def evaluate(count: int, folder: Path) -> None:
     """Solve problems block by block behind a step store, and study their episodes."""
-    import numpy as np
-    import pandas as pd
-
-    from trim.config.experiment import Bootstrap
-    from trim.evaluation.study import studies
-    from trim.problems.problem import Problem
-    from trim.rollout.tables import OperatingPoint, roll_out_tables
-    from trim.rollout.trees import RolloutTrees
-    from trim.routers.controls import ALONE
-    from trim.routers.threshold import Threshold
-
     points = [*ALONE, OperatingPoint("trim-thr", "default", 0.5, Threshold(0.5))]
     pair, store = stored(simulated_pair(TOKENS, STEPS), folder)
     episodes = []
