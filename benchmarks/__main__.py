@@ -22,6 +22,8 @@ BLOCK = ROOT / "docs" / "measured" / "performance_block.md"
 BEGIN, END = "<!-- table: python -m benchmarks --write -->", "<!-- end of table -->"
 
 COMPARISONS = ("sweep", "engine", "serving", "training", "decisions", "planning", "growth", "stages")
+COUNTED = ("store_embedded", "store_real")
+"""What `python -m benchmarks.sweep --store` counts, where it is told to write it to results/benchmarks."""
 
 Cells = dict[str, str]
 
@@ -29,7 +31,7 @@ Cells = dict[str, str]
 def read_rows(folder: Path) -> list[Cells]:
     """Read what every comparison wrote, in order."""
     rows: list[Cells] = []
-    for name in COMPARISONS:
+    for name in (*COMPARISONS[:1], *COUNTED, *COMPARISONS[1:]):
         if (path := folder / f"{name}.csv").is_file():
             with path.open(encoding="utf-8", newline="") as file:
                 rows += csv.DictReader(file)

@@ -1,10 +1,10 @@
 """What a sweep of operating points costs: written once into a step store, against afresh for every point in lockstep.
 
     python -m benchmarks.sweep [--results results/embedded]
-    python -m benchmarks.sweep --store FOLDER [OVERLAY ...] [--dataset NAME] [--split test]
+    python -m benchmarks.sweep --store FOLDER --results FOLDER [OVERLAY ...] [--dataset NAME] [--out FILE]
 
 The second form counts tokens alone, in the step store of an experiment that is finished, without its models: those of
-its own thresholds and kappas on one dataset.
+its own thresholds and kappas on the test problems of one dataset.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.common import Options, Row, add_options, as_options, cpu_seconds, print_rows
+from benchmarks.common import Options, Row, add_options, as_options, cpu_seconds, print_rows, write_rows
 from benchmarks.lockstep import BATCH, solve_in_lockstep
-from benchmarks.pairs import MAX_STEPS, has_models, no_judge, open_models, says, take_problems
+from benchmarks.pairs import MAX_STEPS, Problems, has_models, no_judge, open_models, says, take_problems
 from trim.checks.released_parameters import published_model
 from trim.config.experiment import Experiment
 from trim.config.reading import read_experiment
 from trim.models.opening import open_pair, with_cut_steps
 from trim.models.protocols import ModelPair
 from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
-from trim.problems.problem import Problem, read_problems
+from trim.problems.problem import read_problems
 from trim.rollout.history import Router
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import Rollout, roll_out_all
@@ -39,6 +39,7 @@ PUBLISHED = Path(__file__).parents[1] / "data" / "published"
 THRESHOLDS = [round(0.05 * i, 2) for i in range(21)]
 COSTS = [0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85]
 ENGINE_BATCH = 64
+UNMERGED = "the same, without merging equal prefixes"
 
 
 def sweep_points(results: Path, dataset: str) -> list[Router]:
@@ -63,7 +64,7 @@ def stored(pair: ModelPair, folder: Path) -> tuple[ModelPair, StepStore]:
 
 
 def solve_once(
-    problems: Sequence[Problem], points: Sequence[Router], pair: ModelPair, replicate: int
+    problems: Problems, points: Sequence[Router], pair: ModelPair, replicate: int
 ) -> tuple[RolloutTrees, list[Rollout]]:
     """Solve problems at all operating points as the workflow does: in trees, behind a step store on disk."""
     with TemporaryDirectory() as scratch:
@@ -120,10 +121,11 @@ def tokens_unmerged(trees: RolloutTrees, rollouts: Sequence[Rollout]) -> int:
 
 
 def measure(options: Options) -> list[Row]:
-    """Measure both ways; the straightforward one on some batches, as one batch knows nothing of another."""
-    count, sample = options.size(500, 40), options.size(2 * BATCH, 20)
+    """Measure both ways; the tokens of lockstep are counted in the episodes, its time is that of a sample of them."""
+    count = options.size(500, 40)
     problems = take_problems(options.results, options.dataset, count)
     points = sweep_points(options.results, options.dataset)
+    some = points[:: round(len(points) / options.size(len(points), 4))]
     once, afresh, unmerged, seconds, seconds_afresh = ([] for _ in range(5))
     for replicate in range(options.repetitions):
         ours = open_models(options.results, ENGINE_BATCH)
@@ -132,50 +134,48 @@ def measure(options: Options) -> list[Row]:
         afresh.append(tokens_of(rollouts))
         unmerged.append(tokens_unmerged(trees, rollouts))
         seconds.append(spent)
-        start = replicate * sample % (count - sample + 1)
-        some = problems[start : start + sample]
+        start = replicate * BATCH % max(count - BATCH, 1)
+        batch = problems[start : start + BATCH]
         theirs = open_models(options.results, BATCH)
 
-        async def all_points(some: list[Problem] = some, m: ModelPair = theirs, r: int = replicate) -> None:
-            for router in points:
-                await solve_in_lockstep(some, router, m, r, MAX_STEPS)
+        async def in_lockstep(batch: Problems = batch, m: ModelPair = theirs, r: int = replicate) -> int:
+            return sum([(await solve_in_lockstep(batch, router, m, r, MAX_STEPS)).tokens for router in some])
 
-        _, spent = cpu_seconds(lambda work=all_points: asyncio.run(work()))
-        seconds_afresh.append(spent * count / sample)
+        tokens, spent = cpu_seconds(lambda work=in_lockstep: asyncio.run(work()))
+        seconds_afresh.append(spent / tokens * afresh[-1])
     what = f"21 thresholds and 8 costs of TRIM-POMDP, {count} problems"
-    models = says(options.results)
+    how = f"{says(options.results)}; a replicate a repetition"
     rows = [
-        Row("sweep", f"tokens written: {what}", "tokens", once, afresh, 8, how=f"{models}; a replicate a repetition"),
-        Row("sweep", "the same, without merging equal prefixes", "tokens", unmerged, afresh, 8, how=models),
+        Row("sweep", f"tokens written: {what}", "tokens", once, afresh, 8, how=how),
+        Row("sweep", UNMERGED, "tokens", unmerged, afresh, 8, how=how),
     ]
     if has_models(options.results):
-        how = f"{models}; lockstep in {sample} of the problems, a batch like another, times {count / sample:.3g}"
+        how += f"; lockstep extrapolated by tokens from {len(some)} of the points on {BATCH} problems"
         rows.append(Row("sweep", f"time: {what}", "CPU s", seconds, seconds_afresh, 8, how=how))
     return rows
 
 
-def count_in_store(experiment: Experiment, root: Path, store: Path, dataset: str, split: str) -> list[Row]:
+def count_in_store(experiment: Experiment, options: Options, folder: Path) -> list[Row]:
     """Count the tokens of an experiment's own thresholds and costs in its step store, without its models."""
-    results, pair = root / experiment.results, experiment.pair
-    problems = read_problems(results / f"problems/{dataset}/{split}.jsonl")
+    results, dataset, pair = options.results, options.dataset, experiment.pair
+    problems = read_problems(results / f"problems/{dataset}/test.jsonl")
     folders = {role: results / "models" / role for role in ("weak", "strong")}
     folders["prm"] = results / "models" / f"prm-{pair.prm}"
-    memory = StepStore(store, f"{dataset}.{split}", offline=True)
-    models = open_pair(pair.weak, pair.strong, folders, experiment.sampling, memory, pair.batch_size)
+    store = StepStore(folder, f"{dataset}.test", offline=True)
+    models = open_pair(pair.weak, pair.strong, folders, experiment.sampling, store, pair.batch_size)
     models = with_cut_steps(models) if experiment.long_steps == "cut" else models
-    replicates = experiment.replicates.test if split == "test" else experiment.replicates.train
-    trees = RolloutTrees(problems, replicates, experiment.max_steps, no_judge, models)
+    trees = RolloutTrees(problems, experiment.replicates.test, experiment.max_steps, no_judge, models)
     points = [
         point.policy
         for router in ("trim-thr", "trim-pomdp")
         for point in step_router(router, experiment.routers).load(results / "routers" / router / dataset / "default.0")
     ]
     rollouts = roll_out_all(trees, points)
-    what = f"{len(points)} operating points of TRIM-Thr and TRIM-POMDP, {len(problems)} problems of {dataset}"
-    afresh, how = [tokens_of(rollouts)], "counted in the step store"
+    what = f"{len(points)} points of TRIM-Thr and TRIM-POMDP, {len(problems)} problems of {dataset}"
+    afresh, how = [tokens_of(rollouts)], f"{pair.name}; counted in the step store of a finished run, at its own points"
     return [
         Row("sweep", f"tokens written: {what}", "tokens", [tokens_once(trees)], afresh, 8, how=how),
-        Row("sweep", "the same, unmerged", "tokens", [tokens_unmerged(trees, rollouts)], afresh, 8, how=how),
+        Row("sweep", f"{UNMERGED}: {dataset}", "tokens", [tokens_unmerged(trees, rollouts)], afresh, 8, how=how),
     ]
 
 
@@ -184,15 +184,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     parser.add_argument("overlays", nargs="*", type=Path, help="of the experiment whose store it is")
-    parser.add_argument("--store", type=Path, help="step store of a finished experiment")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--store", type=Path, help="step store of a finished experiment, whose results are --results")
+    parser.add_argument("--out", type=Path, help="where the rows of the store go as a table, too")
     asked = parser.parse_args()
+    options = as_options(asked)
     if asked.store:
-        experiment = read_experiment(Path.cwd(), asked.overlays)
-        rows = count_in_store(experiment, Path.cwd(), asked.store, asked.dataset, asked.split)
+        rows = count_in_store(read_experiment(Path.cwd(), asked.overlays), options, asked.store)
     else:
-        rows = measure(as_options(asked))
+        rows = measure(options)
     print_rows(rows)
+    if asked.out:
+        write_rows(rows, asked.out)
 
 
 if __name__ == "__main__":

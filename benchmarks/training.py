@@ -51,7 +51,8 @@ def measure(options: Options) -> list[Row]:
     import torch
 
     torch.set_num_threads(1)
-    decisions, sample, grown = options.size(65_536, 8192), options.size(BATCH, 8), options.size(8, 2)
+    decisions, grown = options.size(65_536, 8192), options.size(16, 2)
+    sample = 8 if options.quick else BATCH
     trees, dev = explored(options, "router_train"), explored(options, "dev")
     settings = EXPERIMENT.routers.agg
     ppo = settings.ppo.model_copy(update={"total_timesteps": decisions})
