@@ -16,7 +16,7 @@ from benchmarks.common import Options, Row, cpu_seconds, run_alone
 from benchmarks.sweep import COSTS, PUBLISHED
 from trim.checks.released_parameters import published_model
 from trim.routers.pomdp.model import PomdpModel
-from trim.routers.pomdp.solver import solve
+from trim.routers.pomdp.solver import GRID, solve
 
 BELIEF_GRID = 0.025
 TOKEN_BINS = 6
@@ -32,7 +32,7 @@ def from_step(model: PomdpModel, step: int) -> PomdpModel:
 
 def measure(options: Options) -> list[Row]:
     """Solve once for all, and a sample of the table's entries one by one."""
-    grid, sample = options.size(400, 50), options.size(6, 2)
+    grid, sample = 50 if options.quick else GRID, options.size(6, 2)
     model = published_model(PUBLISHED, "scores")
     beliefs = round(1 / BELIEF_GRID) + 1
     entries = len(COSTS) * TOKEN_BINS * model.max_steps * beliefs
