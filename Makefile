@@ -31,7 +31,7 @@ help: ## show this list
 	@echo "  PYTHON=...           interpreter to build .venv with (3.11 or newer)"
 	@echo "  TORCH_INDEX_URL=...  package index to take torch from"
 	@echo "  SEEDS=... WORLD=...  seeds to run for \`make seeds\` (1 2 3 4 5), and an overlay such as config/world.yaml"
-	@echo "  ARGS=...             more options, for reproduce and replay (see python -m trim.reproduce --help) or for pytest"
+	@echo "  ARGS=...             more options, for reproduce and replay (see python -m trim.reproduce --help), for bench or pytest"
 
 install: $(INSTALLED) ## set up .venv
 
@@ -63,12 +63,8 @@ seeds: $(INSTALLED) ## run everything anew, from the problems on, with each of S
 test: lint ## check style and types, then run all tests
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
 
-bench: $(INSTALLED) ## print what the parts cost: solving, training, deciding, generating
-	$(BIN)/python benchmarks/pomdp.py
-	$(BIN)/python benchmarks/environment.py
-	$(BIN)/python benchmarks/ppo.py
-	$(BIN)/python benchmarks/generation.py
-	$(BIN)/python benchmarks/grading.py
+bench: $(INSTALLED) ## measure what the parts cost beside the straightforward way, for docs/performance.md
+	$(BIN)/python -m benchmarks --write $(ARGS)
 
 # Part of it needs root, to mount small disks; all of it takes hours on two cores.
 test-endurance: $(INSTALLED) ## kill runs, fill disks, damage files, feed nonsense: what `make test` does a little, at length

@@ -1,4 +1,4 @@
-"""TRIM-POMDP: time and certified gap of the exact solver, what rules earn in the released model, time of a decision.
+"""TRIM-POMDP: time and certified gap of the exact solver, what rules earn in the released model.
 
     python benchmarks/pomdp.py [--grids 200 400 1000] [--episodes 100000]
 
@@ -11,14 +11,10 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
-
 from trim.checks.memoryless import MemorylessPolicies, Worth
 from trim.checks.released_parameters import published_model
 from trim.checks.simulator import play
-from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
-from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.released import ReleasedPolicy, with_late_hazard
 from trim.routers.pomdp.solver import solve
@@ -72,38 +68,6 @@ def simulated_values(model: PomdpModel, episodes: int) -> None:
         print(f"{cost:5} {played.net_reward:10.3f} {played.standard_error:6.3f} {upper[0, -1]:10.3f}")
 
 
-def with_strong_scores(model: PomdpModel) -> PomdpModel:
-    """Return a model with 25 symbols for drafts and for strong steps, as our experiments have."""
-    rng = np.random.default_rng(0)
-    states = rng.integers(0, 3, 3000)
-    scores = rng.beta(np.array([9, 2, 1])[states], np.array([1, 1, 4])[states])
-    return PomdpModel(fit_observation(scores, states, scores, states), model.transition)
-
-
-def ninth_drafts(count: int) -> Observed:
-    """Return random histories of eight steps, each with a draft behind it."""
-    rng, shape = np.random.default_rng(0), (count, 9)
-    tokens, position = np.full(shape, 60), np.full(count, 8)
-    return Observed(rng.random(shape), rng.random(shape), tokens, rng.random(shape) < 0.5, position, position < 8)
-
-
-def decision_time(model: PomdpModel) -> None:
-    """Print how long one decision takes at the ninth step, alone and among many."""
-    costs = np.linspace(0.1, 4, 20) / 500
-    started = time.process_time()
-    solution = solve(model, costs)
-    print(f"\n25 x 25 symbols, 20 costs: {time.process_time() - started:.2f} CPU s, gap {solution.gap.max():.1e}")
-    policy = PomdpPolicy(model, solution.upper[5], float(costs[5]))
-    one, many, repeats = ninth_drafts(1), ninth_drafts(10_000), 2000
-    started = time.process_time()
-    for _ in range(repeats):
-        policy.decide(one)
-    print(f"one decision at the ninth step: {1e6 * (time.process_time() - started) / repeats:.0f} us")
-    started = time.process_time()
-    policy.decide(many)
-    print(f"10,000 at once: {1e6 * (time.process_time() - started) / 10_000:.1f} us each")
-
-
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -114,7 +78,6 @@ def main() -> None:
     solver_table(official, options.grids)
     rules_table(official)
     simulated_values(published_model(PUBLISHED, "scores"), options.episodes)
-    decision_time(with_strong_scores(published_model(PUBLISHED, "scores")))
 
 
 if __name__ == "__main__":

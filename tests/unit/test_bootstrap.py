@@ -174,3 +174,9 @@ def test_a_cpt_that_is_not_reached_is_worse_than_any_that_is() -> None:
     sometimes = np.where(np.arange(101) < 20, np.inf, reached)
     assert ends(compared(sometimes, reached, 0.95))[:2] == (0, np.inf)
     assert ends(compared(reached + 0.1, reached, 0.95))[:2] == pytest.approx((0.1, 0.1))
+
+
+def test_resamples_are_the_same_however_many_numbers_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = resample_counts(7, 50, "any")
+    monkeypatch.setattr("trim.evaluation.bootstrap.DRAWN_AT_ONCE", 21)
+    assert (resample_counts(7, 50, "any") == whole).all()

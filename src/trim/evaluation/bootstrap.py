@@ -22,6 +22,10 @@ Number = NDArray[np.float64]
 """An estimate and its value on every resample, shape (1 + resamples,)."""
 
 
+DRAWN_AT_ONCE = 1 << 20
+"""Numbers drawn at once: of many problems, all resamples together would take several times the memory of the counts."""
+
+
 class Bounds(NamedTuple):
     """An estimate with its interval; infinite ends say that it has none on that side, NaN that it is not defined."""
 
@@ -38,11 +42,15 @@ def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Array:
     """
     if isinstance(seed, str):
         seed = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8])
-    drawn = np.random.default_rng(seed).integers(n_problems, size=(resamples, n_problems))
-    cells = drawn + n_problems * np.arange(resamples)[:, None]
-    counts = np.bincount(cells.ravel(), minlength=resamples * n_problems).reshape(resamples, n_problems)
+    rng = np.random.default_rng(seed)
     # Floats, because NumPy multiplies matrices of integers slowly.
-    return np.vstack([np.ones(n_problems), counts])
+    counts = np.ones((1 + resamples, n_problems))
+    block = max(1, DRAWN_AT_ONCE // max(n_problems, 1))
+    for start in range(1, 1 + resamples, block):
+        rows = counts[start : start + block]
+        cells = rng.integers(n_problems, size=rows.shape) + n_problems * np.arange(len(rows))[:, None]
+        rows[:] = np.bincount(cells.ravel(), minlength=rows.size).reshape(rows.shape)
+    return counts
 
 
 def resampled_mean(values: Array, counts: Array) -> Array:
