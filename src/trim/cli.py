@@ -89,6 +89,16 @@ def readme() -> None:
     typer.echo(f"README.md and docs/figures are up to date with the results of {' and '.join(filled)}")
 
 
+@app.command()
+def claims() -> None:
+    """Write docs/claims.md: each claim of the paper, how to reproduce its verdict, and what to expect."""
+    from trim.documents.claims_page import PAGE, write_claims
+
+    with one_sentence():
+        write_claims(Path.cwd())
+    typer.echo(f"{PAGE}: written")
+
+
 # --- labelled prefixes ------------------------------------------------------------------
 
 
