@@ -27,7 +27,10 @@ def script() -> str:
 def quicken(tree: Path) -> None:
     """Take the models of the smoke experiment for those of the tutorial, and leave its problems as they are."""
     (tree / RESULTS).rename(tree / "results/mine")
-    shutil.copytree(ROOT / FOLDER, tree / FOLDER)
+    shutil.rmtree(tree / "results/mine/tables")  # without it nothing tells Snakemake that a dataset has come
+    (tree / "results/mine/explorer.html").unlink()
+    for name in (FOLDER, "docs"):  # `trim config` looks at the pages that it writes too
+        shutil.copytree(ROOT / name, tree / name)
     ours = yaml.safe_load((tree / FOLDER / "mine.yaml").read_text(encoding="utf-8"))
     small = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
     small |= {"experiment": "mine", "evaluated_on": ours["evaluated_on"]}
