@@ -23,7 +23,7 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce replay seeds test test-endurance test-slurm test-vllm bench lint format lock wheel rules clean
+.PHONY: help install reproduce replay seeds test test-endurance test-slurm test-vllm bench docs lint format lock wheel rules clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ test: lint ## check style and types, then run all tests
 bench: $(INSTALLED) ## measure what the parts cost beside the straightforward way, for docs/performance.md
 	$(BIN)/python -m benchmarks --write $(ARGS)
 
+# What MkDocs says of its own future is no warning about the pages.
+docs: $(INSTALLED) ## build the site of docs/ into site/, without the network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
+
 # Part of it needs root, to mount small disks; all of it takes hours on two cores.
 test-endurance: $(INSTALLED) ## kill runs, fill disks, damage files, feed nonsense: what `make test` does a little, at length
 	TRIM_TEST_ENDURANCE=1 TRIM_TEST_INPUTS=10000 $(BIN)/python -m pytest tests/endurance tests/property $(ARGS)
@@ -100,7 +104,7 @@ rules: $(INSTALLED) ## draw the graph of rules again: docs/rules.md
 	$(BIN)/snakemake --rulegraph --forceall | $(BIN)/python -m trim.documents.rulegraph > docs/rules.md
 
 clean: ## remove caches; results and .venv stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site
 	find src tests workflow benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # torch comes first and by itself, so that a CPU build is taken where one is offered.
@@ -134,7 +138,7 @@ $(VLLM_INSTALLED): tests/vllm/requirements.txt
 lock: ## renew requirements.lock with the newest versions that pyproject.toml allows
 	$(call create_venv,.venv-lock)
 	$(call install_torch,.venv-lock)
-	.venv-lock/bin/python -m pip install --editable '.[dev,serve,slurm]'
+	.venv-lock/bin/python -m pip install --editable '.[dev,docs,serve,slurm]'
 	{ echo "# Every package of the environment, pinned. Written by \`make lock\` from pyproject.toml."; \
 	  echo "# torch and what belongs to its GPU builds are left out: the Makefile installs torch first, by itself."; \
 	  .venv-lock/bin/python -m pip freeze --exclude-editable | grep -viE '^(torch|triton|nvidia-|cuda-)'; \

@@ -73,7 +73,7 @@ def measure(reader: RaggedReader, live: int, seed: int) -> list[float]:
     for position in range(PASSES + 1):
         if position == 1:  # the first pass reads what stands last in the prompts
             clock = Clock()
-        tokens = sample(reader.logits(rows), draws[position], SAMPLING)
+        tokens = sample(reader.logits()[1], draws[position], SAMPLING)
         for row, token in zip(rows, tokens.tolist(), strict=True):
             reader.feed(row, token)
     writing = clock.rates(PASSES * live)

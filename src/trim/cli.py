@@ -146,6 +146,16 @@ def seeds(
     typer.echo(f"{out}: {len(counted)} statements over {len(ledgers)} runs")
 
 
+@app.command()
+def claims() -> None:
+    """Write docs/claims.md: each claim of the paper, how to reproduce its verdict, and what to expect."""
+    from trim.documents.claims_page import PAGE, write_claims
+
+    with one_sentence():
+        write_claims(Path.cwd())
+    typer.echo(f"{PAGE}: written")
+
+
 # --- labelled prefixes ------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from smoke import ROOT
 
 from trim.config.experiment import Experiment
 from trim.documents.readme import fill_readme, render_results
@@ -83,6 +84,7 @@ def test_only_what_has_results_is_filled(results: Path, tmp_path_factory: pytest
     blocks = [f"{block.format(name, 'old')}{end}" for name in ("real", "embedded")]
     (root / "README.md").write_text("a\n" + "b\n".join(blocks) + "c\n")
     (root / "config.yaml").write_text("experiment: embedded\n")
+    shutil.copytree(ROOT / "data/published", root / "data/published")
     with pytest.raises(InputError, match="no results of real or embedded"):
         fill_readme(root)
     shutil.copytree(results, root / "results/embedded")
@@ -90,6 +92,7 @@ def test_only_what_has_results_is_filled(results: Path, tmp_path_factory: pytest
     text = (root / "README.md").read_text()
     assert text.startswith(f"a\n{blocks[0]}b\n") and text.endswith(f"{end}c\n")
     assert "Something holds" in text and text.count("\nold\n") == 1
+    assert "| embedded | Something holds |" in (root / "docs/claims.md").read_text()
     (root / "README.md").write_text("nothing generated\n")
     with pytest.raises(InputError, match="no generated block"):
         fill_readme(root)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from trim.config.experiment import Experiment
 from trim.config.reading import read_experiment
+from trim.documents.claims_page import keep_results, write_claims
 from trim.errors import InputError
 from trim.evaluation.claims.ledger import by_claim
 from trim.evaluation.claims.verdicts import Verdict
@@ -25,10 +26,10 @@ PICTURE = re.compile(r"docs/figures/(\w+)/([\w-]+)\.png")
 
 
 def fill_readme(root: Path) -> list[str]:
-    """Rewrite the generated blocks of README.md whose experiment has results, and renew its pictures and its page.
+    """Rewrite the generated blocks of README.md whose experiment has results, and renew its pictures and its pages.
 
     An experiment is that of config.yaml, or of the overlay config/NAME.yaml; its page, with all routers, is
-    docs/results/NAME.md.
+    docs/results/NAME.md; docs/claims.md quotes its ledger, which is kept beside that.
 
     Returns
     -------
@@ -57,6 +58,7 @@ def fill_readme(root: Path) -> list[str]:
         page.parent.mkdir(parents=True, exist_ok=True)
         text_of_page = render_results(experiment, results, all_routers=True)
         page.write_text(f"# Results: {name}\n\n{text_of_page}\n", encoding="utf-8")
+        keep_results(root, name)
 
     def filled(found: re.Match[str]) -> str:
         return f"{found[1]}\n{blocks[found[2]]}\n\n{found[3]}" if found[2] in blocks else found[0]
@@ -67,6 +69,7 @@ def fill_readme(root: Path) -> list[str]:
             picture.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(_existing(there[name] / "figures" / f"{drawn}.png"), picture)
     readme.write_text(BLOCK.sub(filled, text), encoding="utf-8")
+    write_claims(root)
     return list(there)
 
 
