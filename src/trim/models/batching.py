@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -55,6 +55,38 @@ class WholeBatches:
     def run(self, requests: Sequence[Any]) -> Sequence[Any]:
         """Answer at most `batch_size` requests of one bucket, in order."""
         raise NotImplementedError
+
+
+class LazyBackend:
+    """A `BatchBackend` that is built when the first request arrives."""
+
+    def __init__(self, build: Callable[[], BatchBackend], batch_size: int) -> None:
+        self._unbuilt_size = batch_size
+        self._build = build
+        self._backend: BatchBackend | None = None
+
+    def _built(self) -> BatchBackend:
+        if self._backend is None:
+            self._backend = self._build()
+        return self._backend
+
+    @property
+    def batch_size(self) -> int:
+        """How many requests it works on at once; a guess before it is built."""
+        return self._backend.batch_size if self._backend else self._unbuilt_size
+
+    @property
+    def free(self) -> int:
+        """How many more requests it takes now."""
+        return self._backend.free if self._backend else self._unbuilt_size
+
+    def bucket(self, request: Any) -> Hashable:
+        """Name the class of a request."""
+        return self._built().bucket(request)
+
+    def advance(self, requests: Mapping[int, Any]) -> Mapping[int, Any]:
+        """Take requests, and return the answers that are ready."""
+        return self._built().advance(requests)
 
 
 NOBODY = object()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from trim.config.models import (
 )
 from trim.config.serving import Role
 from trim.errors import ConfigError, InputError
-from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop
+from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop, LazyBackend
 from trim.models.fingerprint import fingerprint_model
 from trim.models.gguf import CONVERTER_VERSION, convert_gguf
 from trim.models.model_kinds import Opening, ReaderSource, open_language_model
@@ -41,38 +41,6 @@ if TYPE_CHECKING:
     from trim.models.reading import Outputs, Reader, Writer
     from trim.models.served.client import HttpClient
     from trim.models.served.servers import Servers
-
-
-class LazyBackend:
-    """A `BatchBackend` that is built when the first request arrives."""
-
-    def __init__(self, build: Callable[[], BatchBackend], batch_size: int) -> None:
-        self._unbuilt_size = batch_size
-        self._build = build
-        self._backend: BatchBackend | None = None
-
-    def _built(self) -> BatchBackend:
-        if self._backend is None:
-            self._backend = self._build()
-        return self._backend
-
-    @property
-    def batch_size(self) -> int:
-        """How many requests it works on at once; a guess before it is built."""
-        return self._backend.batch_size if self._backend else self._unbuilt_size
-
-    @property
-    def free(self) -> int:
-        """How many more requests it takes now."""
-        return self._backend.free if self._backend else self._unbuilt_size
-
-    def bucket(self, request: Any) -> Hashable:
-        """Name the class of a request."""
-        return self._built().bucket(request)
-
-    def advance(self, requests: Mapping[int, Any]) -> Mapping[int, Any]:
-        """Take requests, and return the answers that are ready."""
-        return self._built().advance(requests)
 
 
 def open_pair(

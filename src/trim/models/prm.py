@@ -92,9 +92,9 @@ class StepJudge(WholeBatches):
 
     def bucket(self, request: Prefix) -> Hashable:
         """Group requests whose last block has the same shape."""
-        self.reader.bucket(request)  # refuses what it cannot read
-        length = len(self.reader.prompts.block_ids(request))
-        return round_up(self.reader.prompts.length(request) - length), block_width(length)
+        *before, block = map(len, self.reader.prompts.blocks(request))
+        block_width(max(before))  # refuses what cannot be read
+        return round_up(sum(before)), block_width(block)
 
     @torch.inference_mode()
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
