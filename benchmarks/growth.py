@@ -106,7 +106,7 @@ def _new(scratch: str) -> Path:
 
 def _rows(what: str, measured: dict[int, list[dict[str, float]]], how: str, seconds: float | None = None) -> list[Row]:
     """Lay sizes out: CPU time (less that of the smallest, of which most is to start), memory and disk."""
-    rows, (smallest, *_) = [], measured
+    rows, smallest = [], min(measured, default=0)
     for count, found in measured.items():
         for name, unit, most in (
             ("cpu", "CPU s", seconds),

@@ -23,7 +23,10 @@ def measure(options: Options) -> list[Row]:
     found = stages(options.results / "benchmarks")
     if not found:
         return []
-    whole, how = sum(stage.cpu for stage in found), "as Snakemake measured the jobs of one run"
+    whole, how = (
+        sum(stage.cpu for stage in found),
+        "as Snakemake measured the jobs of one run, which is the other side of every stage",
+    )
     jobs = sum(stage.jobs for stage in found)
     rows = [Row("stages", f"a run from nothing, {jobs} jobs", "CPU s", [whole], how=how)]
     for stage in found:
