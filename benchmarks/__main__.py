@@ -3,7 +3,7 @@
     python -m benchmarks [--quick] [--only sweep engine] [--results results/embedded] [--write]
 
 Each writes `results/benchmarks/NAME.csv`. With `--write`, what all of them say goes into docs/measured/performance.csv,
-as a table into docs/performance.md, and in short into docs/measured/performance_block.md.
+as a table into docs/performance.md, and in short into README.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.common import COLUMNS, add_options, as_options, print_rows, writ
 
 ROOT = Path(__file__).parents[1]
 PAGE, TABLE = ROOT / "docs" / "performance.md", ROOT / "docs" / "measured" / "performance.csv"
-BLOCK = ROOT / "docs" / "measured" / "performance_block.md"
+README = ROOT / "README.md"
 BEGIN, END = "<!-- table: python -m benchmarks --write -->", "<!-- end of table -->"
 
 COMPARISONS = ("sweep", "engine", "serving", "training", "decisions", "planning", "growth", "stages")
@@ -81,11 +81,10 @@ def write_page(rows: Sequence[Cells]) -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    BLOCK.write_text("\n".join(block(rows)) + "\n", encoding="utf-8")
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, "", *table(rows), "", END]) + after, encoding="utf-8")
+    for page, lines in ((PAGE, table(rows)), (README, block(rows))):
+        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        page.write_text("\n".join([before + BEGIN, "", *lines, "", END]) + after, encoding="utf-8")
 
 
 def main() -> None:
