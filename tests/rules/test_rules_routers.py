@@ -39,10 +39,12 @@ def test_fit_router(router: str, variant: str, smoke_copy: Path, smoke_run: Path
     log = smoke_copy / RESULTS / f"logs/fit_router/{router}/arith/{variant}.0.log"
     assert "'misses': 0" in log.read_text(encoding="utf-8")
     points = step_router(router, Routers()).load(smoke_copy / folder)
-    assert {(point.router, point.variant, point.seed) for point in points} == {(router, variant, 0)}
+    # Models that learn nothing may leave a hull of both ends alone.
+    assert points or variant == "hull"
+    assert {(point.router, point.variant, point.seed) for point in points} <= {(router, variant, 0)}
     episodes = pd.read_parquet(smoke_copy / dev)
     swept = episodes[episodes["router"] == router]
-    assert set(episodes["router"]) == {"weak-only", "strong-only", router}
+    assert set(episodes["router"]) == {"weak-only", "strong-only", *(point.router for point in points)}
     assert sorted(swept["operating_point"].unique()) == sorted(point.setting for point in points)
     assert len(swept) == len(points) * 2 * SIZES["dev"]
 
