@@ -2,7 +2,7 @@
 
     python -m benchmarks.stages [--results results/embedded]
 
-Nothing runs again: the jobs' seconds are those that Snakemake measured. Each stands beside the whole run.
+Nothing runs again: the jobs' seconds are those that Snakemake measured. There is no other way to hold them against.
 """
 
 from __future__ import annotations
@@ -23,20 +23,17 @@ def measure(options: Options) -> list[Row]:
     found = stages(options.results / "benchmarks")
     if not found:
         return []
-    whole, how = (
-        sum(stage.cpu for stage in found),
-        "as Snakemake measured the jobs of one run, which is the other side of every stage",
-    )
+    whole, how = sum(stage.cpu for stage in found), "as Snakemake measured the jobs of one run"
     jobs = sum(stage.jobs for stage in found)
     rows = [Row("stages", f"a run from nothing, {jobs} jobs", "CPU s", [whole], how=how)]
     for stage in found:
         name = "figures alone" if stage.name == FIGURES else stage.name
         if stage.cpu:
-            rows.append(Row("stages", f"{name}, jobs: {stage.jobs}", "CPU s", [stage.cpu], [whole], how=how))
+            rows.append(Row("stages", f"{name}, jobs: {stage.jobs}", "CPU s", [stage.cpu], how=how))
     if not options.quick:
         planning = [planned() for _ in range(options.repetitions)]
         how = "planning, measured now: a run with nothing to do does no more"
-        rows.append(Row("stages", "a dry run", "CPU s", planning, [whole] * len(planning), how=how))
+        rows.append(Row("stages", "a dry run", "CPU s", planning, how=how))
     return rows
 
 

@@ -87,6 +87,9 @@ NODES: Layout = {
 """A row a node of the rollout trees; -1 is unknown, -2 an end."""
 
 
+CONTINUATIONS = ("weak", "strong")
+"""Who writes all that follows the step under decision, at a labelled prefix."""
+
 PREFIXES: Layout = {
     **dict.fromkeys(("prefix", "problem_id", "authors", "text", "draft"), TEXT),
     **dict.fromkeys(("replicate", "draft_tokens"), COUNT),
@@ -95,7 +98,7 @@ PREFIXES: Layout = {
     **{
         f"{action}_{who}_{what}": Column("number", 0)
         for action in ("keep", "regenerate")
-        for who in ("weak", "strong")
+        for who in CONTINUATIONS
         for what in ("right", "tokens")
     },
 }

@@ -31,7 +31,7 @@ def test_every_comparison_runs_without_a_finished_experiment(name: str, tmp_path
         assert float(row["ours"]) > 0
 
 
-def test_durations_of_a_finished_run_stand_beside_the_whole(tmp_path: Path) -> None:
+def test_durations_of_a_finished_run_are_those_of_its_jobs(tmp_path: Path) -> None:
     folder = tmp_path / "benchmarks"
     folder.mkdir()
     for name, seconds in (("plot_figure", 2), ("train_prm", 6)):
@@ -39,8 +39,8 @@ def test_durations_of_a_finished_run_stand_beside_the_whole(tmp_path: Path) -> N
     rows = stages.measure(Options(quick=True, results=tmp_path))
     assert [(row.what, row.ours, row.ratios) for row in rows] == [
         ("a run from nothing, 2 jobs", [8.0], []),
-        ("train_prm, jobs: 1", [6.0], [8 / 6]),
-        ("figures alone, jobs: 1", [2.0], [4.0]),
+        ("train_prm, jobs: 1", [6.0], []),
+        ("figures alone, jobs: 1", [2.0], []),
     ]
 
 

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Number, columns, resample_counts
+from trim.layouts import CONTINUATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-CONTINUATIONS = ("weak", "strong")
-"""Who writes all that follows the step under decision."""
 
 KAPPAS = (0.1, 0.3, 1.0, 3.0)
 """Right answers that all tokens of a strong solution are worth."""

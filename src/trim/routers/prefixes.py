@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trim.layouts import PREFIXES
+from trim.layouts import CONTINUATIONS, PREFIXES
 from trim.rollout.history import Booleans, Floats, Integers, Observed, Router
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import Nodes
@@ -20,9 +20,6 @@ from trim.routers.kappas import tokens_per_solution
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CONTINUATIONS = ("weak", "strong")
-"""Who writes all that follows the step under decision."""
 
 
 class _Labels(NamedTuple):
