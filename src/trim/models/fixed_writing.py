@@ -171,7 +171,8 @@ class FixedShapeWriter:
     @torch.inference_mode()
     def logits(self) -> tuple[list[int], torch.Tensor]:
         """Run a pass, or several, until the next token of some rows can be drawn: return those and their logits."""
-        self._begin()
+        if self._opened:
+            self._begin()
         while True:
             slots = max(self._shapes.values(), key=lambda slots: slots.ready)
             self._places |= {number: (slots, place) for number, place in slots.fill()}
