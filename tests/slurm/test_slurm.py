@@ -9,8 +9,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from smoke import RESULTS, checkout, snakemake, tables
+
+from trim.files import read_parquet
+from trim.layouts import STEPS
 
 SCRIPT = Path(__file__).with_name("one_node.sh")
 # The first look at a job comes after 40 s in the profile: jobs of the smoke experiment take five.
@@ -67,6 +71,17 @@ def test_a_job_that_needs_a_gpu_gets_one(smoke_copy: Path) -> None:
     assert "JobState=COMPLETED" in job
     assert "Partition=gpu" in job
     assert "gres/gpu=1" in job or "gres:gpu:1" in job
+
+
+def test_shards_go_to_slurm_as_arrays(smoke_copy: Path) -> None:
+    target = RESULTS / "rollouts/arith.dev.parquet"
+    rollouts = read_parquet(smoke_copy / target, STEPS)
+    (smoke_copy / target).unlink()
+    arrays = ("--slurm-array-jobs", "collect_rollouts", "--slurm-array-limit", "3")
+    output = snakemake(smoke_copy, *PROFILE, "--set-scatter", "shard=5", *arrays, targets=(target,))
+    sizes = [int(last) - int(first) + 1 for first, last in re.findall(r"individual task IDs are (\d+)-(\d+)", output)]
+    assert sum(sizes) == 5 and max(sizes) == 3
+    pd.testing.assert_frame_equal(read_parquet(smoke_copy / target, STEPS), rollouts)
 
 
 def test_a_job_that_fails_comes_back_with_more_memory_and_time(smoke_copy: Path) -> None:

@@ -1,6 +1,5 @@
 """Score the routers of the main dataset at labelled prefixes: chosen on those of dev, read on those of test."""
 
-from itertools import groupby
 from pathlib import Path
 
 from trim.config.experiment import Bootstrap
@@ -21,15 +20,19 @@ with open_job(snakemake) as job:
     points = [
         point for path in map(Path, job.input.fitted) for point in step_router(path.parts[-3], settings).load(path)
     ]
+    keys = [(point.router, point.variant) for point in points]
+    rows = {key: [row for row, own in enumerate(keys) if own == key] for key in dict.fromkeys(keys)}
     for split in ("dev", "test"):
         problems, table = job.problems(f"{split}_problems"), read_parquet(job.input[f"{split}_trees"], NODES)
         trees = known_trees(problems, table).close(undrafted=True)
-        labelled, decided = label_prefixes(trees, MOST), {}
+        labelled = label_prefixes(trees, MOST)
         job.log.info("%s: %d labelled prefixes of %d problems", split, len(labelled), labelled["problem_id"].nunique())
-        for key, sweep in groupby(points, key=lambda point: (point.router, point.variant)):
-            found = list(sweep)
-            regenerate = decide_prefixes(trees, [point.policy for point in found], MOST)
-            decided[key] = Decided(labelled, tuple(point.setting for point in found), regenerate)
-        splits.append(decided)
+        regenerate = decide_prefixes(trees, [point.policy for point in points], MOST)
+        splits.append(
+            {
+                key: Decided(labelled, tuple(points[row].setting for row in own), regenerate[own])
+                for key, own in rows.items()
+            }
+        )
     scored = score_routers(*splits, Bootstrap.model_validate(params.bootstrap), f"{params.seed}/prefixes")
     job.write_csv(scored, job.output.prefixes, exact=["kappa", "operating_point"])
