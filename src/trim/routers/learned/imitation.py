@@ -21,7 +21,7 @@ from trim.routers.threshold import Threshold, quantile_thresholds
 
 CANDIDATES = 40
 FLIPPED = 0.1
-"""Share of decisions in which it is not followed, so that its policy is learned a step off its paths too."""
+"""Share of decisions in which it is not followed: PPO finds nothing better than a policy that never tries."""
 LEARNING_RATE = 2e-3
 EPOCHS = 2
 
@@ -89,7 +89,9 @@ def imitate(
         How often all environments begin anew, and for how many decisions they go on then.
     """
     rng = np.random.default_rng(seed)
-    optimiser = torch.optim.Adam(policy.parameters(), lr=LEARNING_RATE)
+    optimiser = policy.optimizer  # what it learns of the gradients' sizes keeps the first steps of PPO small
+    for group in optimiser.param_groups:
+        group["lr"] = LEARNING_RATE
     policy.set_training_mode(True)
     for _ in range(rounds):
         observations, decisions, returns = demonstrate(demonstrated, length, rng)
@@ -107,17 +109,16 @@ def imitate(
 def demonstrate(
     demonstrated: Routing, length: int, rng: np.random.Generator
 ) -> tuple[Observations, NDArray[np.int64], NDArray[np.float32]]:
-    """Play from the beginning; return observations, the threshold's decisions, and what came of whole episodes."""
-    seen, told, earned, ends = demonstrated.reset(), [], [], []
+    """Play from the beginning; return observations, decisions, and what came of them in whole episodes."""
+    seen, told, decisions, earned, ends = demonstrated.reset(), [], [], [], []
     for _ in range(length):
-        told.append(seen)
-        decided = seen[:, 0] > 0
-        seen, rewards, ended = demonstrated.step(decided ^ (rng.random(len(decided)) < FLIPPED))
+        told.append(seen[:, 1:])
+        decisions.append((seen[:, 0] > 0) ^ (rng.random(len(seen)) < FLIPPED))
+        seen, rewards, ended = demonstrated.step(decisions[-1])
         earned.append(rewards)
         ends.append(ended)
     returns, whole = np.array(earned), np.array(ends)
     for step in range(length - 2, -1, -1):
         returns[step] += np.where(ends[step], 0, returns[step + 1])
         whole[step] |= whole[step + 1]
-    rows = np.array(told)[whole]
-    return rows[:, 1:], (rows[:, 0] > 0).astype(np.int64), returns[whole]
+    return np.array(told)[whole], np.array(decisions, np.int64)[whole], returns[whole]
