@@ -16,17 +16,20 @@ from trim.files import read_json, write_json
 from trim.problems.problem import Problem
 from trim.rollout.history import Observed
 from trim.rollout.trees import RolloutTrees
-from trim.rollout.vectorised import explore, roll_out
-from trim.routers.kappas import choose_kappas
+from trim.rollout.vectorised import explore, outcomes, roll_out
+from trim.routers.kappas import choose_kappas, tokens_per_solution
 from trim.routers.learned.disk import load_policies, save_policies
-from trim.routers.learned.environment import spaces
+from trim.routers.learned.environment import Routing, TreesWorld, spaces
 from trim.routers.learned.features import AGGREGATES, AggregateEncoder, Scale, SequenceEncoder
-from trim.routers.learned.fit import FittedPolicies, train_router
+from trim.routers.learned.fit import EVALUATED_AT, FittedPolicies, train_router
+from trim.routers.learned.imitation import BestThreshold, Demonstrated, demonstrate
 from trim.routers.learned.networks import AggLearner, ReleasedAggLearner, SeqLearner
 from trim.routers.learned.seq import SequenceNetwork
+from trim.routers.threshold import Threshold
 
 MAX_STEPS = 8
 PPO = Ppo(n_envs=16, n_steps=4, batch_size=32, total_timesteps=256, evaluate_every=1)
+GUIDED = PPO.model_copy(update={"imitation": 3})
 KAPPAS = KappaRange(lowest=0.1, highest=2, count=5)
 SCALE = Scale({"score": 0.5, "scores": 0.5, "log_kappa": 0.1}, {"score": 0.2, "tokens": 4.0, "draft_tokens": 4.0})
 AGG = AggLearner(AggregateEncoder(SCALE, True), (16, 8))
@@ -154,6 +157,9 @@ def trees(make_problems, scripted_pair) -> tuple[RolloutTrees, RolloutTrees]:
 TRAINED = {
     "agg-conditioned": (AggRouter(hidden=(8,), ppo=PPO), "conditioned"),
     "agg-default": (AggRouter(hidden=(8,), kappas=(0.5, 0.1), ppo=PPO), "default"),
+    "agg-guided": (AggRouter(hidden=(8,), kappas=(0.5, 0.1), ppo=GUIDED), "default"),
+    "agg-paper": (AggRouter(hidden=(8,), kappas=(0.5, 0.1), ppo=GUIDED), "paper"),
+    "seq-guided": (SeqRouter(width=8, heads=2, ppo=GUIDED), "conditioned"),
     "agg-released": (AggRouter(kappas=(0.5,), ppo=PPO), "released"),
     "seq-conditioned": (SeqRouter(width=8, heads=2, ppo=PPO), "conditioned"),
 }
@@ -176,12 +182,35 @@ def test_training_is_repeatable_and_keeps_the_best_look_at_dev(name: str, trees,
         trees, dev = trees
         for kappa, network in first.served:
             seen = [check.dev_return for at, check in first.evaluations if at == kappa]
-            from trim.rollout.vectorised import outcomes
-            from trim.routers.kappas import tokens_per_solution
-
             correct, tokens = outcomes(dev, roll_out(dev, learner.build(first.networks[network], kappa)))
             kept = correct.mean() - kappa / tokens_per_solution(trees) * tokens.mean()
             assert kept == pytest.approx(max(seen))
+
+
+def test_a_guided_policy_begins_as_the_best_threshold(trees, tmp_path) -> None:
+    grown, dev = trees
+    ppo = GUIDED.model_copy(update={"imitation": 60, "total_timesteps": 64})
+    learner, trained = train_router(AggRouter(hidden=(32,), ppo=ppo), "conditioned", *trees, KAPPAS, 3, tmp_path)
+    teacher = BestThreshold.on(grown, tokens_per_solution(grown))
+    kappas = KAPPAS.spread(EVALUATED_AT)
+    taught = []
+    for kappa, threshold in zip(kappas, teacher.at(np.array(kappas)), strict=True):
+        correct, tokens = outcomes(dev, roll_out(dev, Threshold(threshold)))
+        taught.append(correct.mean() - kappa / teacher.tokens_per_solution * tokens.mean())
+    assert teacher.at(np.array([0.0])) > teacher.at(np.array([1e6])) == 0
+    assert trained.evaluations[0][1].dev_return == pytest.approx(np.mean(taught), abs=0.02)
+
+
+def test_demonstrations_hold_what_came_of_whole_episodes(trees) -> None:
+    grown, price = trees[0], tokens_per_solution(trees[0])
+    encoder = Demonstrated(AggregateEncoder(Scale({}, {}), True), BestThreshold.on(grown, price))
+    world = TreesWorld(grown, 16, np.random.default_rng(0))
+    routing = Routing(world, encoder, lambda count: np.full(count, 1e-9), price)
+    seen, decided, returns = demonstrate(routing, 2 * MAX_STEPS, np.random.default_rng(1))
+    assert seen.shape == (len(returns), encoder.size - 1)
+    assert set(np.round(returns, 6)) <= {0.0, 1.0} and len(returns) >= 16
+    best = encoder.teacher.at(np.array([1e-9]))
+    assert (decided == (seen[:, 0] < best)).all()
 
 
 @pytest.mark.parametrize("name", ["agg-conditioned", "agg-default", "seq-conditioned"])

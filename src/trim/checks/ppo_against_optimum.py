@@ -20,7 +20,7 @@ from trim.rollout.history import Booleans, Observed
 from trim.routers.learned.environment import Routing
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.learned.networks import AggLearner, Learner, SeqLearner
-from trim.routers.learned.ppo import train
+from trim.routers.learned.ppo import going_on, train
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.solver import solve
@@ -146,7 +146,7 @@ def compare(
     episodes
         To measure a trained TRIM-Seq on, none of them seen before; an evaluation in training takes a tenth.
     """
-    learner, state = _learner(router, model, hidden, width), None
+    learner, goes_on = _learner(router, model, hidden, width), None
     weak_only = MemorylessPolicies(model)
     weak = weak_only.evaluate(weak_only.threshold(0), 0.0).net_reward
     for cost in sorted(costs):
@@ -164,9 +164,9 @@ def compare(
             learner.policy_kwargs(),
             lambda policy: worth(policy, episodes // 10, seed + EVALUATED)[0],
             seed,
-            start=state,
+            prepare=goes_on,
         )
-        state = policy.state_dict()
+        goes_on = going_on(policy)
         trained, error = worth(policy, episodes, seed + MEASURED)
         yield Comparison(cost, *(value / model.reward for value in (weak, judge.best, trained, error)))
 

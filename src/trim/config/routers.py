@@ -42,6 +42,9 @@ class Ppo(Section):
     clip_range: float = Field(0.2, gt=0, description="how far a policy may move in one update (paper: 0.2)")
     entropy_coefficient: float = Field(0.01, ge=0, description="weight of the entropy bonus (paper: 0.01)")
     gae_lambda: Share = Field(0.95, description="of generalised advantage estimation (paper: 0.95)")
+    imitation: int = Field(
+        0, ge=0, description="rounds in which a policy first learns what the best threshold does; variant paper: none"
+    )
     normalise_advantages: bool = Field(False, description="whether advantages are standardised (paper: no)")
     annealed: bool = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
     n_envs: Count = Field(1024, description="episodes that run side by side")
@@ -55,10 +58,16 @@ class Ppo(Section):
 
 def _quick_ppo(total_timesteps: int, evaluate_every: int) -> Ppo:
     # The paper's constant rate moves too slowly for a run of a minute or two.
-    return Ppo(learning_rate=2e-3, annealed=True, total_timesteps=total_timesteps, evaluate_every=evaluate_every)
+    return Ppo(
+        learning_rate=2e-3,
+        annealed=True,
+        total_timesteps=total_timesteps,
+        evaluate_every=evaluate_every,
+        imitation=10,
+    )
 
 
-LearnedVariant = Literal["default", "conditioned", "released"]
+LearnedVariant = Literal["default", "conditioned", "paper", "released"]
 
 
 Kappas = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), AfterValidator(unrepeated)]
@@ -69,7 +78,10 @@ KAPPAS = "where a policy is trained for each; they share the decisions of a trai
 
 
 class AggRouter(Section):
-    """TRIM-Agg: `default`, one policy a kappa (paper); `conditioned`, one for all; `released`, as the official code."""
+    """TRIM-Agg: `default`, one policy a kappa; `conditioned`, one for all; both begin as the best threshold.
+
+    And `paper`, one policy a kappa by PPO alone; `released`, as the official code.
+    """
 
     variants: Annotated[tuple[LearnedVariant, ...], AfterValidator(unrepeated)] = Field(
         ("conditioned", "default"), description=VARIANTS
@@ -80,9 +92,12 @@ class AggRouter(Section):
 
 
 class SeqRouter(Section):
-    """TRIM-Seq: `default`, one policy a kappa (paper); `conditioned`, one for all."""
+    """TRIM-Seq: `default`, one policy a kappa; `conditioned`, one for all; both begin as the best threshold.
 
-    variants: Annotated[tuple[Literal["default", "conditioned"], ...], AfterValidator(unrepeated)] = Field(
+    And `paper`, one policy a kappa by PPO alone.
+    """
+
+    variants: Annotated[tuple[Literal["default", "conditioned", "paper"], ...], AfterValidator(unrepeated)] = Field(
         ("conditioned",), description=VARIANTS
     )
     kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)

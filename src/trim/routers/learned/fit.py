@@ -23,8 +23,9 @@ from trim.routers.kappas import choose_kappas, tokens_per_solution
 from trim.routers.learned.disk import load_policies, save_policies
 from trim.routers.learned.environment import Routing, TreesWorld
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
+from trim.routers.learned.imitation import BestThreshold, Demonstrated, imitate
 from trim.routers.learned.networks import AggLearner, Learner, ReleasedAggLearner, SeqLearner, Tensors
-from trim.routers.learned.ppo import Evaluation, train
+from trim.routers.learned.ppo import Evaluation, going_on, train
 from trim.routers.router import TrainingData
 
 Floats = NDArray[np.float64]
@@ -64,8 +65,13 @@ RELEASED_PPO = {
     "normalise_advantages": True,
     "epochs": 3,
     "batch_size": 64,
+    "imitation": 0,
 }
 """What the official code sets otherwise than the paper says."""
+OTHERWISE: Mapping[str, Mapping[str, Any]] = {"released": RELEASED_PPO, "paper": {"imitation": 0}}
+"""Settings of variants, in place of those of the config."""
+LOOKS = 5
+"""How many times more often a policy that serves one kappa is evaluated on dev than one that serves all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ def train_router(
 ) -> tuple[Learner, Trained]:
     """Train one variant of TRIM-Agg or TRIM-Seq on rollout trees, with early stopping on another."""
     conditioned = variant == "conditioned"
-    ppo = settings.ppo.model_copy(update=RELEASED_PPO) if variant == "released" else settings.ppo
+    ppo = settings.ppo.model_copy(update=OTHERWISE.get(variant, {}))
     scale = measure_scale(trees, kappas)
     learner: Learner
     if isinstance(settings, SeqRouter):
@@ -175,6 +181,7 @@ def train_conditioned(
 
     world = TreesWorld(trees, settings.n_envs, rng)
     price = tokens_per_solution(trees)
+    teacher = BestThreshold.on(trees, price) if settings.imitation else None
     evaluated_at = kappas.spread(EVALUATED_AT)
     policy, evaluations = train(
         Routing(world, learner.encoder, draw, price),
@@ -183,7 +190,8 @@ def train_conditioned(
         _mean_return(learner, dev, evaluated_at, price),
         seed,
         log_folder,
-        on_progress=on_progress,
+        _guided(learner, trees, teacher, draw, settings, seed),
+        on_progress,
     )
     served = [(kappa, 0) for kappa in kappas.candidates()]
     return Trained([learner.tensors(policy)], served, [(np.nan, found) for found in evaluations], world.shares())
@@ -199,33 +207,60 @@ def train_each(
     log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> Trained:
-    """Train one policy for each kappa, by rising kappa, each begun from the one before.
+    """Train one policy for each kappa, by rising kappa, each begun from the best threshold there.
 
-    A policy begun from nothing collapses at a high kappa to weak-only: while it knows little,
-    every strong token it tries is wasted. All together learn from as many decisions as one policy
+    Without imitation, from the policy before: one begun from nothing collapses at a high kappa to weak-only, as every
+    strong token that it tries while it knows little is wasted. All together learn from as many decisions as one policy
     that serves all kappas, so that the two ways can be compared.
     """
-    settings = settings.model_copy(update={"total_timesteps": -(-settings.total_timesteps // len(kappas))})
+    settings = settings.model_copy(
+        update={
+            "total_timesteps": -(-settings.total_timesteps // len(kappas)),
+            "evaluate_every": -(-settings.evaluate_every // LOOKS),
+        }
+    )
     rng = np.random.default_rng(seed)
     world = TreesWorld(trees, settings.n_envs, rng)
     price = tokens_per_solution(trees)
-    networks, evaluations, state = [], [], None
+    teacher = BestThreshold.on(trees, price) if settings.imitation else None
+    networks, evaluations, goes_on = [], [], None
     for done, kappa in enumerate(sorted(kappas)):
+
+        def draw(count: int, kappa: float = kappa) -> Floats:
+            return np.full(count, kappa)
+
         policy, found = train(
-            Routing(world, learner.encoder, lambda count, kappa=kappa: np.full(count, kappa), price),  # type: ignore[misc]
+            Routing(world, learner.encoder, draw, price),
             settings,
             learner.policy_kwargs(),
             _mean_return(learner, dev, [kappa], price),
             seed,
             log_folder and log_folder / f"kappa-{kappa:g}",
-            start=state,
+            _guided(learner, trees, teacher, draw, settings, seed) or goes_on,
         )
-        state = policy.state_dict()
+        goes_on = going_on(policy)
         networks.append(learner.tensors(policy))
         evaluations += [(kappa, one) for one in found]
         if on_progress is not None:
             on_progress(done + 1, len(kappas))
     return Trained(networks, list(zip(sorted(kappas), range(len(kappas)), strict=True)), evaluations, world.shares())
+
+
+def _guided(
+    learner: Learner,
+    trees: RolloutTrees,
+    teacher: BestThreshold | None,
+    draw: Callable[[int], Floats],
+    settings: Ppo,
+    seed: int,
+) -> Callable[[ActorCriticPolicy], None] | None:
+    """Return what teaches a fresh policy what the best threshold does; nothing without a teacher."""
+    if teacher is None:
+        return None
+    world = TreesWorld(trees, settings.n_envs, np.random.default_rng(seed))
+    shown = Demonstrated(learner.encoder, teacher)
+    demonstrated = Routing(world, shown, draw, teacher.tokens_per_solution)
+    return lambda policy: imitate(policy, demonstrated, settings.imitation, trees.max_steps, settings.batch_size, seed)
 
 
 def _mean_return(

@@ -74,6 +74,17 @@ class EarlyStopping(BaseCallback):
             self._on_progress(self.num_timesteps, self.model._total_timesteps)
 
 
+def going_on(policy: ActorCriticPolicy) -> Callable[[ActorCriticPolicy], None]:
+    """Return what makes a fresh policy go on where another is: its weights, and what its optimiser knows."""
+    weights, optimiser = copy.deepcopy(policy.state_dict()), copy.deepcopy(policy.optimizer.state_dict())
+
+    def prepare(fresh: ActorCriticPolicy) -> None:
+        fresh.load_state_dict(weights)
+        fresh.optimizer.load_state_dict(optimiser)
+
+    return prepare
+
+
 def train(
     routing: Routing,
     settings: Ppo,
@@ -81,7 +92,7 @@ def train(
     evaluate: Evaluate,
     seed: int,
     log_folder: Path | None = None,
-    start: dict[str, Any] | None = None,
+    prepare: Callable[[ActorCriticPolicy], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[ActorCriticPolicy, list[Evaluation]]:
     """Train a policy and return its best snapshot on dev, with all evaluations on dev.
@@ -94,8 +105,8 @@ def train(
         Shape of the network, as stable-baselines3 takes it.
     log_folder
         Where TensorBoard files go.
-    start
-        State of a policy to begin with (warm start), else a fresh one.
+    prepare
+        What is done to the fresh policy, and its optimiser, before PPO goes on with it.
     """
     algorithm = PPO(
         "MlpPolicy",
@@ -115,8 +126,8 @@ def train(
         seed=seed,
         device="cpu",
     )
-    if start is not None:
-        algorithm.policy.load_state_dict(start)
+    if prepare is not None:
+        prepare(algorithm.policy)
     algorithm.set_logger(configure(str(log_folder) if log_folder else None, ["tensorboard"] if log_folder else []))
     stopping = EarlyStopping(evaluate, settings, on_progress)
     algorithm.learn(settings.total_timesteps, callback=stopping)
