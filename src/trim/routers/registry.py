@@ -32,6 +32,7 @@ _BUILT_IN = (
         seeded=True,
         ablations_away=False,
         refitted=("conditioned",),
+        version=2,
     ),
     StepRouter(
         "trim-seq",
@@ -41,6 +42,7 @@ _BUILT_IN = (
         seeded=True,
         ablations_away=False,
         refitted=("conditioned",),
+        version=2,
     ),
     StepRouter(
         "trim-pomdp",

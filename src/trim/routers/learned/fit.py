@@ -59,19 +59,25 @@ class Trained:
 
 RELEASED_FEATURES = ("minimum", "product", "score", "draft_tokens", "position")
 RELEASED_SCALE = Scale({}, {"draft_tokens": 300.0, "position": 30.0})
-RELEASED_PPO = {
+PPO_ALONE = {
+    "imitation": 0,
+    "learning_rate": 2e-3,
+    "entropy_coefficient": 0.01,
+    "gae_lambda": 0.95,
+    "n_steps": 8,
+    "batch_size": 1024,
+}
+"""What suits policies that begin from nothing: as the paper has it, but for rates that fit a run of a minute or two."""
+RELEASED_PPO = PPO_ALONE | {
     "learning_rate": 3e-4,
     "annealed": True,
     "normalise_advantages": True,
     "epochs": 3,
     "batch_size": 64,
-    "imitation": 0,
 }
 """What the official code sets otherwise than the paper says."""
-OTHERWISE: Mapping[str, Mapping[str, Any]] = {"released": RELEASED_PPO, "paper": {"imitation": 0}}
+OTHERWISE: Mapping[str, Mapping[str, Any]] = {"conditioned": {}, "default": PPO_ALONE, "released": RELEASED_PPO}
 """Settings of variants, in place of those of the config."""
-LOOKS = 5
-"""How many times more often a policy that serves one kappa is evaluated on dev than one that serves all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,10 @@ def train_router(
 ) -> tuple[Learner, Trained]:
     """Train one variant of TRIM-Agg or TRIM-Seq on rollout trees, with early stopping on another."""
     conditioned = variant == "conditioned"
-    ppo = settings.ppo.model_copy(update=OTHERWISE.get(variant, {}))
+    ppo = settings.ppo.model_copy(update=OTHERWISE[variant])
+    if not ppo.imitation:  # so that all variants learn from as many decisions
+        shown = settings.ppo.imitation * ppo.n_envs * trees.max_steps
+        ppo = ppo.model_copy(update={"total_timesteps": ppo.total_timesteps + shown})
     scale = measure_scale(trees, kappas)
     learner: Learner
     if isinstance(settings, SeqRouter):
@@ -181,7 +190,6 @@ def train_conditioned(
 
     world = TreesWorld(trees, settings.n_envs, rng)
     price = tokens_per_solution(trees)
-    teacher = BestThreshold.on(trees, price) if settings.imitation else None
     evaluated_at = kappas.spread(EVALUATED_AT)
     policy, evaluations = train(
         Routing(world, learner.encoder, draw, price),
@@ -190,7 +198,7 @@ def train_conditioned(
         _mean_return(learner, dev, evaluated_at, price),
         seed,
         log_folder,
-        _guided(learner, trees, teacher, draw, settings, seed),
+        _guided(learner, trees, draw, settings, seed) if settings.imitation else None,
         on_progress,
     )
     served = [(kappa, 0) for kappa in kappas.candidates()]
@@ -207,36 +215,26 @@ def train_each(
     log_folder: Path | None,
     on_progress: Progress | None = None,
 ) -> Trained:
-    """Train one policy for each kappa, by rising kappa, each begun from the best threshold there.
+    """Train one policy for each kappa, by rising kappa, each begun from the one before.
 
-    Without imitation, from the policy before: one begun from nothing collapses at a high kappa to weak-only, as every
-    strong token that it tries while it knows little is wasted. All together learn from as many decisions as one policy
+    A policy begun from nothing collapses at a high kappa to weak-only: while it knows little,
+    every strong token it tries is wasted. All together learn from as many decisions as one policy
     that serves all kappas, so that the two ways can be compared.
     """
-    settings = settings.model_copy(
-        update={
-            "total_timesteps": -(-settings.total_timesteps // len(kappas)),
-            "evaluate_every": -(-settings.evaluate_every // LOOKS),
-        }
-    )
+    settings = settings.model_copy(update={"total_timesteps": -(-settings.total_timesteps // len(kappas))})
     rng = np.random.default_rng(seed)
     world = TreesWorld(trees, settings.n_envs, rng)
     price = tokens_per_solution(trees)
-    teacher = BestThreshold.on(trees, price) if settings.imitation else None
     networks, evaluations, goes_on = [], [], None
     for done, kappa in enumerate(sorted(kappas)):
-
-        def draw(count: int, kappa: float = kappa) -> Floats:
-            return np.full(count, kappa)
-
         policy, found = train(
-            Routing(world, learner.encoder, draw, price),
+            Routing(world, learner.encoder, lambda count, kappa=kappa: np.full(count, kappa), price),  # type: ignore[misc]
             settings,
             learner.policy_kwargs(),
             _mean_return(learner, dev, [kappa], price),
             seed,
             log_folder and log_folder / f"kappa-{kappa:g}",
-            _guided(learner, trees, teacher, draw, settings, seed) or goes_on,
+            goes_on,
         )
         goes_on = going_on(policy)
         networks.append(learner.tensors(policy))
@@ -247,19 +245,12 @@ def train_each(
 
 
 def _guided(
-    learner: Learner,
-    trees: RolloutTrees,
-    teacher: BestThreshold | None,
-    draw: Callable[[int], Floats],
-    settings: Ppo,
-    seed: int,
-) -> Callable[[ActorCriticPolicy], None] | None:
-    """Return what teaches a fresh policy what the best threshold does; nothing without a teacher."""
-    if teacher is None:
-        return None
+    learner: Learner, trees: RolloutTrees, draw: Callable[[int], Floats], settings: Ppo, seed: int
+) -> Callable[[ActorCriticPolicy], None]:
+    """Return what teaches a fresh policy what the best threshold does."""
+    teacher = BestThreshold.on(trees, tokens_per_solution(trees))
     world = TreesWorld(trees, settings.n_envs, np.random.default_rng(seed))
-    shown = Demonstrated(learner.encoder, teacher)
-    demonstrated = Routing(world, shown, draw, teacher.tokens_per_solution)
+    demonstrated = Routing(world, Demonstrated(learner.encoder, teacher), draw, teacher.tokens_per_solution)
     return lambda policy: imitate(policy, demonstrated, settings.imitation, trees.max_steps, settings.batch_size, seed)
 
 
