@@ -165,6 +165,35 @@ def test_another_model_than_the_calibrated_one_is_refused(root: Path) -> None:
         calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.9)), folder)
 
 
+def test_a_refused_calibration_changes_no_byte(root: Path) -> None:
+    folder = root / "deployed" / "mine"
+    calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.25)), folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (root / "results" / "embedded" / "models" / "weak" / "config.json").write_text("{}")
+    refit(root)
+    with pytest.raises(InputError, match="before other models"):
+        calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.9)), folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_points_of_a_router_that_was_fitted_again_stand_beside_those_of_before(root: Path) -> None:
+    folder = root / "deployed" / "mine"
+    calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.25)), folder)
+    refit(root)
+    calibrate(EXPERIMENT, root, wanted(Target("accuracy_share", 0.9)), folder)
+    deployed = read_manifest(folder)
+    deployed.check()
+    assert len({point.policy for point in deployed.manifest.points.values()}) == 2
+    assert operating_point(deployed, "trim-thr-budget-25").policy == Threshold(0.4)
+    assert operating_point(deployed, "trim-thr-accuracy-90").policy == Threshold(0.6)
+
+
+def refit(root: Path) -> None:
+    """Fit the router again, with another result."""
+    fit = root / "results" / "embedded" / "routers" / "trim-thr" / "arith" / "default.0"
+    FittedThresholds("trim-thr", "default", [0.2, 0.4, 0.6, 0.8]).save(fit, {})
+
+
 def test_dollars_need_prices_in_dollars(root: Path) -> None:
     target = Target("dollars_per_1k", 1.0)
     name, deployed = calibrate(EXPERIMENT, root, wanted(target, prices="api"), root / "deployed")
@@ -207,8 +236,9 @@ def test_the_commands_calibrate_review_and_inspect(root: Path, monkeypatch: pyte
     assert runner.invoke(app, ["review", "deployed/embedded", "--by", "A reader"]).exit_code == 0
     said = runner.invoke(app, ["inspect", "deployed/embedded"], env={"COLUMNS": "200"}).output
     assert "reviewed by A reader" in said and "trim-thr-budget-25" in said and "those that were calibrated" in said
-    said = runner.invoke(app, ["inspect", "deployed/embedded/policies/trim-thr/arith/default.0"]).output
-    assert "trim-thr, default.0: 3 operating points" in said and "0.2, 0.4, 0.6" in said
+    (policy,) = (root / "deployed/embedded/policies/trim-thr/arith").iterdir()
+    said = runner.invoke(app, ["inspect", str(policy)]).output
+    assert f"trim-thr, {policy.name}: 3 operating points" in said and "0.2, 0.4, 0.6" in said
     assert "40" not in runner.invoke(app, ["inspect", "results/embedded"]).output
     said = runner.invoke(app, ["inspect", "results/embedded/episodes/trim-thr/arith/arith.parquet"]).output
     assert "120 rows" in said

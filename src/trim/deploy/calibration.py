@@ -94,17 +94,21 @@ def calibrate(experiment: Experiment, root: Path, wanted: Wanted, folder: Path) 
     )
     name = f"{point_base(chosen.router, chosen.variant, chosen.run)}-{target.name}"
     source = fits[chosen.router, chosen.variant, chosen.run]
-    policy = _copied(source, folder / "policies" / chosen.router / wanted.trained_on / source.name)
+    digest = folder_sha256(source)
+    # Named by its content too: a router that is fitted again leaves the one of older points alone.
+    policy = folder / "policies" / chosen.router / wanted.trained_on / f"{source.name}-{digest[:12]}"
     point = Point(
         router=chosen.router,
         variant=chosen.variant,
         run=chosen.run,
         setting=chosen.setting,
         policy=relative(policy, folder),
-        policy_sha256=folder_sha256(policy),
+        policy_sha256=digest,
         calibration=calibration,
     )
+    folder.mkdir(parents=True, exist_ok=True)  # paths of models climb out of it
     deployed = Deployed(_manifest(experiment, root, folder, {name: point}), folder)
+    _copy(source, policy)  # behind all that may be refused
     write_manifest(deployed)
     return name, deployed
 
@@ -178,11 +182,10 @@ def _read(experiment: Experiment, root: Path, dataset: str, split: str, point: C
     )
 
 
-def _copied(source: Path, target: Path) -> Path:
+def _copy(source: Path, target: Path) -> None:
     """Copy what was fitted into the deployed folder, without the logs of training."""
     with written_aside(target) as aside:
         shutil.copytree(source, aside, ignore=shutil.ignore_patterns("tensorboard"))
-    return target
 
 
 def _manifest(experiment: Experiment, root: Path, folder: Path, points: dict[str, Point]) -> Manifest:
