@@ -105,6 +105,17 @@ def test_a_step_does_not_depend_on_what_is_cached(
     assert answer(evicting, random.Random(2).sample(asked, len(asked))) == steps
 
 
+def test_a_writer_forgets_all_that_it_read(loaded: tuple[Any, Any], asked: list[Request]) -> None:
+    backend = generator(loaded)
+    backend.run(asked[:2])
+    reader, root = backend.reader, asked[0][0].lineage()[0]
+    assert isinstance(reader, FixedShapeWriter) and reader.memory.get(root.digest) is not None
+    reader.memory.reset(0)
+    assert reader.memory.get(root.digest) is None
+    (state,) = reader._problems.read([root])  # which reads it anew, and keeps nothing within no bytes
+    assert state.length and reader.memory.get(root.digest) is None
+
+
 def test_the_state_of_a_prefix_does_not_depend_on_its_batch_or_the_cache(
     loaded: tuple[Any, Any], asked: list[Request]
 ) -> None:
