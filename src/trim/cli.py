@@ -289,7 +289,7 @@ def _show(manifest: Manifest) -> None:
     table = Table("model", "", "part", "entries", title=f"{manifest.experiment}: {size / 1e6:.2f} MB")
     for held in manifest.held:
         table.add_row(held.model, held.kind, held.part, f"{held.entries:,}")
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 if __name__ == "__main__":

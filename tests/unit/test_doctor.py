@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from deployed import manifest
 from fake_server import FakeServer
+from rich.console import Console
+from typer.testing import CliRunner
 
+from trim.cli import app
 from trim.config.models import ApiModel, ServedModel
 from trim.config.serving import Endpoint, Serving
-from trim.deploy.doctor import LEAST_FREE_GB, State, as_table, installation, machine, router
-from trim.deploy.manifest import Deployed
+from trim.deploy.doctor import LEAST_FREE_GB, Finding, State, as_table, installation, machine, router
+from trim.deploy.manifest import Deployed, Point, write_manifest
 
 
 def found(deployed: Deployed) -> dict[str, tuple[State, str]]:
@@ -72,3 +75,22 @@ def test_a_server_that_nobody_can_start_is_a_fault(tmp_path: Path) -> None:
 def test_findings_are_laid_out_a_row_each(tmp_path: Path) -> None:
     findings = list(machine(tmp_path))
     assert as_table(findings).row_count == len(findings)
+
+
+def test_brackets_are_shown_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kept" / "[/old]"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    findings = [*machine(folder), Finding("extra serve", State.MISSING, "pip install '.[serve]'")]
+    console = Console(width=400)
+    with console.capture() as captured:
+        console.print(as_table(findings))
+    assert "'.[serve]'" in captured.get() and f"{folder} can be written" in captured.get()
+    said = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "400"})
+    assert f"{folder} can be written" in said.output, said.output
+
+
+def test_other_commands_show_brackets_too(tmp_path: Path) -> None:
+    write_manifest(Deployed(manifest(points={"[/a]": Point(router="trim-thr", setting=0.5)}), tmp_path))
+    said = CliRunner().invoke(app, ["inspect", str(tmp_path)], env={"COLUMNS": "400"})
+    assert said.exit_code == 0 and "[/a]" in said.output

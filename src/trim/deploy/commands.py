@@ -70,7 +70,7 @@ def solve(
         chosen = secrets.randbits(31) if seed is None else seed
         with open_deployed(found, store, root / "logs", threads) as opened:
             point = opened.at(model or next(iter(found.manifest.points)))
-            show(Answering(opened, point, asked, chosen, strong_tokens), Console(), drafts=drafts)
+            show(Answering(opened, point, asked, chosen, strong_tokens), Console(markup=False), drafts=drafts)
 
 
 def calibrate(
@@ -180,7 +180,7 @@ def evaluate(
             raise InputError(f"--out {out}: this is a folder; name a file")
         own, settings = read_own(problems, layout, limit), Bootstrap()
         name = model or next(iter(found.manifest.points))
-        console = Console()
+        console = Console(markup=False)
         with open_deployed(found, StepStore(step_store, part_of(problems)), Path.cwd() / "logs", threads) as opened:
             with console.status(f"{len(own)} problems") as status:
 
@@ -202,10 +202,10 @@ def inspect(
 
     from trim.deploy.inspecting import inspect as run
 
-    console = Console()
+    console = Console(markup=False)
     with one_sentence():
         for said in run(place):
-            console.print(said, markup=not isinstance(said, str), highlight=False)
+            console.print(said, highlight=False)
 
 
 def doctor(deployed: Place = None, configfile: Overlays = None) -> None:
@@ -222,6 +222,6 @@ def doctor(deployed: Place = None, configfile: Overlays = None) -> None:
             found += checks.router(find_deployed(deployed, configfile or [], root))
         except (TrimError, OSError) as error:
             found.append(checks.Finding("router", checks.State.FAULT, str(error)))
-    Console().print(checks.as_table(found))
+    Console(markup=False).print(checks.as_table(found))
     if any(finding.state is checks.State.FAULT for finding in found):
         raise typer.Exit(1)

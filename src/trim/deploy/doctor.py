@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 from packaging.requirements import Requirement
 from rich.table import Table
+from rich.text import Text
 
 from trim.config.models import ApiModel, ServedModel, ServedPRM
 from trim.deploy.manifest import Deployed
@@ -149,5 +150,5 @@ def as_table(findings: list[Finding]) -> Table:
     """Lay findings out, a row each."""
     table = Table("check", "", "found")
     for finding in findings:
-        table.add_row(finding.what, f"[{COLOURS[finding.state]}]{finding.state}[/]", finding.said)
+        table.add_row(Text(finding.what), Text(finding.state, style=COLOURS[finding.state]), Text(finding.said))
     return table
