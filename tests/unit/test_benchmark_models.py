@@ -12,7 +12,6 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import latency, one_go, sweep  # noqa: E402
 from benchmarks.common import Options  # noqa: E402
-
 from trim.config.experiment import Experiment  # noqa: E402
 from trim.config.models import PretrainedModel  # noqa: E402
 from trim.config.reading import read_experiment  # noqa: E402

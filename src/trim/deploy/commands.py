@@ -212,16 +212,19 @@ def doctor(deployed: Place = None, configfile: Overlays = None) -> None:
     """Check installation, GPU, SLURM, disk, and the models and endpoints of a router; fails where one is at fault."""
     from rich.console import Console
 
+    from trim.config.reading import read_experiment
     from trim.deploy import doctor as checks
-    from trim.deploy.sources import find_deployed
+    from trim.deploy.manifest import read_manifest
 
     root = Path.cwd()
     found = [*checks.installation(), *checks.machine(root)]
-    if deployed is not None or (root / "config.yaml").is_file():
-        try:
-            found += checks.router(find_deployed(deployed, configfile or [], root))
-        except (TrimError, OSError) as error:
-            found.append(checks.Finding("router", checks.State.FAULT, str(error)))
+    try:
+        if deployed is not None:
+            found += checks.router(read_manifest(deployed))
+        elif configfile or (root / "config.yaml").is_file():
+            found += checks.experiment(read_experiment(root, configfile or []), root)
+    except (TrimError, OSError) as error:
+        found.append(checks.Finding("router" if deployed else "config", checks.State.FAULT, str(error)))
     Console(markup=False).print(checks.as_table(found))
     if any(finding.state is checks.State.FAULT for finding in found):
         raise typer.Exit(1)
