@@ -32,6 +32,9 @@ PROBLEM_ROWS = 4
 
 KEPT_SHAPES = 16
 
+MOST_PASSED_OVER = 16
+"""Passes that go to shapes with more rows; then a shape goes first, so that under endless load no row waits for ever."""
+
 
 @dataclass(slots=True)
 class _Row:
@@ -67,6 +70,7 @@ class _Slots:
         self.length = length
         self.rows: list[_Row | None] = [None] * rows
         self.waiting: deque[_Row] = deque()
+        self.passed_over = 0
         self._data = like.new_zeros(layers, 2, rows, heads, length, size)
         self._all = torch.arange(rows, device=like.device)
         self._slots = torch.arange(length, device=like.device)
@@ -174,7 +178,7 @@ class FixedShapeWriter:
         if self._opened:
             self._begin()
         while True:
-            slots = max(self._shapes.values(), key=lambda slots: slots.ready)
+            slots = self._next()
             self._places |= {number: (slots, place) for number, place in slots.fill()}
             hidden = self._problems.forward(*slots.feed(), slots)
             ready = []
@@ -213,6 +217,16 @@ class FixedShapeWriter:
         self._shapes.clear()
         self._places.clear()
         self._opened, self._open = [], 0
+
+    def _next(self) -> _Slots:
+        """Return the shape of the next pass: the one with most rows, or one that was passed over too often."""
+        asking = [slots for slots in self._shapes.values() if slots.ready]
+        late = [slots for slots in asking if slots.passed_over >= MOST_PASSED_OVER]
+        chosen = max(late, key=lambda slots: slots.passed_over) if late else max(asking, key=lambda slots: slots.ready)
+        for slots in asking:
+            slots.passed_over += 1
+        chosen.passed_over = 0
+        return chosen
 
     def _begin(self) -> None:
         """Look up what is known of the rows that were opened, read problems that are new, and let all wait."""
