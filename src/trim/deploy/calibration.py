@@ -95,8 +95,8 @@ def calibrate(experiment: Experiment, root: Path, wanted: Wanted, folder: Path) 
     name = f"{point_base(chosen.router, chosen.variant, chosen.run)}-{target.name}"
     source = fits[chosen.router, chosen.variant, chosen.run]
     digest = folder_sha256(source)
-    # Named by its content too: a router that is fitted again leaves the one of older points alone.
-    policy = folder / "policies" / chosen.router / wanted.trained_on / f"{source.name}-{digest[:12]}"
+    # Under its content: a router that is fitted again leaves the one of older points alone. Loaders read the last name.
+    policy = folder / "policies" / chosen.router / wanted.trained_on / digest[:12] / source.name
     point = Point(
         router=chosen.router,
         variant=chosen.variant,
