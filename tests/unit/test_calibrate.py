@@ -276,6 +276,21 @@ def test_problems_of_ones_own_are_solved_and_graded(scripted_pair, tmp_path: Pat
         read_own(path, "x", None)
 
 
+def test_dollars_name_their_price() -> None:
+    from deployed import manifest
+    from rich.console import Console
+
+    from trim.deploy.evaluation import as_table, price_of
+    from trim.deploy.manifest import Interval
+
+    price = price_of(manifest())
+    assert price == "api" and price_of(manifest(prices={})) is None
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(as_table({"a": {"dollars_per_1k": Interval(value=0.5)}}, 3, 0.95, price))
+    assert "dollars for 1,000 problems at prices.api" in captured.get()
+
+
 def test_what_was_measured_is_written_as_json(tmp_path: Path) -> None:
     from trim.deploy.evaluation import as_json
     from trim.deploy.manifest import Interval

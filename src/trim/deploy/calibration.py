@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trim.config.experiment import Experiment
-from trim.config.prices import ApiPrice, Parameters
 from trim.deploy.choosing import Candidate, Target, candidates, choose
 from trim.deploy.manifest import (
     MANIFEST,
@@ -29,7 +28,7 @@ from trim.deploy.manifest import (
 from trim.deploy.results import deployed_from, point_base, policy_folders
 from trim.errors import ConfigError, InputError
 from trim.evaluation.bootstrap import bounds
-from trim.evaluation.prices import PRICED_COLUMNS, Vector, vector
+from trim.evaluation.prices import PRICED_COLUMNS, Vector, in_dollars
 from trim.evaluation.study import CURVE_COLUMNS, read_dev_episodes, read_episodes
 from trim.files import written_aside
 from trim.jobs import origin_of
@@ -139,11 +138,10 @@ def _fits(experiment: Experiment, root: Path, wanted: Wanted) -> dict[tuple[str,
 def _dollars(experiment: Experiment, prices: str | None) -> Vector | None:
     if prices is None:
         return None
-    price = experiment.prices.get(prices)
-    if not isinstance(price, ApiPrice):
-        there = ", ".join(name for name, one in experiment.prices.items() if isinstance(one, ApiPrice)) or "none"
-        raise ConfigError(f"prices.{prices} counts no dollars; of kind api there are {there}")
-    return vector(price, Parameters())
+    known = in_dollars(experiment.prices)
+    if prices not in known:
+        raise ConfigError(f"prices.{prices} counts no dollars; of kind api there are {', '.join(known) or 'none'}")
+    return known[prices]
 
 
 def _measured(

@@ -167,7 +167,7 @@ def evaluate(
     from rich.console import Console
 
     from trim.config.experiment import Bootstrap
-    from trim.deploy.evaluation import as_json, as_table, part_of, read_own
+    from trim.deploy.evaluation import as_json, as_table, part_of, price_of, read_own
     from trim.deploy.evaluation import evaluate as run
     from trim.deploy.opening import open_deployed
     from trim.deploy.sources import find_deployed
@@ -188,9 +188,11 @@ def evaluate(
                     status.update(f"{done} of {total} solutions")
 
                 measured = run(opened, name, own, replicates, settings, report)
-        console.print(as_table(measured, len(own), settings.level))
+        prices = price_of(found.manifest)
+        console.print(as_table(measured, len(own), settings.level, prices))
         if out is not None:
-            facts = {"problems": len(own), "replicates": replicates, "level": settings.level, "part": part_of(problems)}
+            facts = {"problems": len(own), "replicates": replicates, "level": settings.level, "prices": prices}
+            facts["part"] = part_of(problems)
             write_json(as_json(measured, manifest=found.manifest.content_hash, **facts), out)
 
 
