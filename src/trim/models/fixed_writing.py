@@ -33,7 +33,7 @@ PROBLEM_ROWS = 4
 KEPT_SHAPES = 16
 
 MOST_PASSED_OVER = 16
-"""Passes that go to shapes with more rows; then a shape goes first, so that under endless load no row waits for ever."""
+"""Passes that go to others before a shape goes first: under endless load no row waits for ever."""
 
 
 @dataclass(slots=True)
