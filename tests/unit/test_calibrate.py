@@ -78,12 +78,12 @@ def test_where_no_point_keeps_the_bound_the_nearest_is_named() -> None:
     ("target", "found", "verdict"),
     [
         (Target("strong_share", 0.2), Bounds(0.15, 0.1, 0.2), "holds"),
-        (Target("strong_share", 0.2), Bounds(0.15, 0.1, 0.21), "open"),
+        (Target("strong_share", 0.2), Bounds(0.15, 0.1, 0.21), "undecided"),
         (Target("strong_share", 0.2), Bounds(0.3, 0.21, 0.4), "fails"),
         (Target("accuracy_share", 0.9), Bounds(0.95, 0.9, 1.0), "holds"),
-        (Target("accuracy_share", 0.9), Bounds(0.95, 0.89, 1.0), "open"),
+        (Target("accuracy_share", 0.9), Bounds(0.95, 0.89, 1.0), "undecided"),
         (Target("accuracy_share", 0.9), Bounds(0.8, 0.7, 0.89), "fails"),
-        (Target("accuracy_share", 0.9), Bounds(0.95, np.nan, np.nan), "open"),
+        (Target("accuracy_share", 0.9), Bounds(0.95, np.nan, np.nan), "undecided"),
     ],
 )
 def test_the_verdict_is_of_the_whole_interval(target: Target, found: Bounds, verdict: str) -> None:

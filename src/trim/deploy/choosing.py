@@ -68,13 +68,13 @@ class Target:
             return (found.hi if self.cautious else found.value) <= self.bound
         return (found.lo if self.cautious else found.value) >= self.bound
 
-    def verdict(self, found: Bounds) -> Literal["holds", "open", "fails"]:
-        """Say whether the bound holds, by the interval: what it does not exclude stays open."""
+    def verdict(self, found: Bounds) -> Literal["holds", "undecided", "fails"]:
+        """Say whether the bound holds, by the interval: what it does not exclude stays undecided."""
         low, high = (found.lo, found.hi) if self.is_most else (-found.hi, -found.lo)
         bound = self.bound if self.is_most else -self.bound
         if high <= bound:
             return "holds"
-        return "fails" if low > bound else "open"
+        return "fails" if low > bound else "undecided"
 
 
 @dataclass(frozen=True, slots=True)
