@@ -95,7 +95,7 @@ def _by_token(read: Mapping[str, float], written: Mapping[str, float], cached: b
 
 
 def vectors(prices: Mapping[str, PriceVector], parameters: Parameters) -> dict[str, Vector]:
-    """Return all prices as numbers, but those that hang on sizes which nobody knows."""
+    """Return all prices as numbers, but those that depend on sizes which nobody knows."""
     found = {name: vector(price, parameters) for name, price in prices.items()}
     for name, numbers in found.items():
         if numbers is None:

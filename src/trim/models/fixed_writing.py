@@ -1,8 +1,8 @@
-"""Steps written in passes of fixed shape: rows come and go, and no bit of one hangs on the others.
+"""Steps written in passes of fixed shape: rows come and go, and no bit of one depends on the others.
 
 Each row's keys and values stand in slots of its own, the first token in the first. A pass feeds one token to each of a
 fixed number of rows, over as many slots as the tokens' positions ask for: so its shape, and all that is computed for a
-token, hangs on the tokens before it alone, not on whether the model drew it here or reads what another one wrote.
+token, depends on the tokens before it alone, not on whether the model drew it here or reads what another one wrote.
 Therefore a finished row's place can be taken at once, and what is known after a step is kept for the next one.
 """
 
@@ -122,7 +122,7 @@ class _Slots:
 
 
 class FixedShapeWriter:
-    """A `Writer` whose every pass has a shape that hangs on the tokens that it is about.
+    """A `Writer` whose every pass has a shape that depends on the tokens that it is about.
 
     Parameters
     ----------
