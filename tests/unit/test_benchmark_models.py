@@ -16,6 +16,10 @@ from trim.config.experiment import Experiment  # noqa: E402
 from trim.config.models import PretrainedModel  # noqa: E402
 from trim.config.reading import read_experiment  # noqa: E402
 from trim.models.protocols import ModelPair  # noqa: E402
+from trim.models.reading import StateMemory  # noqa: E402
+from trim.problems.problem import Problem  # noqa: E402
+from trim.rollout.tables import OperatingPoint  # noqa: E402
+from trim.routers.controls import ALONE  # noqa: E402
 
 
 class Asked(Exception):
@@ -64,3 +68,24 @@ def test_latency_is_of_passes_of_as_many_rows_as_problems_are_live(
     monkeypatch.setattr(latency, "load_prm", lambda folder, device, batch_size: rows.append(batch_size))
     latency.open_models(Experiment(), tmp_path, 8)
     assert rows == [8, 8, 8]
+
+
+def test_several_problems_share_the_passes_of_a_model_in_process(
+    tmp_path: Path, model_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "prm_wish", lambda _: None)
+    monkeypatch.setattr(latency, "load_prm", lambda *_, **__: SimpleNamespace(memory=StateMemory(0)))
+    own = {role: PretrainedModel(name=str(folder), dtype="float32") for role, folder in model_folders.items()}
+    usual = Experiment()
+    experiment = usual.model_copy(update={"pair": usual.pair.model_copy(update=own), "max_steps": 3})
+    problems = [Problem(f"p{i}", "p", f"What is {i} plus {i}?", "1", f"{i:08x}") for i in range(4)]
+    points = [*ALONE, OperatingPoint(latency.ONE_GO, "default", 1.0, ALONE[1].policy)]
+    passes = {}
+    for live in (1, 4):
+        models = latency.open_models(experiment, tmp_path, live)
+        asked = SimpleNamespace(clock="wall", limit=20)
+        timed = latency.time_all(points, problems, models, live, 1 << 20, asked)
+        assert [len(one.episodes) for one in timed] == [4, 4, 4]
+        passes[live] = len([event for events in timed[1].events for event in events])
+        assert models.readers["strong"]._pass_rows == live
+    assert passes[4] < passes[1]
