@@ -35,12 +35,11 @@ from trim.evaluation.bootstrap import columns, resample_counts, resampled_mean
 from trim.evaluation.prices import INPUT, OUTPUT, vector
 from trim.files import read_csv
 from trim.models.batching import BatchedStepModel, BatchedStepScorer, BatchLoop
-from trim.models.generator import OneGo, StepGenerator
+from trim.models.generator import StepGenerator
 from trim.models.model_kinds import ReaderSource
 from trim.models.opening import as_local, build_reader, build_writer, prm_wish
 from trim.models.prm_kinds import load_prm
 from trim.models.protocols import CutSteps, ModelPair
-from trim.models.reading import StateMemory
 from trim.models.store import StepStore
 from trim.names import in_order
 from trim.problems.grading import Grader, judge
@@ -102,33 +101,35 @@ class Models:
     readers: dict[str, Any]
     prm: Any
 
-    def pairs(self, live: int, limit: int, watch: Stopwatch) -> dict[bool, ModelPair]:
-        """Return what writes for so many live episodes: steps (False), and whole solutions in one go (True)."""
+    def pairs(self, limit: int, watch: Stopwatch) -> dict[bool, ModelPair]:
+        """Return what writes steps (False), and whole solutions in one go (True)."""
         loop, sampling = BatchLoop(), self.experiment.sampling
-        for model in (*self.readers.values(), self.prm, getattr(self.prm, "reader", self.prm)):
-            model.batch_size = live
 
-        def writer(role: str, kind: type[StepGenerator], tokens: int) -> Any:
+        def writer(role: str, tokens: int, *, one_go: bool = False) -> Any:
             reader = TimedReader(self.readers[role], watch)
-            generator = kind(reader, f"latency/{role}", sampling.model_copy(update={"max_step_tokens": tokens}))
+            longest = sampling.model_copy(update={"max_step_tokens": tokens})
+            generator = StepGenerator(reader, f"latency/{role}", longest, one_go=one_go)
             part = "draft" if role == "weak" else "strong"
             return BatchedStepModel(TimedBackend(generator, part, watch, reader), generator.identity, loop)
 
         most = sampling.max_step_tokens
-        weak, strong = writer("weak", StepGenerator, most), writer("strong", StepGenerator, most)
+        weak, strong = writer("weak", most), writer("strong", most)
         if self.experiment.long_steps == "cut":
             weak, strong = CutSteps(weak), CutSteps(strong)
         prm = BatchedStepScorer(TimedBackend(self.prm, "prm", watch), "latency/prm", loop)
-        return {False: ModelPair(weak, strong, prm), True: ModelPair(weak, writer("strong", OneGo, limit), prm)}
+        return {
+            False: ModelPair(weak, strong, prm),
+            True: ModelPair(weak, writer("strong", limit, one_go=True), prm),
+        }
 
     def forget(self, budget: int) -> None:
         """Forget all prefixes; from now on, keep so many bytes of them for each model."""
         for model in (*self.readers.values(), getattr(self.prm, "reader", self.prm)):
-            model.memory = StateMemory(budget)
+            model.memory.reset(budget)
 
 
-def open_models(experiment: Experiment, root: Path) -> Models:
-    """Load both language models and the PRM that routes."""
+def open_models(experiment: Experiment, root: Path, live: int) -> Models:
+    """Load both language models and the PRM that routes, for passes of so many live episodes."""
     results, store = root / experiment.results, StepStore(root / experiment.step_store, "")
     name = experiment.pair.prm
     section = experiment.prms[name] if name else None
@@ -141,11 +142,11 @@ def open_models(experiment: Experiment, root: Path) -> Models:
         if not isinstance(spec, PretrainedModel | GgufModel):
             raise ConfigError(f"pair.{role}: latency is measured in process, not of kind {spec.kind}")
         if wish and wish.backbone == role:
-            readers[role] = build_reader(spec, store, 1, wish=wish)
+            readers[role] = build_reader(spec, store, live, wish=wish)
         else:
-            readers[role] = build_writer(spec, store, 1, experiment.pair.device)
+            readers[role] = build_writer(spec, store, live, experiment.pair.device)
     source = {"reader": ReaderSource("latency", lambda: readers[wish.backbone])} if wish else {}
-    return Models(experiment, readers, load_prm(folder, experiment.pair.device, batch_size=1, **source))
+    return Models(experiment, readers, load_prm(folder, experiment.pair.device, batch_size=live, **source))
 
 
 # --- timing ---------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def time_all(
     A first problem warms up what is loaded late; it is solved again.
     """
     watch = Stopwatch(CLOCKS[asked.clock])
-    pairs, found = models.pairs(live, asked.limit, watch), [Timed() for _ in points]
+    pairs, found = models.pairs(asked.limit, watch), [Timed() for _ in points]
 
     def run(point: OperatingPoint, group: list[Problem]) -> tuple[float, list[tuple[float, Episode]]]:
         models.forget(budget)
@@ -308,10 +309,12 @@ def measure(asked: Any, root: Path) -> None:
     points = routed(experiment, root, asked.dataset, asked.share)
     points.insert(2, OperatingPoint(ONE_GO, "default", 1.0, ALONE[1].policy))
     torch.set_num_threads(asked.threads)
-    models, rows, prices = open_models(experiment, root), [], {}
+    rows, prices = [], {}
     with Grader() as grader:
         verdict = judge(grader, exact=experiment.labelled(asked.dataset))
         for live in asked.live:
+            models = None  # before the next ones are loaded
+            models = open_models(experiment, root, live)
             for cached in (True, False):
                 budget = experiment.pair.cache_mb << 20 if cached else 0
                 timed = time_all(points, problems, models, live, budget, asked)

@@ -22,8 +22,8 @@ from trim.config.reading import read_experiment
 from trim.evaluation.bootstrap import columns, resample_counts, resampled_mean
 from trim.files import read_parquet
 from trim.layouts import STEPS
-from trim.models.generator import OneGo
-from trim.models.opening import build_writer
+from trim.models.generator import StepGenerator
+from trim.models.opening import as_local, build_writer
 from trim.models.protocols import Prefix, Step
 from trim.models.store import StepStore
 from trim.problems.answers.boxes import extract_answer
@@ -41,10 +41,12 @@ def in_steps(experiment: Experiment, dataset: str, root: Path) -> pd.DataFrame:
 
 def in_one_go(experiment: Experiment, problems: list[Problem], limit: int, root: Path) -> list[Step]:
     """Have the strong model solve the problems without a stop."""
-    spec, store = experiment.pair.strong, StepStore(root / experiment.step_store, "")
+    store = StepStore(root / experiment.step_store, "")
+    spec = as_local(experiment.pair.strong, root / experiment.results / "models/strong")
     reader = build_writer(spec, store, experiment.pair.batch_size, "cpu", 1 << 20)
     sampling = experiment.sampling.model_copy(update={"max_step_tokens": limit})
-    return OneGo(reader, "one go", sampling).run([(Prefix.of(problem.text), 0) for problem in problems])
+    generator = StepGenerator(reader, "one go", sampling, one_go=True)
+    return generator.run([(Prefix.of(problem.text), 0) for problem in problems])
 
 
 def main() -> None:

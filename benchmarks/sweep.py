@@ -158,6 +158,8 @@ def measure(options: Options) -> list[Row]:
 def count_in_store(experiment: Experiment, options: Options, folder: Path) -> list[Row]:
     """Count the tokens of an experiment's own thresholds and costs in its step store, without its models."""
     results, dataset, pair = options.results, options.dataset, experiment.pair
+    trained_on = experiment.routers.trained_on
+    home = dataset if dataset in trained_on else trained_on[0]
     problems = read_problems(results / f"problems/{dataset}/test.jsonl")
     folders = {role: results / "models" / role for role in ("weak", "strong")}
     folders["prm"] = results / "models" / f"prm-{pair.prm}"
@@ -168,7 +170,7 @@ def count_in_store(experiment: Experiment, options: Options, folder: Path) -> li
     points = [
         point.policy
         for router in ("trim-thr", "trim-pomdp")
-        for point in step_router(router, experiment.routers).load(results / "routers" / router / dataset / "default.0")
+        for point in step_router(router, experiment.routers).load(results / "routers" / router / home / "default.0")
     ]
     rollouts = roll_out_all(trees, points)
     what = f"{len(points)} points of TRIM-Thr and TRIM-POMDP, {len(problems)} problems of {dataset}"

@@ -100,7 +100,7 @@ def model_folders(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> d
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in model.parameters():
-                if parameter.ndim == 2:  # far from the usual start: what is written must hang on what was read
+                if parameter.ndim == 2:  # far from the usual start: what is written must depend on what was read
                     parameter.normal_(0, 0.4, generator=generator)
         folders[role] = tmp_path_factory.mktemp("models") / role
         model.save_pretrained(folders[role])

@@ -170,11 +170,11 @@ def label(
     from trim.layouts import NODES
     from trim.problems.problem import read_problems
     from trim.rollout.tables import known_trees
-    from trim.routers.prefixes import label_prefixes
+    from trim.routers.prefixes import LabelledPrefixes
 
     with one_sentence():
         grown = known_trees(read_problems(problems), read_parquet(trees, NODES)).close(undrafted=True)
-        table = label_prefixes(grown)
+        table = LabelledPrefixes.of(grown).table()
         write_parquet(table, out, {"trees": trees.name})
     typer.echo(f"{out}: {len(table)} prefixes")
 
@@ -183,13 +183,15 @@ def label(
 def score(
     table: Annotated[Path, typer.Argument(help="What `trim prefixes label` wrote.")],
     decisions: Annotated[Path, typer.Argument(help="CSV with a row a prefix: prefix,regenerate (0 or 1).")],
-    kappa: Annotated[list[float], typer.Option(help="Trade-off; may repeat.")] = [0.1, 0.3, 1.0, 3.0],  # noqa: B006
+    kappa: Annotated[
+        list[float] | None, typer.Option(help="Trade-off; may repeat. Else those of `prefixes.csv`.")
+    ] = None,
 ) -> None:
     """Score decisions at labelled prefixes, as CSV."""
     import pandas as pd
 
     from trim.errors import InputError
-    from trim.evaluation.prefixes import score_decisions
+    from trim.evaluation.prefixes import KAPPAS, score_decisions
     from trim.files import read_parquet
     from trim.layouts import PREFIXES
 
@@ -198,7 +200,7 @@ def score(
             given = pd.read_csv(decisions)
         except ValueError as error:
             raise InputError(f"{decisions}: no CSV ({error}); it has a row a prefix: prefix,regenerate") from None
-        scored = score_decisions(read_parquet(table, PREFIXES), given, kappa)
+        scored = score_decisions(read_parquet(table, PREFIXES), given, kappa or KAPPAS)
     typer.echo(scored.to_csv(index=False, float_format="%.4g"), nl=False)
 
 
@@ -289,7 +291,7 @@ def _show(manifest: Manifest) -> None:
     table = Table("model", "", "part", "entries", title=f"{manifest.experiment}: {size / 1e6:.2f} MB")
     for held in manifest.held:
         table.add_row(held.model, held.kind, held.part, f"{held.entries:,}")
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 if __name__ == "__main__":

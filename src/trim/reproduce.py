@@ -69,9 +69,9 @@ def main(
         options.configfile = [_as_given(path, root) for path in options.configfile]
         name = experiment_name(root, options.configfile, options.config)
         with only_run(root):
-            check_ground(root, name)
+            check_ground(root, name, store_of(root, options.configfile, options.config))
             if options.replay:
-                import_replay(root, options.replay, options.configfile)
+                import_replay(root, options.replay, options.configfile, options.config)
                 options.config.append("offline=true")
             return _reproduce(root, name, [*snakemake, *_settings(options)], extra)
     except TrimError as error:
@@ -117,16 +117,25 @@ def experiment_name(root: Path, overlays: Sequence[str] = (), overrides: Sequenc
     ConfigError
         A config file is missing, no YAML mapping or holds code, or the name is missing or no plain name.
     """
+    name = str(_merged(root, overlays, overrides).get("experiment", ""))
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ConfigError(f"config.yaml: `experiment` must be letters, digits, - and _, but is {name!r}")
+    return name
+
+
+def store_of(root: Path, overlays: Sequence[str], overrides: Sequence[str]) -> Path:
+    """Return the folder of the step store, from the same."""
+    return root / str(_merged(root, overlays, overrides).get("step_store", "step_store"))
+
+
+def _merged(root: Path, overlays: Sequence[str], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the top of the config, unchecked: a run says what is wrong with the rest."""
     merged: dict[str, Any] = {}
     for path in (found(Path("config.yaml"), root), *(root / overlay for overlay in overlays)):
         if not (content := read_overlay(path)):
             raise ConfigError(f"{path} must hold `key: value` lines")
         merged |= content
-    merged |= dict(pair.split("=", 1) for pair in overrides if "=" in pair)
-    name = str(merged.get("experiment", ""))
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise ConfigError(f"config.yaml: `experiment` must be letters, digits, - and _, but is {name!r}")
-    return name
+    return merged | dict(pair.split("=", 1) for pair in overrides if "=" in pair)
 
 
 def overlays_of(root: Path, folder: str) -> list[str]:
@@ -137,7 +146,7 @@ def overlays_of(root: Path, folder: str) -> list[str]:
     return [overlay] if found(Path(overlay), root).is_file() else []
 
 
-def import_replay(root: Path, folder: str, overlays: Sequence[str]) -> None:
+def import_replay(root: Path, folder: str, overlays: Sequence[str], overrides: Sequence[str] = ()) -> None:
     """Lay an archive into the step store of the experiment that it was made of.
 
     Raises
@@ -149,7 +158,7 @@ def import_replay(root: Path, folder: str, overlays: Sequence[str]) -> None:
     """
     from trim.archive.parts import import_archive, read_manifest
 
-    experiment = read_experiment(root, [root / overlay for overlay in overlays])
+    experiment = read_experiment(root, [root / overlay for overlay in overlays], overrides)
     manifest = read_manifest(Path(folder))
     if manifest.experiment != experiment.experiment:
         raise RunError(
@@ -220,8 +229,13 @@ def _what_failed(root: Path, results: Path, status: int) -> str:
 # --- the ground that a run stands on ----------------------------------------------------
 
 
-def check_ground(root: Path, name: str) -> None:
+def check_ground(root: Path, name: str, store: Path) -> None:
     """Check that there is room, that we may write, and that no file of the experiment is dated after now.
+
+    Parameters
+    ----------
+    store
+        Folder of the step store.
 
     Raises
     ------
@@ -231,7 +245,7 @@ def check_ground(root: Path, name: str) -> None:
     for folder in (root / "results", root / "results" / name, root / ".snakemake"):
         if folder.is_dir():
             _check_writable(folder)
-    if (store := root / "step_store").is_dir():
+    if store.is_dir():
         try:
             _check_writable(store)
         except ClosedFolder:

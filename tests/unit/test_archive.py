@@ -136,7 +136,8 @@ def test_what_is_of_others_stays_behind_and_further_rooms_come_along(root: Path,
     store = root / "step_store"
     StepStore(store, "arith.test").partition("somebody else's", STEPS)
     fill(root, range(3), part="others.test")
-    for name in ("gguf/0123/model.safetensors", "spending/0123/paid.jsonl", "vectors/0123/arith.npz", "vectors/a.tmp"):
+    others = ("checkpoints/0123/model.safetensors", "gguf/0123/model.safetensors", "spending/0123/paid.jsonl")
+    for name in (*others, "vectors/0123/arith.npz", "vectors/a.tmp"):
         (store / name).parent.mkdir(parents=True, exist_ok=True)
         (store / name).write_bytes(name.encode())
     import_archive(exported(root), tmp_path / "store")

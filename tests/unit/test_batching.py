@@ -31,7 +31,7 @@ class Squares(WholeBatches):
 
 
 async def chain(loop: BatchLoop, backend: BatchBackend, start: int, length: int) -> list[int]:
-    """Ask several times, each time for something that hangs on the answer before."""
+    """Ask several times, each time for something that depends on the answer before."""
     answers = [start]
     for _ in range(length):
         answers.append(await loop.submit(backend, answers[-1] % 1000 + start))

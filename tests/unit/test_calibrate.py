@@ -78,12 +78,12 @@ def test_where_no_point_keeps_the_bound_the_nearest_is_named() -> None:
     ("target", "found", "verdict"),
     [
         (Target("strong_share", 0.2), Bounds(0.15, 0.1, 0.2), "holds"),
-        (Target("strong_share", 0.2), Bounds(0.15, 0.1, 0.21), "open"),
+        (Target("strong_share", 0.2), Bounds(0.15, 0.1, 0.21), "undecided"),
         (Target("strong_share", 0.2), Bounds(0.3, 0.21, 0.4), "fails"),
         (Target("accuracy_share", 0.9), Bounds(0.95, 0.9, 1.0), "holds"),
-        (Target("accuracy_share", 0.9), Bounds(0.95, 0.89, 1.0), "open"),
+        (Target("accuracy_share", 0.9), Bounds(0.95, 0.89, 1.0), "undecided"),
         (Target("accuracy_share", 0.9), Bounds(0.8, 0.7, 0.89), "fails"),
-        (Target("accuracy_share", 0.9), Bounds(0.95, np.nan, np.nan), "open"),
+        (Target("accuracy_share", 0.9), Bounds(0.95, np.nan, np.nan), "undecided"),
     ],
 )
 def test_the_verdict_is_of_the_whole_interval(target: Target, found: Bounds, verdict: str) -> None:
@@ -165,6 +165,35 @@ def test_another_model_than_the_calibrated_one_is_refused(root: Path) -> None:
         calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.9)), folder)
 
 
+def test_a_refused_calibration_changes_no_byte(root: Path) -> None:
+    folder = root / "deployed" / "mine"
+    calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.25)), folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (root / "results" / "embedded" / "models" / "weak" / "config.json").write_text("{}")
+    refit(root)
+    with pytest.raises(InputError, match="before other models"):
+        calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.9)), folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_points_of_a_router_that_was_fitted_again_stand_beside_those_of_before(root: Path) -> None:
+    folder = root / "deployed" / "mine"
+    calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.25)), folder)
+    refit(root)
+    calibrate(EXPERIMENT, root, wanted(Target("accuracy_share", 0.9)), folder)
+    deployed = read_manifest(folder)
+    deployed.check()
+    assert len({point.policy for point in deployed.manifest.points.values()}) == 2
+    assert operating_point(deployed, "trim-thr-budget-25").policy == Threshold(0.4)
+    assert operating_point(deployed, "trim-thr-accuracy-90").policy == Threshold(0.6)
+
+
+def refit(root: Path) -> None:
+    """Fit the router again, with another result."""
+    fit = root / "results" / "embedded" / "routers" / "trim-thr" / "arith" / "default.0"
+    FittedThresholds("trim-thr", "default", [0.2, 0.4, 0.6, 0.8]).save(fit, {})
+
+
 def test_dollars_need_prices_in_dollars(root: Path) -> None:
     target = Target("dollars_per_1k", 1.0)
     name, deployed = calibrate(EXPERIMENT, root, wanted(target, prices="api"), root / "deployed")
@@ -207,7 +236,8 @@ def test_the_commands_calibrate_review_and_inspect(root: Path, monkeypatch: pyte
     assert runner.invoke(app, ["review", "deployed/embedded", "--by", "A reader"]).exit_code == 0
     said = runner.invoke(app, ["inspect", "deployed/embedded"], env={"COLUMNS": "200"}).output
     assert "reviewed by A reader" in said and "trim-thr-budget-25" in said and "those that were calibrated" in said
-    said = runner.invoke(app, ["inspect", "deployed/embedded/policies/trim-thr/arith/default.0"]).output
+    (policy,) = (root / "deployed/embedded/policies/trim-thr/arith").glob("*/default.0")
+    said = runner.invoke(app, ["inspect", str(policy)]).output
     assert "trim-thr, default.0: 3 operating points" in said and "0.2, 0.4, 0.6" in said
     assert "40" not in runner.invoke(app, ["inspect", "results/embedded"]).output
     said = runner.invoke(app, ["inspect", "results/embedded/episodes/trim-thr/arith/arith.parquet"]).output
@@ -244,6 +274,21 @@ def test_problems_of_ones_own_are_solved_and_graded(scripted_pair, tmp_path: Pat
     assert part_of(path).startswith("own-")
     with pytest.raises(ConfigError, match="--layout x"):
         read_own(path, "x", None)
+
+
+def test_dollars_name_their_price() -> None:
+    from deployed import manifest
+    from rich.console import Console
+
+    from trim.deploy.evaluation import as_table, price_of
+    from trim.deploy.manifest import Interval
+
+    price = price_of(manifest())
+    assert price == "api" and price_of(manifest(prices={})) is None
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(as_table({"a": {"dollars_per_1k": Interval(value=0.5)}}, 3, 0.95, price))
+    assert "dollars for 1,000 problems at prices.api" in captured.get()
 
 
 def test_what_was_measured_is_written_as_json(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 
 from trim.cli import app
 from trim.config.models import PretrainedModel
+from trim.deploy import opening
 from trim.deploy.answering import Answering, Capped, Reason, ToldStep, as_problem
 from trim.deploy.inspecting import inspect
 from trim.deploy.manifest import (
@@ -37,6 +40,7 @@ from trim.problems.problem import Problem
 from trim.rollout.engine import solve
 from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.threshold import FittedThresholds, OneStepTakeover, Threshold
+from trim.serve.app import create_app
 
 MakePair = Callable[[], ModelPair]
 MakeProblems = Callable[[int], list[Problem]]
@@ -115,6 +119,32 @@ def test_what_was_fitted_is_read_once(scripted_pair: MakePair, tmp_path: Path) -
     first = ready.at("mine")
     assert first.policy == Threshold(0.5) and ready.at("mine") is first
     assert ready.at("trim-thr-0.4") is not ready.at("trim-thr-0.4")  # there are as many as clients make up
+
+
+def test_a_server_has_read_all_its_points_before_the_first_request(
+    scripted_pair: MakePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FittedThresholds("trim-thr", "default", [0.25, 0.5]).save(tmp_path / "default.0", {})
+    read: list[Path] = []
+
+    def load(folder: Path) -> Any:
+        read.append(folder)
+        return known.load(folder)
+
+    known = opening.step_router("trim-thr", manifest().routers)
+    monkeypatch.setattr(opening, "step_router", lambda *_: SimpleNamespace(load=load))
+    points = {
+        name: Point(router="trim-thr", setting=setting, policy="./default.0")
+        for name, setting in (("a", 0.25), ("b", 0.5))
+    }
+    ready = opened(scripted_pair(), tmp_path, points=points)
+    create_app(ready)
+    assert set(ready.loaded) == {"a", "b"} and len(read) == 1
+    faulty = opened(
+        scripted_pair(), tmp_path, points={"c": Point(router="trim-thr", setting=0.7, policy="./default.0")}
+    )
+    with pytest.raises(InputError, match="points.c: trim-thr has no operating point 0.7"):
+        create_app(faulty)
 
 
 # --- model names ------------------------------------------------------------------------

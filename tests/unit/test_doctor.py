@@ -4,13 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from deployed import manifest
 from fake_server import FakeServer
+from rich.console import Console
+from typer.testing import CliRunner
 
+from trim.cli import app
+from trim.config.experiment import Experiment
 from trim.config.models import ApiModel, ServedModel
 from trim.config.serving import Endpoint, Serving
-from trim.deploy.doctor import LEAST_FREE_GB, State, as_table, installation, machine, router
-from trim.deploy.manifest import Deployed
+from trim.deploy.doctor import LEAST_FREE_GB, Finding, State, as_table, experiment, installation, machine, router
+from trim.deploy.manifest import Deployed, Point, write_manifest
 
 
 def found(deployed: Deployed) -> dict[str, tuple[State, str]]:
@@ -72,3 +77,56 @@ def test_a_server_that_nobody_can_start_is_a_fault(tmp_path: Path) -> None:
 def test_findings_are_laid_out_a_row_each(tmp_path: Path) -> None:
     findings = list(machine(tmp_path))
     assert as_table(findings).row_count == len(findings)
+
+
+def test_brackets_are_shown_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kept" / "[/old]"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    findings = [*machine(folder), Finding("extra serve", State.MISSING, "pip install '.[serve]'")]
+    console = Console(width=400)
+    with console.capture() as captured:
+        console.print(as_table(findings))
+    assert "'.[serve]'" in captured.get() and f"{folder} can be written" in captured.get()
+    said = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "400"})
+    assert f"{folder} can be written" in said.output, said.output
+
+
+def test_other_commands_show_brackets_too(tmp_path: Path) -> None:
+    write_manifest(Deployed(manifest(points={"[/a]": Point(router="trim-thr", setting=0.5)}), tmp_path))
+    said = CliRunner().invoke(app, ["inspect", str(tmp_path)], env={"COLUMNS": "400"})
+    assert said.exit_code == 0 and "[/a]" in said.output
+
+
+# --- an experiment that has not run ------------------------------------------------------
+
+SHA = "0" * 64
+PRICE = {"input_per_million": 1, "output_per_million": 1, "max_cost": 1, "max_tokens": 1}
+UNRUN: dict[str, Any] = {
+    "pair": {
+        "weak": {"kind": "gguf", "file": "weak.gguf", "sha256": SHA, "dtype": "float32"},
+        "strong": {"kind": "api", "name": "large", "prefill": "prefix"},
+        "prm": "mine",
+    },
+    "prms": {"mine": {"kind": "value", "backbone": "weak"}},
+    "reported_prms": [],
+    "serving": {"endpoints": {"strong": {"url": "http://127.0.0.1:9", "key_env": "NO_SUCH_KEY", "price": PRICE}}},
+}
+
+
+def test_before_any_run_the_models_of_the_config_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(UNRUN), encoding="utf-8")
+    done = CliRunner().invoke(app, ["doctor", "--configfile", "mine.yaml"], env={"COLUMNS": "400"})
+    assert done.exit_code == 1
+    assert "weak.gguf does not exist" in done.output and "NO_SUCH_KEY is not in the environment" in done.output
+    assert "not trained yet" in done.output and "run the experiment first" not in done.output
+
+
+def test_what_is_trained_later_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = {finding.what: finding.state for finding in experiment(Experiment(), tmp_path)}
+    assert found == {"files": State.OK} | dict.fromkeys(("weak model", "strong model", "prm model"), State.MISSING)
+    (tmp_path / "results/embedded/models/weak").mkdir(parents=True)
+    assert {finding.what: finding.state for finding in experiment(Experiment(), tmp_path)}["weak model"] is State.OK

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from trim.config.models import Sampling
-from trim.models.generator import OneGo, StepGenerator
-from trim.models.protocols import FinishReason, Prefix
+from trim.models.generator import StepGenerator
+from trim.models.protocols import FinishReason, Prefix, Step
 
 PIECES = ["<end>", "a", "\n\n", "b", "\n"]
 
@@ -46,21 +46,32 @@ class Scripted:
         pass
 
 
+def written(tokens: Sequence[int], limit: int, one_go: bool) -> Step:
+    sampling = Sampling(temperature=0, max_step_tokens=limit)
+    generator = StepGenerator(Scripted(tokens), "x", sampling, one_go=one_go)  # type: ignore[arg-type]
+    (step,) = generator.run([(Prefix.of("why"), 0)])
+    return step
+
+
 @pytest.mark.parametrize(
-    ("kind", "text", "finish"),
+    ("one_go", "text", "finish"),
     [
-        (StepGenerator, "a\n\n", FinishReason.SEPARATOR),
-        (OneGo, "a\n\nb\n\n", FinishReason.END_OF_SEQUENCE),
+        (False, "a\n\n", FinishReason.SEPARATOR),
+        (True, "a\n\nb\n\n", FinishReason.END_OF_SEQUENCE),
     ],
 )
-def test_a_blank_line_ends_a_step_and_no_solution(kind: type[StepGenerator], text: str, finish: FinishReason) -> None:
-    generator = kind(Scripted([1, 2, 3, 4, 4, 0]), "x", Sampling(temperature=0, max_step_tokens=9))  # type: ignore[arg-type]
-    (step,) = generator.run([(Prefix.of("why"), 0)])
+def test_a_blank_line_ends_a_step_and_no_solution(one_go: bool, text: str, finish: FinishReason) -> None:
+    step = written([1, 2, 3, 4, 4, 0], 9, one_go)
     assert (step.text, step.finish, step.prompt_tokens) == (text, finish, 7)
 
 
-@pytest.mark.parametrize("kind", [StepGenerator, OneGo])
-def test_both_end_at_their_limit(kind: type[StepGenerator]) -> None:
-    generator = kind(Scripted([1, 3, 1, 3]), "x", Sampling(temperature=0, max_step_tokens=3))  # type: ignore[arg-type]
-    (step,) = generator.run([(Prefix.of("why"), 0)])
+@pytest.mark.parametrize("one_go", [False, True])
+def test_both_end_at_their_limit(one_go: bool) -> None:
+    step = written([1, 3, 1, 3], 3, one_go)
     assert (step.text, step.tokens, step.finish) == ("aba", 3, FinishReason.LENGTH)
+
+
+@pytest.mark.parametrize(("one_go", "finish"), [(False, FinishReason.SEPARATOR), (True, FinishReason.LENGTH)])
+def test_a_blank_line_may_fall_on_the_limit(one_go: bool, finish: FinishReason) -> None:
+    step = written([1, 3, 2, 3], 3, one_go)
+    assert (step.text, step.tokens, step.finish) == ("ab\n\n", 3, finish)

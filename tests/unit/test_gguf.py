@@ -170,7 +170,7 @@ def test_what_identifies_a_model_in_process() -> None:
         return identify_local(model, rows, device, sampling)
 
     assert identity(gguf_model) == identity(gguf_model.model_copy(update={"file": "elsewhere/m.gguf"}))
-    assert identity(gguf_model) == identity(gguf_model, rows=64)  # its steps hang on their whole company
+    assert identity(gguf_model) == identity(gguf_model, rows=64)  # its steps depend on their whole company
     others = [{"sha256": "1" * 64}, {"dtype": "float32"}, {"system": "Be brief."}]
     assert len({identity(gguf_model.model_copy(update=other)) for other in ({}, *others)}) == 4
     plain = PretrainedModel(name="a/model")

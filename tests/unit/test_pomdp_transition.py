@@ -88,7 +88,7 @@ def test_what_follows_a_step_is_a_distribution(strong_scores: bool) -> None:
     keep, regenerate = model.joint_probabilities(0.6)
     assert keep.sum((0, 2)) == pytest.approx(1)
     assert regenerate.sum((0, 1, 3)) == pytest.approx(1)
-    assert regenerate.sum((1, 3)) == pytest.approx(keep.sum(2))  # the draft's symbol does not hang on the action
+    assert regenerate.sum((1, 3)) == pytest.approx(keep.sum(2))  # the draft's symbol does not depend on the action
     assert not keep[:, 0, 1].any() and not regenerate[:, :, 0, 1].any()  # an error that was kept stays
     transition = model.transition
     assert keep[:, 1, 1].sum() == pytest.approx(0.6)

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from trim.cli import app
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
-from trim.evaluation.prefixes import Decided, score_decisions, score_routers
+from trim.evaluation.prefixes import KAPPAS, Decided, score_decisions, score_routers
 from trim.files import write_parquet
 from trim.layouts import PREFIXES
 from trim.problems.problem import Problem, write_problems
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, RolloutTrees
 from trim.routers.controls import StrongOnly
-from trim.routers.prefixes import decide_prefixes, label_prefixes
+from trim.routers.prefixes import LabelledPrefixes
 from trim.routers.threshold import OneStepTakeover, Threshold
 
 MAX_STEPS = 8
@@ -46,7 +46,7 @@ def follow(trees: RolloutTrees, node: int, first: int, then: int) -> tuple[float
 
 
 def test_labels_are_what_paths_bring(trees: RolloutTrees) -> None:
-    table = label_prefixes(trees)
+    table = LabelledPrefixes.of(trees).table()
     assert len(table) == len(trees) and table["prefix"].is_unique
     for node in range(0, len(trees), 3):
         row = table.iloc[node]
@@ -85,8 +85,9 @@ def test_decisions_are_scored_by_what_they_bring_and_spend() -> None:
 
 
 def test_policies_decide_at_the_prefixes_of_the_table(trees: RolloutTrees) -> None:
-    table, takeover = label_prefixes(trees), OneStepTakeover(0.4)
-    always, below, taken = decide_prefixes(trees, [StrongOnly(), Threshold(0.4), takeover])
+    prefixes, takeover = LabelledPrefixes.of(trees), OneStepTakeover(0.4)
+    table = prefixes.table()
+    always, below, taken = prefixes.decide([StrongOnly(), Threshold(0.4), takeover])
     assert always.all() and 0 < below.mean() < 1
     assert (below == (table["score"] < 0.4)).all()
     after_strong = table["authors"].str.endswith("s")
@@ -94,14 +95,14 @@ def test_policies_decide_at_the_prefixes_of_the_table(trees: RolloutTrees) -> No
 
 
 def test_whole_problems_are_labelled_up_to_a_number(trees: RolloutTrees) -> None:
-    whole = label_prefixes(trees)
+    whole = LabelledPrefixes.of(trees).table()
     most = int((whole["problem_id"].isin([problem.id for problem in trees.problems[:3]])).sum())
-    part = label_prefixes(trees, most)
+    part = LabelledPrefixes.of(trees, most).table()
     assert len(part) == most and part["problem_id"].nunique() == 3
-    assert label_prefixes(trees, most - 1)["problem_id"].nunique() == 2
+    assert LabelledPrefixes.of(trees, most - 1).table()["problem_id"].nunique() == 2
     expected = whole[whole["problem_id"].isin(part["problem_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(part, expected)
-    assert decide_prefixes(trees, [Threshold(0.4)], most).shape == (1, len(part))
+    assert LabelledPrefixes.of(trees, most).decide([Threshold(0.4)]).shape == (1, len(part))
 
 
 def test_operating_points_are_chosen_on_dev_and_read_on_test() -> None:
@@ -150,13 +151,15 @@ def test_the_command_labels_and_scores(trees: RolloutTrees, tmp_path: Path) -> N
     run = CliRunner().invoke
     said = run(app, ["prefixes", "label", *map(str, paths[:3])])
     assert said.exit_code == 0 and said.output.endswith(f"table.parquet: {len(trees)} prefixes\n")
-    table = label_prefixes(trees)
+    table = LabelledPrefixes.of(trees).table()
     rows = table[["prefix"]].assign(regenerate=(np.arange(len(table)) % 2))
     rows.to_csv(paths[3], index=False)
     said = run(app, ["prefixes", "score", *map(str, paths[2:]), "--kappa", "0.5"])
     assert said.exit_code == 0
     expected = score_decisions(table, rows, [0.5]).to_csv(index=False, float_format="%.4g")
     assert said.output == expected
+    said = run(app, ["prefixes", "score", *map(str, paths[2:])])
+    assert said.output == score_decisions(table, rows, KAPPAS).to_csv(index=False, float_format="%.4g")
     paths[3].write_text("")
     said = run(app, ["prefixes", "score", *map(str, paths[2:])])
     assert said.exit_code == 1 and "no CSV" in said.output and "Traceback" not in said.output

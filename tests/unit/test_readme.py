@@ -66,7 +66,7 @@ def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> 
     assert "2 hold, 1 fail, 1 hold for some" in text
     assert "more accurate is TRIM-POMDP at 10%; less accurate is none; all else is undecided" in text
     assert "a factor of 2.6 [2.4, 2.9]; the paper's table makes it 2.9" in text
-    assert "verdicts hang on all else: PRM verifier; one seed." in text
+    assert "verdicts depend on all else: PRM verifier; one seed." in text
 
 
 def test_failed_training_is_named(results: Path) -> None:

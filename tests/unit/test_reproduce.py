@@ -288,6 +288,14 @@ def test_a_replay_imports_its_archive_and_runs_offline(checkout, capsys):
     assert Path("step_store/0123/identity.json").read_bytes() == b"{}"
 
 
+def test_a_replay_imports_into_the_store_that_its_run_reads(checkout):
+    named = dict(made_by="", provenance={}, licences={}, held=())
+    manifest = Manifest(experiment="mini", config=Experiment(experiment="mini").decisive, **named)
+    write_archive(manifest, {"0123/identity.json": b"{}"}, "", checkout / "archive")
+    assert run("--replay", "archive", "--config", "step_store=elsewhere") == 0
+    assert Path("elsewhere/0123/identity.json").is_file() and not Path("step_store").exists()
+
+
 # --- the ground that a run stands on ----------------------------------------------------
 
 
@@ -303,6 +311,14 @@ def test_a_lock_that_is_a_folder_is_one_sentence(checkout, capsys):
     assert refused_with(capsys) == (
         f"trim: {checkout}/results/.lock is a folder, but must be a file; remove it, then start again."
     )
+
+
+def test_the_store_of_the_run_is_what_is_checked(checkout, capsys, monkeypatch):
+    Path("elsewhere").mkdir()
+    checked = []
+    monkeypatch.setattr(reproduce, "_check_writable", checked.append)
+    assert run("--config", "step_store=elsewhere") == 0
+    assert checkout / "elsewhere" in checked
 
 
 def test_files_from_the_future_are_named(checkout, capsys):

@@ -81,7 +81,7 @@ def test_an_empty_folder_has_the_configs_of_the_workflow(folder: Path) -> None:
     assert read_experiment(folder).experiment == "embedded"
     assert read_experiment(folder, [Path("config/smoke.yaml")]).experiment == "smoke"
     assert experiment_name(folder) == "embedded"
-    check_ground(folder, "embedded")
+    check_ground(folder, "embedded", folder / "step_store")
     (folder / "config.yaml").write_text("experiment: mine", encoding="utf-8")
     assert read_experiment(folder).experiment == experiment_name(folder) == "mine"
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from trim.cli import app
 from trim.config.models import PretrainedModel
-from trim.deploy.manifest import Deployed, write_manifest
+from trim.deploy.manifest import Deployed, Point, write_manifest
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
     models = {name: PretrainedModel(name=f"./{name}") for name in ("weak", "strong")}
-    write_manifest(Deployed(manifest(**models, prm=None), tmp_path))
+    points = {"cheap": Point(router="weak-only", setting=0.0)}
+    write_manifest(Deployed(manifest(**models, prm=None, points=points), tmp_path))
     return tmp_path
 
 
@@ -54,6 +55,13 @@ def serving(folder: Path, port: int, *more: str) -> Iterator[subprocess.Popen[by
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_point_that_cannot_decide_is_one_sentence_at_the_start(folder: Path) -> None:
+    models = {name: PretrainedModel(name=f"./{name}") for name in ("weak", "strong")}
+    write_manifest(Deployed(manifest(**models, prm=None), folder))
+    said = CliRunner().invoke(app, ["serve", "--deployed", str(folder), "--port", "0"])
+    assert said.exit_code == 1 and "points.trim-thr-0.5: trim-thr reads the scores of a PRM" in said.output
 
 
 def answers(url: str) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 from trim.config.experiment import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling
 from trim.errors import BackendError, RefusedRequest
-from trim.models.fixed_writing import FixedShapeWriter
+from trim.models.fixed_writing import MOST_PASSED_OVER, FixedShapeWriter
 from trim.models.fused import FusedQwen2
 from trim.models.generator import StepGenerator
 from trim.models.opening import open_pair
@@ -103,6 +104,29 @@ def test_a_step_does_not_depend_on_what_is_cached(
     assert answer(warm, asked[::3]) == {(p.digest, r): steps[p.digest, r] for p, r in asked[::3]}
     evicting = generator(loaded, cache_bytes=cache_bytes)
     assert answer(evicting, random.Random(2).sample(asked, len(asked))) == steps
+
+
+def test_under_endless_load_no_row_waits_for_ever(loaded: tuple[Any, Any]) -> None:
+    writer: Any = generator(loaded).reader
+    shapes = {length: SimpleNamespace(ready=ready, passed_over=0) for length, ready in ((64, 8), (128, 1), (192, 0))}
+    writer._shapes = shapes
+    served = [writer._next() for _ in range(2 * (MOST_PASSED_OVER + 1))]
+    assert [number for number, slots in enumerate(served) if slots is shapes[128]] == [
+        MOST_PASSED_OVER,
+        2 * MOST_PASSED_OVER + 1,
+    ]
+    assert shapes[192] not in served
+
+
+def test_a_writer_forgets_all_that_it_read(loaded: tuple[Any, Any], asked: list[Request]) -> None:
+    backend = generator(loaded)
+    backend.run(asked[:2])
+    reader, root = backend.reader, asked[0][0].lineage()[0]
+    assert isinstance(reader, FixedShapeWriter) and reader.memory.get(root.digest) is not None
+    reader.memory.reset(0)
+    assert reader.memory.get(root.digest) is None
+    (state,) = reader._problems.read([root])  # which reads it anew, and keeps nothing within no bytes
+    assert state.length and reader.memory.get(root.digest) is None
 
 
 def test_the_state_of_a_prefix_does_not_depend_on_its_batch_or_the_cache(

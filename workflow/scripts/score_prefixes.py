@@ -9,7 +9,7 @@ from trim.files import read_parquet
 from trim.jobs import open_job
 from trim.layouts import NODES
 from trim.rollout.tables import known_trees
-from trim.routers.prefixes import decide_prefixes, label_prefixes
+from trim.routers.prefixes import LabelledPrefixes
 from trim.routers.registry import step_router
 
 MOST = 10_000  # prefixes of a split: whole problems, the first ones
@@ -25,9 +25,10 @@ with open_job(snakemake) as job:
     for split in ("dev", "test"):
         problems, table = job.problems(f"{split}_problems"), read_parquet(job.input[f"{split}_trees"], NODES)
         trees = known_trees(problems, table).close(undrafted=True)
-        labelled = label_prefixes(trees, MOST)
+        prefixes = LabelledPrefixes.of(trees, MOST)
+        labelled = prefixes.table()
         job.log.info("%s: %d labelled prefixes of %d problems", split, len(labelled), labelled["problem_id"].nunique())
-        regenerate = decide_prefixes(trees, [point.policy for point in points], MOST)
+        regenerate = prefixes.decide([point.policy for point in points])
         splits.append(
             {
                 key: Decided(labelled, tuple(points[row].setting for row in own), regenerate[own])

@@ -214,8 +214,11 @@ def _files_of(place: Path, store: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _other_rooms(store: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of every further room of a store: what another part of the library keeps there."""
-    known = {PRMS, PROBLEMS, SOLUTIONS, *LEFT_BEHIND}
+    """Yield the files of every further room of a store: what another part of the library keeps there.
+
+    Checkpoints stay: an archive is read without models, and they may be another experiment's.
+    """
+    known = {*ROOMS, *LEFT_BEHIND}
     for room in sorted(store.iterdir()):
         if room.is_dir() and room.name not in known and not _PARTITIONS.fullmatch(room.name):
             for path in sorted(room.rglob("*")):

@@ -35,13 +35,15 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         return found
 
 
-def read_experiment(root: Path, overlays: Sequence[Path] = ()) -> Experiment:
+def read_experiment(root: Path, overlays: Sequence[Path] = (), settings: Sequence[str] = ()) -> Experiment:
     """Read config.yaml and lay overlays over it, in the order in which Snakemake lays them: each over those before.
 
     Parameters
     ----------
     root
         Folder where somebody works; what it lacks is the workflow's own.
+    settings
+        KEY=VALUE, laid over all of them, as Snakemake's --config has it.
 
     Raises
     ------
@@ -53,7 +55,19 @@ def read_experiment(root: Path, overlays: Sequence[Path] = ()) -> Experiment:
     content = read_overlay(found(Path("config.yaml"), root))
     for overlay in overlays:
         update_config(content, read_overlay(found(overlay, root)))
+    if settings:
+        update_config(content, _parsed(settings))
     return parse_config(content)
+
+
+def _parsed(settings: Sequence[str]) -> dict[str, Any]:
+    from snakemake.cli import parse_config as parse_settings
+
+    try:
+        parsed: dict[str, Any] = parse_settings(settings)
+    except ValueError as error:
+        raise ConfigError(f"--config {' '.join(settings)}: {error}") from None
+    return parsed
 
 
 def missing_files(experiment: Experiment) -> Iterator[str]:

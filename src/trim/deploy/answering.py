@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from trim.config.prices import ApiPrice, Parameters
 from trim.deploy.manifest import Manifest
 from trim.deploy.opening import Opened
-from trim.evaluation.prices import vector
+from trim.evaluation.prices import in_dollars
 from trim.models.protocols import FinishReason
 from trim.problems.problem import Problem, fingerprint
 from trim.rollout.costs import Costs
@@ -215,9 +214,7 @@ def as_problem(text: str, answer: str = "", dataset: str = "asked") -> Problem:
 
 def dollars(manifest: Manifest, costs: Costs) -> dict[str, float]:
     """Return what an episode costs at each price in dollars that the manifest knows."""
-    counted, found = asdict(costs), {}
-    for name, price in manifest.prices.items():
-        if isinstance(price, ApiPrice):
-            numbers = vector(price, Parameters()) or {}
-            found[name] = sum(amount * counted[quantity] for quantity, amount in numbers.items())
-    return found
+    counted, known = asdict(costs), in_dollars(manifest.prices)
+    return {
+        name: sum(amount * counted[quantity] for quantity, amount in numbers.items()) for name, numbers in known.items()
+    }

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trim.config.experiment import Experiment
-from trim.config.prices import ApiPrice, Parameters
 from trim.deploy.choosing import Candidate, Target, candidates, choose
 from trim.deploy.manifest import (
     MANIFEST,
@@ -29,7 +28,7 @@ from trim.deploy.manifest import (
 from trim.deploy.results import deployed_from, point_base, policy_folders
 from trim.errors import ConfigError, InputError
 from trim.evaluation.bootstrap import bounds
-from trim.evaluation.prices import PRICED_COLUMNS, Vector, vector
+from trim.evaluation.prices import PRICED_COLUMNS, Vector, in_dollars
 from trim.evaluation.study import CURVE_COLUMNS, read_dev_episodes, read_episodes
 from trim.files import written_aside
 from trim.jobs import origin_of
@@ -94,17 +93,21 @@ def calibrate(experiment: Experiment, root: Path, wanted: Wanted, folder: Path) 
     )
     name = f"{point_base(chosen.router, chosen.variant, chosen.run)}-{target.name}"
     source = fits[chosen.router, chosen.variant, chosen.run]
-    policy = _copied(source, folder / "policies" / chosen.router / wanted.trained_on / source.name)
+    digest = folder_sha256(source)
+    # Under its content: a router that is fitted again leaves the one of older points alone. Loaders read the last name.
+    policy = folder / "policies" / chosen.router / wanted.trained_on / digest[:12] / source.name
     point = Point(
         router=chosen.router,
         variant=chosen.variant,
         run=chosen.run,
         setting=chosen.setting,
         policy=relative(policy, folder),
-        policy_sha256=folder_sha256(policy),
+        policy_sha256=digest,
         calibration=calibration,
     )
+    folder.mkdir(parents=True, exist_ok=True)  # paths of models climb out of it
     deployed = Deployed(_manifest(experiment, root, folder, {name: point}), folder)
+    _copy(source, policy)  # behind all that may be refused
     write_manifest(deployed)
     return name, deployed
 
@@ -135,11 +138,10 @@ def _fits(experiment: Experiment, root: Path, wanted: Wanted) -> dict[tuple[str,
 def _dollars(experiment: Experiment, prices: str | None) -> Vector | None:
     if prices is None:
         return None
-    price = experiment.prices.get(prices)
-    if not isinstance(price, ApiPrice):
-        there = ", ".join(name for name, one in experiment.prices.items() if isinstance(one, ApiPrice)) or "none"
-        raise ConfigError(f"prices.{prices} counts no dollars; of kind api there are {there}")
-    return vector(price, Parameters())
+    known = in_dollars(experiment.prices)
+    if prices not in known:
+        raise ConfigError(f"prices.{prices} counts no dollars; of kind api there are {', '.join(known) or 'none'}")
+    return known[prices]
 
 
 def _measured(
@@ -178,11 +180,10 @@ def _read(experiment: Experiment, root: Path, dataset: str, split: str, point: C
     )
 
 
-def _copied(source: Path, target: Path) -> Path:
+def _copy(source: Path, target: Path) -> None:
     """Copy what was fitted into the deployed folder, without the logs of training."""
     with written_aside(target) as aside:
         shutil.copytree(source, aside, ignore=shutil.ignore_patterns("tensorboard"))
-    return target
 
 
 def _manifest(experiment: Experiment, root: Path, folder: Path, points: dict[str, Point]) -> Manifest:

@@ -12,7 +12,7 @@ from trim.config.experiment import Bootstrap
 from trim.deploy.manifest import Interval, Measure
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Bounds, Number, bounds
-from trim.evaluation.prices import QUANTITIES, Vector, cost
+from trim.evaluation.prices import Vector, spent
 from trim.evaluation.study import CURVE, Study, measure, study
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ class Target:
             return (found.hi if self.cautious else found.value) <= self.bound
         return (found.lo if self.cautious else found.value) >= self.bound
 
-    def verdict(self, found: Bounds) -> Literal["holds", "open", "fails"]:
-        """Say whether the bound holds, by the interval: what it does not exclude stays open."""
+    def verdict(self, found: Bounds) -> Literal["holds", "undecided", "fails"]:
+        """Say whether the bound holds, by the interval: what it does not exclude stays undecided."""
         low, high = (found.lo, found.hi) if self.is_most else (-found.hi, -found.lo)
         bound = self.bound if self.is_most else -self.bound
         if high <= bound:
             return "holds"
-        return "fails" if low > bound else "open"
+        return "fails" if low > bound else "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,7 @@ def candidates(
     """
     names: tuple[str, ...] = CURVE
     if prices is not None:
-        table = np.array([[prices.get(name, 0.0)] for name in QUANTITIES])
-        episodes = episodes.assign(**{DOLLARS: cost(episodes[list(QUANTITIES)].to_numpy(float), table)[:, 0]})
+        episodes = episodes.assign(**{DOLLARS: spent(episodes, [prices])[:, 0]})
         names = (*CURVE, DOLLARS)
     data = study(measure(episodes, names), settings, f"{seed}/{episodes['dataset'].iloc[0]}")
     return [point for sweep in data.sweeps if sweep.router != "random-query" for point in _points(data, sweep.key)]

@@ -70,7 +70,7 @@ def solve(
         chosen = secrets.randbits(31) if seed is None else seed
         with open_deployed(found, store, root / "logs", threads) as opened:
             point = opened.at(model or next(iter(found.manifest.points)))
-            show(Answering(opened, point, asked, chosen, strong_tokens), Console(), drafts=drafts)
+            show(Answering(opened, point, asked, chosen, strong_tokens), Console(markup=False), drafts=drafts)
 
 
 def calibrate(
@@ -167,7 +167,7 @@ def evaluate(
     from rich.console import Console
 
     from trim.config.experiment import Bootstrap
-    from trim.deploy.evaluation import as_json, as_table, part_of, read_own
+    from trim.deploy.evaluation import as_json, as_table, part_of, price_of, read_own
     from trim.deploy.evaluation import evaluate as run
     from trim.deploy.opening import open_deployed
     from trim.deploy.sources import find_deployed
@@ -180,7 +180,7 @@ def evaluate(
             raise InputError(f"--out {out}: this is a folder; name a file")
         own, settings = read_own(problems, layout, limit), Bootstrap()
         name = model or next(iter(found.manifest.points))
-        console = Console()
+        console = Console(markup=False)
         with open_deployed(found, StepStore(step_store, part_of(problems)), Path.cwd() / "logs", threads) as opened:
             with console.status(f"{len(own)} problems") as status:
 
@@ -188,9 +188,11 @@ def evaluate(
                     status.update(f"{done} of {total} solutions")
 
                 measured = run(opened, name, own, replicates, settings, report)
-        console.print(as_table(measured, len(own), settings.level))
+        prices = price_of(found.manifest)
+        console.print(as_table(measured, len(own), settings.level, prices))
         if out is not None:
-            facts = {"problems": len(own), "replicates": replicates, "level": settings.level, "part": part_of(problems)}
+            facts = {"problems": len(own), "replicates": replicates, "level": settings.level, "prices": prices}
+            facts["part"] = part_of(problems)
             write_json(as_json(measured, manifest=found.manifest.content_hash, **facts), out)
 
 
@@ -202,26 +204,29 @@ def inspect(
 
     from trim.deploy.inspecting import inspect as run
 
-    console = Console()
+    console = Console(markup=False)
     with one_sentence():
         for said in run(place):
-            console.print(said, markup=not isinstance(said, str), highlight=False)
+            console.print(said, highlight=False)
 
 
 def doctor(deployed: Place = None, configfile: Overlays = None) -> None:
     """Check installation, GPU, SLURM, disk, and the models and endpoints of a router; fails where one is at fault."""
     from rich.console import Console
 
+    from trim.config.reading import read_experiment
     from trim.deploy import doctor as checks
-    from trim.deploy.sources import find_deployed
+    from trim.deploy.manifest import read_manifest
 
     root = Path.cwd()
     found = [*checks.installation(), *checks.machine(root)]
-    if deployed is not None or (root / "config.yaml").is_file():
-        try:
-            found += checks.router(find_deployed(deployed, configfile or [], root))
-        except (TrimError, OSError) as error:
-            found.append(checks.Finding("router", checks.State.FAULT, str(error)))
-    Console().print(checks.as_table(found))
+    try:
+        if deployed is not None:
+            found += checks.router(read_manifest(deployed))
+        elif configfile or (root / "config.yaml").is_file():
+            found += checks.experiment(read_experiment(root, configfile or []), root)
+    except (TrimError, OSError) as error:
+        found.append(checks.Finding("router" if deployed else "config", checks.State.FAULT, str(error)))
+    Console(markup=False).print(checks.as_table(found))
     if any(finding.state is checks.State.FAULT for finding in found):
         raise typer.Exit(1)

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import httpx
 from packaging.requirements import Requirement
 from rich.table import Table
+from rich.text import Text
 
-from trim.config.models import ApiModel, ServedModel, ServedPRM
+from trim.config.experiment import Experiment
+from trim.config.models import ApiModel, GgufModel, GivenPRM, NoisyPRM, ServedModel, ServedPRM, TrainedModel
+from trim.config.reading import missing_files
+from trim.config.serving import Serving
 from trim.deploy.manifest import Deployed
 from trim.errors import TrimError, about_disk
 
@@ -112,18 +117,51 @@ def router(deployed: Deployed) -> Iterator[Finding]:
     said = "models and policies are here, and those that were calibrated" if deployed.manifest.contents else "here"
     yield Finding("router", State.FAULT if faults else State.OK, "; ".join(faults) or said)
     for role, spec in deployed.models.items():
-        if isinstance(spec, ServedModel | ServedPRM | ApiModel):
-            yield _endpoint(deployed, role, spec)
-        if isinstance(spec, ServedPRM):
-            said = spec.golden or "none: the first request waits until they are computed; `trim golden` does it before"
-            yield Finding("golden scores", State.OK if spec.golden else State.MISSING, said)
+        yield from _endpoints(deployed.manifest.serving, role, spec)
 
 
-def _endpoint(deployed: Deployed, role: str, spec: ServedModel | ServedPRM | ApiModel) -> Finding:
+def experiment(config: Experiment, root: Path) -> Iterator[Finding]:
+    """Check the files, models and endpoints that the config of an experiment names, whether it has run or not."""
+    faults = list(missing_files(config))
+    yield Finding("files", State.FAULT if faults else State.OK, "; ".join(faults) or "all that the config names")
+    prm = config.prms[config.pair.prm]
+    name = prm.of if isinstance(prm, NoisyPRM) else config.pair.prm
+    for role, spec in (("weak", config.pair.weak), ("strong", config.pair.strong), ("prm", config.prms[name])):
+        trained = root / config.results / "models" / (role if role != "prm" else f"prm-{name}")
+        if isinstance(spec, GgufModel):
+            yield _gguf(role, spec, root, config.step_store)
+        elif isinstance(spec, TrainedModel) or (role == "prm" and not isinstance(spec, GivenPRM)):
+            there = trained.is_dir()
+            said = str(trained) if there else "not trained yet: the run does it"
+            yield Finding(f"{role} model", State.OK if there else State.MISSING, said)
+        yield from _endpoints(config.serving, role, spec)
+
+
+def _gguf(role: str, spec: GgufModel, root: Path, step_store: str) -> Finding:
+    what = f"{role} model"
+    if (converted := root / spec.folder(step_store)).is_dir():
+        return Finding(what, State.OK, f"dequantised in {converted}")
+    if spec.repository is not None:
+        return Finding(what, State.MISSING, f"{spec.file} of {spec.repository}: the run fetches it")
+    there = (root / spec.file).is_file()
+    said = spec.file if there else f"{spec.file} does not exist: fetch it, or name its `repository`"
+    return Finding(what, State.OK if there else State.FAULT, said)
+
+
+def _endpoints(serving: Serving, role: str, spec: Any) -> Iterator[Finding]:
+    """Check what answers for a model, where it runs behind HTTP."""
+    if isinstance(spec, ServedModel | ServedPRM | ApiModel):
+        yield _endpoint(serving, role, spec)
+    if isinstance(spec, ServedPRM):
+        said = spec.golden or "none: the first request waits until they are computed; `trim golden` does it before"
+        yield Finding("golden scores", State.OK if spec.golden else State.MISSING, said)
+
+
+def _endpoint(serving: Serving, role: str, spec: ServedModel | ServedPRM | ApiModel) -> Finding:
     what = f"{role} endpoint"
-    endpoint = {str(key): value for key, value in deployed.manifest.serving.endpoints.items()}.get(role)
+    endpoint = {str(key): value for key, value in serving.endpoints.items()}.get(role)
     if endpoint is None:
-        command = deployed.manifest.serving.command[0]
+        command = serving.command[0]
         if isinstance(spec, ApiModel):
             return Finding(what, State.FAULT, f"serving.endpoints.{role} is missing: name its url and price")
         there = shutil.which(command)
@@ -149,5 +187,5 @@ def as_table(findings: list[Finding]) -> Table:
     """Lay findings out, a row each."""
     table = Table("check", "", "found")
     for finding in findings:
-        table.add_row(finding.what, f"[{COLOURS[finding.state]}]{finding.state}[/]", finding.said)
+        table.add_row(Text(finding.what), Text(finding.state, style=COLOURS[finding.state]), Text(finding.said))
     return table

@@ -11,13 +11,12 @@ from rich.table import Column, Table
 
 from trim.config.datasets import FileDataset
 from trim.config.experiment import Bootstrap
-from trim.config.prices import ApiPrice, Parameters
 from trim.deploy.choosing import DOLLARS, LABELS, candidates
 from trim.deploy.manifest import Interval, Manifest
 from trim.deploy.opening import ALONE, Opened
 from trim.deploy.report import shown
 from trim.errors import ConfigError, InputError
-from trim.evaluation.prices import Vector, vector
+from trim.evaluation.prices import in_dollars
 from trim.problems.adapters import load_dataset
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
@@ -65,7 +64,8 @@ def evaluate(
     results = run_points(list(points.values()), problems, opened.pair, replicates, manifest.max_steps, on_progress)
     with Grader() as grader:
         episodes = episode_table(results, grader, exact=False).assign(trained_on="untrained")
-    found = candidates(episodes, settings, "own", dollars_of(manifest))
+    known = in_dollars(manifest.prices)
+    found = candidates(episodes, settings, "own", known.get(price_of(manifest) or ""))
     measured = {(point.router, point.variant, point.setting): point for point in found}
     return {
         one: measured[point.router, point.variant, point.setting].intervals(settings.level)
@@ -73,15 +73,21 @@ def evaluate(
     }
 
 
-def dollars_of(manifest: Manifest) -> Vector | None:
-    """Return the first price in dollars of a manifest."""
-    prices = [price for price in manifest.prices.values() if isinstance(price, ApiPrice)]
-    return vector(prices[0], Parameters()) if prices else None
+def price_of(manifest: Manifest) -> str | None:
+    """Return the name of the price by which dollars are counted: the first of a manifest that is in dollars."""
+    return next(iter(in_dollars(manifest.prices)), None)
 
 
-def as_table(found: Mapping[str, Mapping[str, Interval]], problems: int, level: float) -> Table:
-    """Lay out what was measured, a row a model."""
+def as_table(found: Mapping[str, Mapping[str, Interval]], problems: int, level: float, price: str | None) -> Table:
+    """Lay out what was measured, a row a model.
+
+    Parameters
+    ----------
+    price
+        Name of the price by which dollars were counted.
+    """
     labels = {key: label for key, label in LABELS.items() if any(key in of_one for of_one in found.values())}
+    labels = {key: f"{label} at prices.{price}" if key.startswith(DOLLARS) else label for key, label in labels.items()}
     title = f"{problems} problems, {level:.0%} intervals over problems"
     table = Table(Column("model", no_wrap=True), *labels.values(), title=title)
     for name, measures in found.items():

@@ -78,7 +78,7 @@ class Calibration(Section):
     chosen_of: Count = Field(description="operating points that were compared")
     chosen_on: Read
     checked_on: Read
-    verdict: Literal["holds", "open", "fails"] = Field(description="of the bound, on the held-out problems")
+    verdict: Literal["holds", "undecided", "fails"] = Field(description="of the bound, on the held-out problems")
 
 
 class Point(Section):

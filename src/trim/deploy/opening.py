@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ from trim.routers.threshold import POLICIES
 ALONE = ("weak-only", "strong-only")
 PATIENCE = 50
 """Passes of models in process after which a request goes first."""
+Fitted = dict[tuple[str, Path], Sequence[OperatingPoint]]
+"""Operating points by router and folder."""
 _THRESHOLD = re.compile(r"trim-thr-(\d+(?:\.\d+)?)")
 
 
@@ -33,24 +35,35 @@ class Opened:
 
     Attributes
     ----------
-    loaded
-        Points of the manifest that were asked for: what was fitted is read once.
+    loaded, fitted
+        Points of the manifest that were asked for, and all points of their policies: what was fitted is read once.
     """
 
     deployed: Deployed
     pair: ModelPair
     loaded: dict[str, OperatingPoint] = field(default_factory=dict)
+    fitted: Fitted = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Read what was fitted for all points of the manifest, before anybody waits for it."""
+        for name in self.deployed.manifest.points:
+            self.at(name)
 
     def at(self, name: str) -> OperatingPoint:
         """Return what decides under a model name."""
-        found = self.loaded.get(name) or operating_point(self.deployed, name)
+        found = self.loaded.get(name) or operating_point(self.deployed, name, self.fitted)
         if name in self.deployed.manifest.points:
             self.loaded[name] = found
         return found
 
 
-def operating_point(deployed: Deployed, name: str) -> OperatingPoint:
+def operating_point(deployed: Deployed, name: str, fitted: Fitted | None = None) -> OperatingPoint:
     """Return what decides under a model name: a point of the manifest, any threshold, or one model alone.
+
+    Parameters
+    ----------
+    fitted
+        What was read before; what is read now is added.
 
     Raises
     ------
@@ -59,9 +72,11 @@ def operating_point(deployed: Deployed, name: str) -> OperatingPoint:
     """
     point = find_point(deployed, name)
     settings = deployed.manifest.routers
-    folder = deployed.policy(point)
+    folder, fitted = deployed.policy(point), {} if fitted is None else fitted
     if folder is not None:
-        known = step_router(point.router, settings).load(folder)
+        if (point.router, folder) not in fitted:
+            fitted[point.router, folder] = step_router(point.router, settings).load(folder)
+        known = fitted[point.router, folder]
     elif point.router == "trim-thr" and point.variant in POLICIES:
         known = [OperatingPoint("trim-thr", point.variant, point.setting, POLICIES[point.variant](point.setting))]
     elif point.router in controls(settings):

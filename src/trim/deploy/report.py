@@ -11,7 +11,7 @@ from trim.names import look_of
 
 VERDICTS = {
     "holds": "It holds on the held-out problems: the whole interval keeps the bound.",
-    "open": "Open: the held-out interval lies on both sides of the bound. More problems would tell.",
+    "undecided": "Undecided: the held-out interval lies on both sides of the bound. More problems would tell.",
     "fails": "It fails on the held-out problems: the whole interval is beyond the bound. Do not rely on it.",
 }
 

@@ -111,7 +111,7 @@ def _claims(claims: pd.DataFrame) -> str:
 
 
 def _counts(claims: pd.DataFrame) -> str:
-    """Say how many claims hold as a whole, on what verdicts hang, and what multiples of delta IBC come to per token."""
+    """Say how many claims hold as a whole, what verdicts depend on, and what multiples of delta IBC come to."""
     together = by_claim(claims)
     count = {verdict: sum(given == verdict for given in together.values()) for verdict in (*get_args(Verdict), "mixed")}
     said = [
@@ -136,7 +136,7 @@ def _counts(claims: pd.DataFrame) -> str:
         f"{ahead}; less accurate is {behind}; all else is undecided."
     )
     conditions = headlines["conditions"].iloc[0] if len(headlines) else ""
-    said.append(f"Intervals cover the draw of problems alone; verdicts hang on all else: {conditions}.")
+    said.append(f"Intervals cover the draw of problems alone; verdicts depend on all else: {conditions}.")
     return " ".join(said)
 
 

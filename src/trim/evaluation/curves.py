@@ -47,7 +47,7 @@ SMALLEST_SHARE = 1e-4
 """Delta IBC divides by a strong share; smaller ones, as of a gain that cost nothing, count as this."""
 
 DECIMALS = 9
-"""Shares and PGR are rounded to these, so that a tie or a level just reached does not hang on float noise."""
+"""Shares and PGR are rounded to these, so that a tie or a level just reached does not depend on float noise."""
 
 
 def read_envelope(shares: Array, accuracies: Array, weak: Array, strong: Array) -> Metrics:

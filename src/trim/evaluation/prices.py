@@ -9,7 +9,7 @@ model costs nothing, and the share is the strong share. A router that is cheaper
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +69,11 @@ def vector(price: PriceVector, parameters: Parameters) -> Vector | None:
     return {"strong_tokens": 1.0}
 
 
+def in_dollars(prices: Mapping[str, PriceVector]) -> dict[str, Vector]:
+    """Return the prices in dollars as numbers to multiply the quantities of an episode by."""
+    return {name: _dollars(price) for name, price in prices.items() if isinstance(price, ApiPrice)}
+
+
 def _dollars(price: ApiPrice) -> Vector:
     strong, found = price.strong, {}
     found["strong_tokens"], found["strong_input_tokens"] = strong.output, strong.input
@@ -90,7 +95,7 @@ def _by_token(read: Mapping[str, float], written: Mapping[str, float], cached: b
 
 
 def vectors(prices: Mapping[str, PriceVector], parameters: Parameters) -> dict[str, Vector]:
-    """Return all prices as numbers, but those that hang on sizes which nobody knows."""
+    """Return all prices as numbers, but those that depend on sizes which nobody knows."""
     found = {name: vector(price, parameters) for name, price in prices.items()}
     for name, numbers in found.items():
         if numbers is None:
@@ -98,11 +103,15 @@ def vectors(prices: Mapping[str, PriceVector], parameters: Parameters) -> dict[s
     return {name: numbers for name, numbers in found.items() if numbers is not None}
 
 
+def spent(episodes: pd.DataFrame, prices: Collection[Vector]) -> Array:
+    """Return what episodes cost at each of some prices, shape (episodes, prices)."""
+    table = np.array([[numbers.get(name, 0.0) for numbers in prices] for name in QUANTITIES])
+    return cost(episodes[list(QUANTITIES)].to_numpy(float), table)
+
+
 def priced(episodes: pd.DataFrame, prices: Mapping[str, Vector]) -> pd.DataFrame:
     """Return episodes with what they cost at each of some prices, columns `cost_of`, in place of the quantities."""
-    table = np.array([[numbers.get(name, 0.0) for numbers in prices.values()] for name in QUANTITIES])
-    spent = cost(episodes[list(QUANTITIES)].to_numpy(float), table)
-    costs = {cost_of(name): spent[:, i] for i, name in enumerate(prices)}
+    costs = dict(zip(map(cost_of, prices), spent(episodes, prices.values()).T, strict=True))
     return episodes[[*EPISODE, "correct"]].assign(**costs)
 
 

@@ -152,7 +152,7 @@ _BUILT_IN = (
             "interval over problems, and it holds where all of that lies beyond the dashed bar; bars are ours where "
             "the paper names none (claims.csv). Headline claims are bold. A tick is the paper's own value of the same "
             "quantity, of much larger models: on MATH-500 beside the main dataset, on AIME beside another one that "
-            "routers were fitted on, else the lesser of OlympiadBench and Minerva Math. Verdicts hang on the PRM and "
+            "routers were fitted on, else the lesser of OlympiadBench and Minerva Math. Verdicts depend on the PRM and "
             "on one seed of everything; intervals cover the draw of problems alone."
         ),
     ),

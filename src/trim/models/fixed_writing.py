@@ -1,8 +1,8 @@
-"""Steps written in passes of fixed shape: rows come and go, and no bit of one hangs on the others.
+"""Steps written in passes of fixed shape: rows come and go, and no bit of one depends on the others.
 
 Each row's keys and values stand in slots of its own, the first token in the first. A pass feeds one token to each of a
 fixed number of rows, over as many slots as the tokens' positions ask for: so its shape, and all that is computed for a
-token, hangs on the tokens before it alone, not on whether the model drew it here or reads what another one wrote.
+token, depends on the tokens before it alone, not on whether the model drew it here or reads what another one wrote.
 Therefore a finished row's place can be taken at once, and what is known after a step is kept for the next one.
 """
 
@@ -31,6 +31,9 @@ PROBLEM_ROWS = 4
 """Of a pass that reads problems: they come few at a time."""
 
 KEPT_SHAPES = 16
+
+MOST_PASSED_OVER = 16
+"""Passes that go to others before a shape goes first: under endless load no row waits for ever."""
 
 
 @dataclass(slots=True)
@@ -67,6 +70,7 @@ class _Slots:
         self.length = length
         self.rows: list[_Row | None] = [None] * rows
         self.waiting: deque[_Row] = deque()
+        self.passed_over = 0
         self._data = like.new_zeros(layers, 2, rows, heads, length, size)
         self._all = torch.arange(rows, device=like.device)
         self._slots = torch.arange(length, device=like.device)
@@ -118,7 +122,7 @@ class _Slots:
 
 
 class FixedShapeWriter:
-    """A `Writer` whose every pass has a shape that hangs on the tokens that it is about.
+    """A `Writer` whose every pass has a shape that depends on the tokens that it is about.
 
     Parameters
     ----------
@@ -174,7 +178,7 @@ class FixedShapeWriter:
         if self._opened:
             self._begin()
         while True:
-            slots = max(self._shapes.values(), key=lambda slots: slots.ready)
+            slots = self._next()
             self._places |= {number: (slots, place) for number, place in slots.fill()}
             hidden = self._problems.forward(*slots.feed(), slots)
             ready = []
@@ -213,6 +217,16 @@ class FixedShapeWriter:
         self._shapes.clear()
         self._places.clear()
         self._opened, self._open = [], 0
+
+    def _next(self) -> _Slots:
+        """Return the shape of the next pass: the one with most rows, or one that was passed over too often."""
+        asking = [slots for slots in self._shapes.values() if slots.ready]
+        late = [slots for slots in asking if slots.passed_over >= MOST_PASSED_OVER]
+        chosen = max(late, key=lambda slots: slots.passed_over) if late else max(asking, key=lambda slots: slots.ready)
+        for slots in asking:
+            slots.passed_over += 1
+        chosen.passed_over = 0
+        return chosen
 
     def _begin(self) -> None:
         """Look up what is known of the rows that were opened, read problems that are new, and let all wait."""

@@ -30,12 +30,19 @@ class _Row:
 
 
 class StepGenerator:
-    """Writes steps with a language model; a `BatchBackend` whose requests are (prefix, replicate)."""
+    """Writes steps with a language model; a `BatchBackend` whose requests are (prefix, replicate).
 
-    def __init__(self, reader: Writer, identity: str, sampling: Sampling) -> None:
+    Parameters
+    ----------
+    one_go
+        Whether a blank line ends nothing, so that a step is all that the model writes, to its limit of tokens.
+    """
+
+    def __init__(self, reader: Writer, identity: str, sampling: Sampling, *, one_go: bool = False) -> None:
         self.reader = reader
         self.identity = identity
         self.sampling = sampling
+        self._one_go = one_go
         self.batch_size = reader.batch_size
         self._tokenizer = reader.prompts.tokenizer
         ends = reader.model.generation_config.eos_token_id
@@ -121,7 +128,7 @@ class StepGenerator:
     def _finish(self, ids: list[int]) -> FinishReason | None:
         if ids[-1] in self._ends:
             return FinishReason.END_OF_SEQUENCE
-        if "\n" in self._piece(ids[-1]) and SEPARATOR in "".join(self._piece(i) for i in ids[-4:]):
+        if not self._one_go and "\n" in self._piece(ids[-1]) and SEPARATOR in "".join(self._piece(i) for i in ids[-4:]):
             return FinishReason.SEPARATOR
         if len(ids) == self.sampling.max_step_tokens:
             return FinishReason.LENGTH
@@ -139,11 +146,3 @@ class StepGenerator:
         text: str = self._tokenizer.decode(kept, skip_special_tokens=True)
         self.reader.close(number, row.prefix.extend(text), row.written, row.logprobs)
         return Step(text, tuple(row.written), self.reader.prompts.length(row.prefix), reason)
-
-
-class OneGo(StepGenerator):
-    """Writes until the model ends its answer, or to the limit of tokens: a blank line ends nothing."""
-
-    def _finish(self, ids: list[int]) -> FinishReason | None:
-        reason = super()._finish(ids)
-        return None if reason is FinishReason.SEPARATOR else reason

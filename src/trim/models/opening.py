@@ -340,7 +340,7 @@ def identify_local(spec: PretrainedModel | GgufModel, batch_size: int, device: s
         more["system"] = spec.system
     if spec.dtype != "float32":
         more["dtype"] = spec.dtype
-    if is_ragged(spec, device):  # its steps hang on their whole company: the number of rows says too little
+    if is_ragged(spec, device):  # its steps depend on their whole company: the number of rows says too little
         more |= {"backend": f"ragged/{RAGGED_VERSION}", "rows": None}
     return _identify(identify_weights(spec), batch_size, device, **more)
 

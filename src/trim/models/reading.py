@@ -85,6 +85,11 @@ class StateMemory:
         while self._bytes > self._budget:
             self._remove(next(iter(self._states)))
 
+    def reset(self, budget: int) -> None:
+        """Forget all states; from now on, keep at most so many bytes."""
+        self._states.clear()
+        self._budget, self._bytes = budget, 0
+
     def _remove(self, digest: bytes) -> None:
         if digest in self._states:
             self._bytes -= self._states.pop(digest).cache.nbytes

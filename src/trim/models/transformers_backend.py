@@ -94,7 +94,7 @@ class _Buffers:
 
 
 class FixedShapeReader:
-    """Reads prefixes in passes whose shapes hang on the request alone.
+    """Reads prefixes in passes whose shapes depend on the request alone.
 
     Parameters
     ----------

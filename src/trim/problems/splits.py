@@ -58,7 +58,7 @@ def draw_split(name: str, family: ArithmeticFamily, split: str, count: int, seed
 
 
 def divide(problems: Sequence[Problem], shares: Mapping[Split, float]) -> dict[str, list[Problem]]:
-    """Give each split its share of the problems by hash: where one goes hangs on its text and the shares alone."""
+    """Give each split its share of the problems by hash: where one goes depends on its text and the shares alone."""
     parts: dict[str, list[Problem]] = {split: [] for split in shares}
     # Rounded, so that shares that add up to one leave nobody out.
     ends = [(split, round(end, 9)) for split, end in zip(shares, accumulate(shares.values()), strict=True)]

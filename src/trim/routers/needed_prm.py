@@ -45,7 +45,7 @@ class Routed:
 def foreseeing_scores(trees: RolloutTrees, deviation: float) -> Floats:
     """Return, of every draft, the share of its explored continuations that end right, disturbed on the logit.
 
-    One right and one wrong ending are added to those explored: few of them say little. The noise hangs on the text
+    One right and one wrong ending are added to those explored: few of them say little. The noise depends on the text
     alone, so that it grows with the deviation and changes in nothing else.
 
     Returns

@@ -62,13 +62,19 @@ def fingerprint_of(opened: Opened) -> str:
 def create_app(
     opened: Opened, limits: Limits | None = None, key: str | None = None, patience: Patience | None = None
 ) -> FastAPI:
-    """Return the server of a deployed router.
+    """Return the server of a deployed router, all of whose points are read.
 
     Parameters
     ----------
     key
         That clients must name; None lets everybody in.
+
+    Raises
+    ------
+    TrimError
+        If a point cannot be read.
     """
+    opened.load()
     patience = patience or Patience()
     scorer = opened.pair.prm
     seconds = patience.seconds if isinstance(opened.deployed.manifest.prm, ServedPRM) else None

@@ -137,9 +137,6 @@ class Front:
             return self._opened.at(name)
         except InputError as error:
             raise Refused(404, str(error), "model", "model_not_found") from None
-        except TrimError as error:  # the manifest is at fault
-            logger.error("%s", error)
-            raise Refused(500, f"this server is not set up for it: {error}", "model") from None
 
     def exchange(self, form: Form, wish: Wish) -> Exchange:
         """Return a request as something to answer."""

@@ -3,7 +3,7 @@
 Two scopes. `same`: a number of Tables 1, 2, 7, 8 or of the abstract, compared with ours only where models and dataset
 are the paper's. `analogue`: a claim as a statement about another experiment (see `statements`), which holds, fails or
 stays undecided at the level of the bootstrap.
-Verdicts are about this experiment: `conditions` says on what they hang besides problems, and no interval covers it.
+Verdicts are about this experiment: `conditions` says what they depend on besides problems, and no interval covers it.
 """
 
 from __future__ import annotations

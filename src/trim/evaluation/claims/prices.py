@@ -50,7 +50,7 @@ def price_verdicts(worlds: Mapping[str, World], folder: Path, level: float) -> p
 
 
 def price_row(verdicts: pd.DataFrame) -> dict[str, Any]:
-    """Return the row of the ledger that says which headline verdicts hang on the prices of tokens."""
+    """Return the row of the ledger that says which headline verdicts depend on the prices of tokens."""
     row = {
         "key": "price",
         "title": "headline verdicts that change with the price",

@@ -225,7 +225,7 @@ def _ahead_of_threshold(found: Study, source: str, variant: str = "default") -> 
 
 
 def learned_prm(world: World) -> Iterator[Case]:
-    """Ask the headline of `learned` with every other PRM, from the weakest to the best: on what its verdict hangs."""
+    """Ask the headline of `learned` with every other PRM, from the weakest to the best: what its verdict depends on."""
     source = world.fitted_on(world.main)
     ahead = {prm: _ahead_of_threshold(found, source) for prm, found in world.by_prm.items()}
     quality = {prm: world.auc.get((prm, world.main), np.nan) for prm in ahead if ahead[prm]}

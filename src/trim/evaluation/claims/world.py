@@ -78,7 +78,7 @@ class World:
         return f"PRM {prm}" if np.isnan(quality) else f"PRM {prm} (AUC of the lowest score {quality:.2f})"
 
     def conditions(self, case: Case) -> str:
-        """Say on what the numbers of a statement hang, beside the problems that its interval is about."""
+        """Say what the numbers of a statement depend on, beside the problems that its interval is about."""
         there = self.evidence.get(case.dataset, self.evidence[self.main])
         runs = 1 + max((sweep.seed for sweep in there.curves()), default=0)
         said = [case.prm or self.routing(self.prm, case.dataset), "one seed of problems, language models and PRMs"]
