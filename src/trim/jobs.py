@@ -138,8 +138,9 @@ class Job:
             if done == total and now - started < PROGRESS_SECONDS:
                 return
             last = now
-            left = (now - started) * (total - done) / max(done, 1)
-            line = f"{what}: {done:,} of {total:,} ({done / total:.0%}), {now - started:.0f} s gone, {left:.0f} s left"
+            line = f"{what}: {done:,} of {total:,} ({done / total:.0%}), {now - started:.0f} s gone"
+            if done:
+                line += f", {(now - started) * (total - done) / done:.0f} s left"
             self.log.info("%s", line)
             print(line, file=sys.stderr, flush=True)
 
