@@ -30,7 +30,8 @@ OPEN_PASSES = 4
 PROBLEM_ROWS = 4
 """Of a pass that reads problems: they come few at a time."""
 
-KEPT_SHAPES = 16
+KEPT_BYTES = 1 << 30
+"""What passes may take, all together, before those that no row needs now are given up."""
 
 MOST_PASSED_OVER = 16
 """Passes that go to others before a shape goes first: under endless load no row waits for ever."""
@@ -75,6 +76,11 @@ class _Slots:
         self._all = torch.arange(rows, device=like.device)
         self._slots = torch.arange(length, device=like.device)
         self._at = self._all
+
+    @property
+    def nbytes(self) -> int:
+        """What keys and values take."""
+        return self._data.nbytes
 
     @property
     def ready(self) -> int:
@@ -249,7 +255,7 @@ class FixedShapeWriter:
         """Let a row wait for a place among those of its shape."""
         length = -(-(row.length + 1) // SLOTS) * SLOTS
         if length not in self._shapes:
-            if len(self._shapes) >= KEPT_SHAPES:
+            if sum(slots.nbytes for slots in self._shapes.values()) > KEPT_BYTES:
                 self._shapes = {length: slots for length, slots in self._shapes.items() if slots.ready}
             self._shapes[length] = _Slots(self._problems.like, self._pass_rows, length)
         self._shapes[length].waiting.append(row)
