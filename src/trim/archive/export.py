@@ -22,11 +22,13 @@ from trim.jobs import origin_of
 from trim.models.batching import BatchLoop
 from trim.models.checking import ASIDE
 from trim.models.entries import SCORES, STEPS, Codec
-from trim.models.kept import PRMS, PROBLEMS, ROOMS, SOLUTIONS, Kept, check_kept, problem_facts
+from trim.models.kept import FITS, PRMS, PROBLEMS, ROOMS, SOLUTIONS, Kept, check_kept, problem_facts
 from trim.models.opening import open_pair, open_scorer, pair_reader, prm_wish
 from trim.models.prm_kinds import prm_kinds
 from trim.models.served.servers import Servers
 from trim.models.store import Partition, StepStore
+from trim.routers.kept_fits import fit_facts
+from trim.routers.registry import fitted_routers
 
 Files = dict[str, bytes]
 
@@ -179,7 +181,7 @@ def _steps_and_scores(experiment: Experiment, root: Path) -> tuple[list[Held], F
 
 
 def _kept(experiment: Experiment, root: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of kept PRMs, problems and labelled solutions of the experiment."""
+    """Yield the files of kept PRMs, problems, labelled solutions and fitted routers of the experiment."""
     store = root / experiment.step_store
     kept, kinds = Kept(store), prm_kinds()
     for name in dict.fromkeys(experiment.used_prms):
@@ -190,6 +192,22 @@ def _kept(experiment: Experiment, root: Path) -> Iterator[tuple[str, bytes]]:
             facts = problem_facts(name, dataset.model_dump(mode="json"), experiment.seed)
             for room in (PROBLEMS, *([SOLUTIONS] if dataset.layout == "processbench" else [])):
                 yield from _files_of(kept.place(room, facts), store)
+    for facts in _fits(experiment, root / experiment.results) if experiment.routers.tree_budget else ():
+        yield from _files_of(kept.place(FITS, facts), store)
+
+
+def _fits(experiment: Experiment, results: Path) -> Iterator[dict[str, Any]]:
+    """Yield what decides each fit of the experiment."""
+    settings, asked = experiment.routers.model_dump(mode="json"), experiment.routers
+    for router in fitted_routers(asked).values():
+        for source in asked.trained_on if not router.fitted_as else ():
+            tables = [results / f"trees/{source}.{split}.parquet" for split in ("router_train", "dev")]
+            if router.needs_labels and not experiment.labelled(source) and asked.pomdp.observed_on:
+                tables.append(results / f"scores/{experiment.pair.prm}/{asked.pomdp.observed_on}.router_train.parquet")
+            for variant, run in router.runs(asked, source, experiment.main_dataset):
+                yield fit_facts(
+                    router, router.decisive(settings, variant), (source, variant, run), experiment.seed, tables
+                )
 
 
 def _place_of_prm(store: Path, trained: Path) -> Path:

@@ -21,8 +21,8 @@ from trim.files import written_aside
 
 logger = logging.getLogger(__name__)
 
-PRMS, PROBLEMS, SOLUTIONS, CHECKPOINTS = "prms", "problems", "solutions", "checkpoints"
-ROOMS = (PRMS, PROBLEMS, SOLUTIONS, CHECKPOINTS)
+PRMS, PROBLEMS, SOLUTIONS, FITS, CHECKPOINTS = "prms", "problems", "solutions", "fits", "checkpoints"
+ROOMS = (PRMS, PROBLEMS, SOLUTIONS, FITS, CHECKPOINTS)
 """Rooms of the store."""
 
 IDENTITY_FILE = "identity.json"
@@ -76,13 +76,19 @@ class Kept:
             shutil.copyfile(place / name, folder / name)
         return True
 
-    def keep(self, room: str, facts: Mapping[str, Any], folder: Path) -> None:
-        """Keep a copy of a folder, in place of what was kept before; nothing offline, or in a store closed to us."""
+    def keep(self, room: str, facts: Mapping[str, Any], folder: Path, without: str = "") -> None:
+        """Keep a copy of a folder, in place of what was kept before; nothing offline, or in a store closed to us.
+
+        Parameters
+        ----------
+        without
+            Name of what in the folder is not worth keeping.
+        """
         if self.offline:
             return
         try:
             with written_aside(self.place(room, facts)) as aside:
-                shutil.copytree(folder, aside)
+                shutil.copytree(folder, aside, ignore=shutil.ignore_patterns(without))
                 (aside / IDENTITY_FILE).write_bytes(_said(facts))
                 sum_folder(aside)
         except ClosedFolder as error:
