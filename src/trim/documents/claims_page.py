@@ -20,7 +20,7 @@ PUBLISHED = Path("data/published/claims.csv")
 KEPT = Path("docs/results")
 """What the page is made of beside README.md: ledgers, and what the runs that they are from took."""
 
-BLOCK = re.compile(r"<!-- results of (\w+): .*?-->\n(.*?)<!-- end of results -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- (?:results|claims) of (\w+): .*?-->\n(.*?)<!-- end of results -->", re.DOTALL)
 ORIGIN = re.compile(r"^Code .*$", re.MULTILINE)
 ROW = re.compile(r"^\| (.+?) \| .+? \| .+? \| (.+?) \| \*\*(.+?)\*\* \|$", re.MULTILINE)
 HEAD = """\
@@ -74,11 +74,12 @@ def render_claims(root: Path) -> str:
 
 
 def _expected(root: Path, name: str, block: str, published: pd.DataFrame) -> dict[str, list[Expected]]:
-    """Return what the statements of each claim came to: all of the ledger's, or the README's where none is kept."""
+    """Return what the statements of each claim came to that were tested: all of the ledger's, or the README's."""
     found: dict[str, list[Expected]] = {}
     ledger = root / KEPT / f"{name}.claims.csv"
     if ledger.is_file():
-        for row in read_csv(ledger).to_dict("records"):
+        rows = read_csv(ledger)
+        for row in rows[rows["verdict"] != "not tested"].to_dict("records"):
             ours = form_of(row["measure"]).text(row["ours"], (row["lo"], row["hi"]))
             found.setdefault(row["key"], []).append(Expected(row["claim"], ours, row["verdict"]))
         return found
@@ -131,7 +132,7 @@ def _claim(claim: Mapping[str, Any], expected: Mapping[str, Sequence[Expected]])
     return "\n".join([*said, *(_table(rows) if rows else [_NO_HEADLINE]), ""])
 
 
-_NO_HEADLINE = "No headline: README.md has no number of it, and none is quoted here."
+_NO_HEADLINE = "Not tested, or no headline where no ledger is kept: no number of it is quoted here."
 
 
 def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
