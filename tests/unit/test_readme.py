@@ -33,7 +33,8 @@ def results(tmp_path: Path) -> Path:
         CLAIM | {"key": "learned-budget", "method": "TRIM-POMDP at 10%", "headline": NAN, "verdict": "holds"},
         CLAIM | {"key": "match", "headline": NAN, "verdict": "fails"},
     ]
-    numbers = {f"{name}{end}": 0.5 for name in ("cpt50", "cpt80", "cpt95", "delta_ibc") for end in ("", "_lo", "_hi")}
+    named = ("cpt50", "cpt80", "cpt95", "delta_ibc", "weak_accuracy", "strong_accuracy")
+    numbers = {f"{name}{end}": 0.5 for name in named for end in ("", "_lo", "_hi")}
     head = {"dataset": "arith", "trained_on": "arith", "reading": "envelope", "seed": 0, "variant": "default"}
     training = [
         {
@@ -67,6 +68,24 @@ def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> 
     assert "more accurate is TRIM-POMDP at 10%; less accurate is none; all else is undecided" in text
     assert "a factor of 2.6 [2.4, 2.9]; the paper's table makes it 2.9" in text
     assert "verdicts depend on all else: PRM verifier; one seed." in text
+
+
+def test_what_the_prm_knows_is_said_where_it_was_measured(results: Path) -> None:
+    assert "right in 50.0% [50.0%, 50.0%] of the problems of arith" in render_results(
+        Experiment(), results, routers="all"
+    )
+    judged = {"measure": "AUC of the minimum score", "value": 0.75, "value_lo": 0.7, "value_hi": 0.8, "problems": 60}
+    outcomes = [
+        judged | {"prm": prm, "behaviour": who} for prm in ("other", "verifier") for who in ("weak-only", "all")
+    ]
+    outcomes[-1]["value"] = 0.755
+    gains = {"delta_ibc": 0.1, "delta_ibc_lo": 0.0, "delta_ibc_hi": 0.2}
+    needed = [gains | {"scores": "in use"}, gains | {"scores": "foreseeing", "delta_ibc": 0.7}]
+    write_csv(pd.DataFrame(outcomes), results / "tables/prm_outcomes.csv")
+    write_csv(pd.DataFrame(needed), results / "tables/needed_prm.csv")
+    text = render_results(Experiment(), results, routers="none")
+    assert "an AUC of 0.755 [0.700, 0.800] on 60 problems" in text
+    assert "have a ΔIBC of 0.10 [0.00, 0.20]" in text and "of 0.70 [0.00, 0.20] (`needed_prm.csv`)" in text
 
 
 def test_failed_training_is_named(results: Path) -> None:

@@ -93,7 +93,8 @@ def render_results(experiment: Experiment, results: Path, *, routers: Literal["a
         main["trained_on"].isin(["untrained", source]) & main["dataset"].eq(dataset) & main["reading"].eq("envelope")
     )
     main = main[shown & main["seed"].eq(0)]
-    parts = [_claims(claims), _counts(claims)]
+    known = [_alone(main, dataset), _judged(results / "tables", experiment.pair.prm)]
+    parts = [_claims(claims), _counts(claims), " ".join(filter(None, known))]
     if routers != "none":
         parts += [_routers(main if routers == "all" else _main_ones(main), dataset, source)]
         parts += [_as_trained(training, source)]
@@ -156,6 +157,32 @@ def _as_trained(training: pd.DataFrame, dataset: str) -> str:
     if not failed:
         return ""
     return f"As trained, and nothing to conclude from (`training.csv`): {'; '.join(failed)}."
+
+
+def _alone(main: pd.DataFrame, dataset: str) -> str:
+    """Say what the models do alone."""
+    row, form = main.iloc[0].to_dict(), form_of("accuracy")
+    weak, strong = (form.text(row[name], ends_of(row, name)) for name in ("weak_accuracy", "strong_accuracy"))
+    return f"Alone, the weak model is right in {weak} of the problems of {dataset}, the strong one in {strong}."
+
+
+def _judged(tables: Path, prm: str) -> str:
+    """Say how well the PRM knows how solutions end, and what thresholds gain on scores that know more; if measured."""
+    if not (tables / "needed_prm.csv").is_file():
+        return ""
+    outcomes, needed = (read_csv(tables / f"{name}.csv") for name in ("prm_outcomes", "needed_prm"))
+    minimum = outcomes[outcomes["measure"].eq("AUC of the minimum score") & outcomes["behaviour"].eq("all")]
+    judged = minimum[minimum["prm"] == prm].iloc[0].to_dict()
+    told = form_of("auc").text(judged["value"], ends_of(judged, "value"))
+    now, then = (
+        form_of("delta_ibc").text(row["delta_ibc"], ends_of(row, "delta_ibc"))
+        for row in (needed[needed["scores"] == scores].iloc[0].to_dict() for scores in ("in use", "foreseeing"))
+    )
+    return (
+        f"The lowest PRM score of a solution tells right from wrong with an AUC of {told} on {judged['problems']:.0f} "
+        f"problems. Within the explored trees, thresholds on the PRM's scores have a ΔIBC of {now}; on scores that knew "
+        f"how the explored continuations of each draft end, of {then} (`needed_prm.csv`)."
+    )
 
 
 def _main_ones(main: pd.DataFrame) -> pd.DataFrame:
