@@ -180,8 +180,8 @@ def _judged(tables: Path, prm: str) -> str:
     )
     return (
         f"The lowest PRM score of a solution tells right from wrong with an AUC of {told} on {judged['problems']:.0f} "
-        f"problems. Within the explored trees, thresholds on the PRM's scores have a ΔIBC of {now}; on scores that knew "
-        f"how the explored continuations of each draft end, of {then} (`needed_prm.csv`)."
+        f"problems. Within the explored trees, thresholds on the PRM's scores have a ΔIBC of {now}; on scores that "
+        f"knew how the explored continuations of each draft end, of {then} (`needed_prm.csv`)."
     )
 
 
