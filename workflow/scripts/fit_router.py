@@ -19,7 +19,7 @@ with open_job(snakemake) as job:
     settings = Routers.model_validate(params.settings)
     router, folder = step_router(name, settings), Path(job.output.folder)
     facts = None
-    if params.get("tree_budget"):
+    if router.seeded and params.get("tree_budget"):
         tables = [Path(path) for path in (given.router_train_trees, given.dev_trees, given.solutions) if path]
         facts = fit_facts(router, params.settings, (trained_on, variant, int(run)), params.seed, tables)
     with job.trees(trained_on, "router_train", "dev", labelled=params.labelled) as (trees, dev):

@@ -200,7 +200,7 @@ def _fits(experiment: Experiment, results: Path) -> Iterator[dict[str, Any]]:
     """Yield what decides each fit of the experiment."""
     settings, asked = experiment.routers.model_dump(mode="json"), experiment.routers
     for router in fitted_routers(asked).values():
-        for source in asked.trained_on if not router.fitted_as else ():
+        for source in asked.trained_on if router.seeded else ():
             tables = [results / f"trees/{source}.{split}.parquet" for split in ("router_train", "dev")]
             if router.needs_labels and not experiment.labelled(source) and asked.pomdp.observed_on:
                 tables.append(results / f"scores/{experiment.pair.prm}/{asked.pomdp.observed_on}.router_train.parquet")

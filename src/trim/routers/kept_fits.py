@@ -1,8 +1,8 @@
-"""Fits that the step store keeps, of experiments whose trees are bounded.
+"""Fits that the step store keeps: of routers that are trained by gradients from a seed, on trees that are bounded.
 
-There the store holds the steps that the routers' own decisions led to. A policy that is trained again on another
-processor differs in its last bits, decides otherwise here and there, and asks for steps that nobody has: a replay takes
-it from the store.
+There the store holds the steps that the routers' own decisions led to. Training magnifies the last bits, in which
+processors differ: a policy that is trained again elsewhere decides otherwise here and there, and asks for steps that
+nobody has. So a replay takes it from the store.
 """
 
 from __future__ import annotations
