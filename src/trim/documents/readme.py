@@ -16,7 +16,7 @@ from trim.evaluation.claims.verdicts import Verdict
 from trim.evaluation.curves import CPTS
 from trim.evaluation.format import ends_of, form_of
 from trim.files import read_csv, read_json
-from trim.names import identified, in_order, routers_of, variants
+from trim.names import RANDOM_QUERY, identified, in_order, routers_of, variants
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def fill_readme(root: Path) -> list[str]:
         experiment = _experiment(root, name)
         for shows, routers in (("results", "main"), ("claims", "none")):
             shown = render_results(experiment, results, routers=routers)  # type: ignore[arg-type]
-            blocks[shows, name] = f"{shown}\n\n[All routers](docs/results/{name}.md)."
+            blocks[shows, name] = f"{shown} [All routers](docs/results/{name}.md)."
         page = root / "docs" / "results" / f"{name}.md"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(
@@ -186,9 +186,12 @@ def _judged(tables: Path, prm: str) -> str:
 
 
 def _main_ones(main: pd.DataFrame) -> pd.DataFrame:
-    """Keep each TRIM router and control as it is judged, our own router, and the best query-level baseline."""
+    """Keep each TRIM router and control as it is judged, our own router, and the best query-level baseline.
+
+    Random mixing of whole problems is what the others are measured by.
+    """
     best = main[main["router"].isin(routers_of("query"))].sort_values("delta_ibc", kind="stable").index[-1:]
-    judged = main.index[main["router"].isin(routers_of("trim", "control", "own"))]
+    judged = main.index[main["router"].isin(routers_of("trim", "control", "own")) & main["router"].ne(RANDOM_QUERY)]
     first = [row for row in judged if main.at[row, "variant"] == _first_variant(main, main.at[row, "router"])]
     return main.loc[[row for row in main.index if row in best or row in first]]
 
