@@ -71,7 +71,8 @@ class EarlyStopping(BaseCallback):
         self.evaluations.append(found)
         self.logger.record("dev/return", found.dev_return)
         if self._on_progress is not None:
-            self._on_progress(self.num_timesteps, self.model._total_timesteps)
+            total = self.model._total_timesteps
+            self._on_progress(min(self.num_timesteps, total), total)  # whole updates: the last may go beyond
 
 
 def going_on(policy: ActorCriticPolicy) -> Callable[[ActorCriticPolicy], None]:
