@@ -33,7 +33,8 @@ def test_the_page_is_that_of_the_readme_and_the_registry() -> None:
     assert set(CLAIMS) <= set(re.findall(r"^## ([\w-]+)$", page, re.MULTILINE))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     headlines = re.findall(r"^\| (.+?) \| .+? \| .+? \| (.+?) \| \*\*(.+?)\*\* \|$", readme, re.MULTILINE)
-    assert headlines and set(headlines) <= {row[1:] for row in ROWS.findall(page)}
+    tested = {row for row in headlines if row[2] != "not tested"}
+    assert tested and tested <= {row[1:] for row in ROWS.findall(page)}
 
 
 def test_a_headline_stands_under_the_first_claim_that_says_it(clone: Path) -> None:

@@ -54,7 +54,9 @@ def results(tmp_path: Path) -> Path:
             "why": NAN,
         },
     ]
-    tables = {"claims": claims, "main": [head | numbers | {"router": "trim-thr"}], "training": training}
+    thr = head | {"router": "trim-thr"}
+    curves = [thr | {"operating_point": point, "strong_share": point} for point in (0.1, 0.2, 0.3)]
+    tables = {"claims": claims, "main": [thr | numbers], "training": training, "curves": curves}
     for name, rows in tables.items():
         write_csv(pd.DataFrame(rows), tmp_path / f"tables/{name}.csv")
     write_json({"code": "x", "python": "3", "packages": {"torch": "2"}}, tmp_path / "tables/provenance.json")
@@ -64,9 +66,10 @@ def results(tmp_path: Path) -> Path:
 def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> None:
     text = render_results(Experiment(), results, routers="all")
     assert "Of 4 claims of the paper, each counted once" in text
-    assert "2 hold, 1 fail, 1 hold for some" in text
+    assert "2 hold, 1 fail, 1 differ between routers" in text
+    assert "| trim-thr | 3 | 50.0% [50.0%, 50.0%] |" in text
     assert "more accurate is TRIM-POMDP at 10%; less accurate is none; all else is undecided" in text
-    assert "a factor of 2.6 [2.4, 2.9]; the paper's table makes it 2.9" in text
+    assert "a factor of 2.6 [2.4, 2.9]; Table 1 of the paper makes it 2.9" in text
     assert "verdicts depend on all else: PRM verifier; one seed." in text
 
 
@@ -86,6 +89,16 @@ def test_what_the_prm_knows_is_said_where_it_was_measured(results: Path) -> None
     text = render_results(Experiment(), results, routers="none")
     assert "an AUC of 0.755 [0.700, 0.800] on 60 problems" in text
     assert "have a ΔIBC of 0.10 [0.00, 0.20]" in text and "of 0.70 [0.00, 0.20] (`needed_prm.csv`)" in text
+
+
+def test_half_of_the_gap_is_told_at_every_price(results: Path) -> None:
+    row = {"dataset": "arith", "trained_on": "arith", "router": "trim-thr", "variant": "default", "seed": 0}
+    row |= {"cpt50": 0.5, "cpt50_lo": 0.4, "cpt50_hi": 0.6}
+    others = [row | {"variant": "hull", "price": "api"}, row | {"seed": 1, "price": "api"}]
+    table = [row | {"price": "decoded"}, row | {"price": "flops", "cpt50": 7.9}, *others]
+    write_csv(pd.DataFrame(table), results / "tables/prices.csv")
+    text = render_results(Experiment(), results, routers="none")
+    assert "there: 50.0% [40.0%, 60.0%] at `decoded`, 790.0% [40.0%, 60.0%] at `flops` (`prices.csv`)" in text
 
 
 def test_failed_training_is_named(results: Path) -> None:

@@ -93,10 +93,12 @@ def render_results(experiment: Experiment, results: Path, *, routers: Literal["a
         main["trained_on"].isin(["untrained", source]) & main["dataset"].eq(dataset) & main["reading"].eq("envelope")
     )
     main = main[shown & main["seed"].eq(0)]
-    known = [_alone(main, dataset), _judged(results / "tables", experiment.pair.prm)]
+    tables = results / "tables"
+    known = [_alone(main, dataset), _judged(tables, experiment.pair.prm), _priced(tables, dataset, source)]
     parts = [_claims(claims), _counts(claims), " ".join(filter(None, known))]
     if routers != "none":
-        parts += [_routers(main if routers == "all" else _main_ones(main), dataset, source)]
+        points = read_csv(_existing(tables / "curves.csv"))
+        parts += [_routers(main if routers == "all" else _main_ones(main), points, dataset, source)]
         parts += [_as_trained(training, source)]
     parts += [_origin(results)]
     return "\n\n".join(filter(None, parts))
@@ -126,7 +128,7 @@ def _counts(claims: pd.DataFrame) -> str:
     count = {verdict: sum(given == verdict for given in together.values()) for verdict in (*get_args(Verdict), "mixed")}
     said = [
         f"Of {len(together)} claims of the paper, each counted once however many statements it makes, {count['holds']} "
-        f"hold, {count['fails']} fail, {count['mixed']} hold for some routers, budgets or datasets and not for others, "
+        f"hold, {count['fails']} fail, {count['mixed']} differ between routers, budgets or datasets, "
         f"{count['undecided']} are undecided and {count['not tested']} were not tested."
     ]
     headlines = claims[claims["headline"].notna()]
@@ -134,7 +136,7 @@ def _counts(claims: pd.DataFrame) -> str:
         form = form_of("factor")
         said.append(
             f"In accuracy per strong token (1 + ΔIBC), which is steadier than a multiple of a small ΔIBC, the first is "
-            f"a factor of {form.text(row['factor'], ends_of(row, 'factor'))}; the paper's table makes it "
+            f"a factor of {form.text(row['factor'], ends_of(row, 'factor'))}; Table 1 of the paper makes it "
             f"{form.text(row['paper_factor'])}."
         )
     budgets = claims[claims["key"] == "learned-budget"]
@@ -185,6 +187,20 @@ def _judged(tables: Path, prm: str) -> str:
     )
 
 
+def _priced(tables: Path, dataset: str, source: str) -> str:
+    """Say what half of the gap costs by thresholds where more counts than the tokens that the strong model decodes."""
+    if not (tables / "prices.csv").is_file():
+        return ""
+    prices, form = read_csv(tables / "prices.csv"), form_of("cpt50")
+    own = prices["dataset"].eq(dataset) & prices["trained_on"].eq(source) & prices["seed"].eq(0)
+    rows = prices[own & prices["router"].eq("trim-thr") & prices["variant"].eq("default")].to_dict("records")
+    told = [f"{form.text(row['cpt50'], ends_of(row, 'cpt50'))} at `{row['price']}`" for row in rows]
+    return (
+        "All this counts the tokens that the strong model decodes. Where drafts, scores and reading cost too, half of "
+        f"the gap takes TRIM-Thr, of what the strong model alone costs there: {', '.join(told)} (`prices.csv`)."
+    )
+
+
 def _main_ones(main: pd.DataFrame) -> pd.DataFrame:
     """Keep each TRIM router and control as it is judged, our own router, and the best query-level baseline.
 
@@ -201,15 +217,18 @@ def _first_variant(main: pd.DataFrame, router: str) -> str:
     return next(variant for variant in variants(router) if variant in there)
 
 
-def _routers(main: pd.DataFrame, dataset: str, source: str) -> str:
+def _routers(main: pd.DataFrame, points: pd.DataFrame, dataset: str, source: str) -> str:
+    """Lay out the routers of a dataset, with how many operating points make each curve."""
+    points = points[points["dataset"].eq(dataset) & points["trained_on"].isin(["untrained", source])]
+    counted = points[points["seed"].eq(0)].groupby(["router", "variant"])["strong_share"].nunique().to_dict()
     rows, by_key = [], main.set_index(["router", "variant"], drop=False)
     for key in in_order(main):
         row = by_key.loc[key].to_dict()
         cells = (form_of(name).text(row[name], ends_of(row, name)) for name in (*CPTS, "delta_ibc"))
-        rows.append([identified(*key), *cells])
+        rows.append([identified(*key), str(counted.get(key, "–")), *cells])
     fitted_on = "its own training split" if source == dataset else f"{source}"
-    heading = f"Routers on {dataset}, fitted on {fitted_on}; `main.csv` has the other datasets too."
-    return heading + "\n\n" + _table(["router", *(name.upper() for name in CPTS), "ΔIBC"], rows)
+    heading = f"Routers on {dataset}, fitted on {fitted_on}, with the operating points that make their curves."
+    return heading + "\n\n" + _table(["router", "points", *(name.upper() for name in CPTS), "ΔIBC"], rows)
 
 
 def _origin(results: Path) -> str:
