@@ -96,7 +96,7 @@ class AggRouter(Section):
     )
     kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
     hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
-    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(1_500_000), description="training")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(750_000), description="training")
 
 
 class SeqRouter(Section):
@@ -115,7 +115,7 @@ class SeqRouter(Section):
     width: Count = Field(32, description="width of the transformer")
     layers: Count = Field(1, description="number of its layers")
     heads: Count = Field(4, description="attention heads")
-    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(1_000_000), description="training")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(500_000), description="training")
 
     @model_validator(mode="after")
     def _divides(self) -> SeqRouter:
