@@ -21,7 +21,7 @@ KEPT = Path("docs/results")
 """What the page is made of beside README.md: ledgers, and what the runs that they are from took."""
 
 BLOCK = re.compile(r"<!-- (?:results|claims) of (\w+): .*?-->\n(.*?)<!-- end of results -->", re.DOTALL)
-ORIGIN = re.compile(r"^Code .*$", re.MULTILINE)
+ORIGIN = re.compile(r"^Code [^\[\n]*\S(?= \[|$)", re.MULTILINE)
 ROW = re.compile(r"^\| (.+?) \| .+? \| .+? \| (.+?) \| \*\*(.+?)\*\* \|$", re.MULTILINE)
 HEAD = """\
 # Claims
