@@ -35,7 +35,7 @@ RUN = {"make help", "trim config --check examples/tutorial/mine.yaml"}
 
 MADE = re.compile(
     r"results/|deployed/|data/local/|data/replay/|golden/|step_store|elsewhere|\.venv|site/|trim/"
-    r"|(candidates|decisions|latency)\.csv|prefixes\.parquet|(config/)?mine\.(yaml|jsonl)"
+    r"|(candidates|decisions|latency|one_go)\.csv|prefixes\.parquet|(config/)?mine\.(yaml|jsonl)"
 )
 """Paths that commands on the pages or the reader make; `trim/` is a checkout in a folder of the reader's."""
 
