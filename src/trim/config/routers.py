@@ -45,7 +45,7 @@ class Ppo(Section):
     imitation: int = Field(
         0,
         ge=0,
-        description="rounds in which a policy for all kappas first learns what the best threshold does; others: none",
+        description="rounds in which a policy for all kappas (`conditioned`) first learns what the best threshold does",
     )
     normalise_advantages: bool = Field(False, description="whether advantages are standardised (paper: no)")
     annealed: bool = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
@@ -88,7 +88,8 @@ KAPPAS = "where a policy is trained for each; they share the decisions of a trai
 class AggRouter(Section):
     """TRIM-Agg: `default`, one policy a kappa by PPO alone (paper); `released`, as the official code.
 
-    And `conditioned`, one policy for all kappas that begins as the best threshold.
+    And `conditioned`, one policy for all kappas that begins as the best threshold. The others begin from nothing, with
+    settings of their own in place of some of `ppo` (`PPO_ALONE`, `RELEASED_PPO` in `routers/learned/fit.py`).
     """
 
     variants: Annotated[tuple[LearnedVariant, ...], AfterValidator(unrepeated)] = Field(
@@ -102,7 +103,8 @@ class AggRouter(Section):
 class SeqRouter(Section):
     """TRIM-Seq: `default`, one policy a kappa by PPO alone (paper); `conditioned`, one for all.
 
-    The latter begins as the best threshold.
+    The latter begins as the best threshold; the former from nothing, with `PPO_ALONE` of `routers/learned/fit.py` in
+    place of some of `ppo`.
     """
 
     variants: Annotated[tuple[Literal["default", "conditioned"], ...], AfterValidator(unrepeated)] = Field(

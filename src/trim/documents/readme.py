@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from trim.config.experiment import Experiment
+from trim.config.prices import DecodedPrice
 from trim.config.reading import read_experiment
 from trim.documents.claims_page import keep_results, write_claims
 from trim.errors import InputError
@@ -94,7 +95,7 @@ def render_results(experiment: Experiment, results: Path, *, routers: Literal["a
     )
     main = main[shown & main["seed"].eq(0)]
     tables = results / "tables"
-    known = [_alone(main, dataset), _judged(tables, experiment.pair.prm), _priced(tables, dataset, source)]
+    known = [_alone(main, dataset), _judged(tables, experiment.pair.prm), _priced(tables, experiment, dataset, source)]
     parts = [_claims(claims), _counts(claims), " ".join(filter(None, known))]
     if routers != "none":
         points = read_csv(_existing(tables / "curves.csv"))
@@ -187,12 +188,14 @@ def _judged(tables: Path, prm: str) -> str:
     )
 
 
-def _priced(tables: Path, dataset: str, source: str) -> str:
+def _priced(tables: Path, experiment: Experiment, dataset: str, source: str) -> str:
     """Say what half of the gap costs by thresholds where more counts than the tokens that the strong model decodes."""
     if not (tables / "prices.csv").is_file():
         return ""
     prices, form = read_csv(tables / "prices.csv"), form_of("cpt50")
+    decoded = [name for name, price in experiment.prices.items() if isinstance(price, DecodedPrice)]
     own = prices["dataset"].eq(dataset) & prices["trained_on"].eq(source) & prices["seed"].eq(0)
+    own &= ~prices["price"].isin(decoded)
     rows = prices[own & prices["router"].eq("trim-thr") & prices["variant"].eq("default")].to_dict("records")
     told = [f"{form.text(row['cpt50'], ends_of(row, 'cpt50'))} at `{row['price']}`" for row in rows]
     return (
