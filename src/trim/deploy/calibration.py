@@ -33,6 +33,7 @@ from trim.evaluation.study import CURVE_COLUMNS, read_dev_episodes, read_episode
 from trim.files import written_aside
 from trim.jobs import origin_of
 from trim.names import END_POINTS, routers_of, variants
+from trim.routers.kept_fits import LOGS
 
 DEV, TEST = "dev", "test"
 
@@ -183,7 +184,7 @@ def _read(experiment: Experiment, root: Path, dataset: str, split: str, point: C
 def _copy(source: Path, target: Path) -> None:
     """Copy what was fitted into the deployed folder, without the logs of training."""
     with written_aside(target) as aside:
-        shutil.copytree(source, aside, ignore=shutil.ignore_patterns("tensorboard"))
+        shutil.copytree(source, aside, ignore=shutil.ignore_patterns(LOGS))
 
 
 def _manifest(experiment: Experiment, root: Path, folder: Path, points: dict[str, Point]) -> Manifest:

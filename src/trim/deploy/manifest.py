@@ -32,6 +32,7 @@ from trim.errors import ConfigError, DamagedFile, InputError
 from trim.files import CHECKSUM, write_json
 from trim.models.fingerprint import fingerprint_model
 from trim.models.opening import identify_weights
+from trim.routers.kept_fits import LOGS
 
 MANIFEST = "router.json"
 REPORT = "report.md"
@@ -208,7 +209,7 @@ def folder_sha256(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
-        if not name.startswith("tensorboard"):
+        if not name.startswith(LOGS):
             digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
