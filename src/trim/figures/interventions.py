@@ -33,7 +33,7 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
     keys, budgets = leading_variants(table), np.unique(table["wanted_share"])
     bars = [(budget, key) for budget in budgets for key in keys]
     places = [place + 0.6 * (place // max(len(keys), 1)) for place in range(len(bars))]
-    figure, grid = panels(len(datasets), 0.7 + 0.15 * len(bars), sharey=True)
+    figure, grid = panels(len(datasets), 1.4 + 0.17 * len(bars), sharey=True)
     for axes, dataset in zip(grid, datasets, strict=True):
         rows = rows_of(table, dataset, trained_on)
         solved = rows.set_index(["wanted_share", "router", "variant", "strong_calls"])["solved"]
