@@ -24,7 +24,7 @@ STAGE = {
     "prefixes": 1,
     "claims": 3,
     "prices": 1,
-    "figures": 5,
+    "figures": 6,
     "explorer": 1,
     "calculator": 1,
     "paper": 3,

@@ -20,6 +20,8 @@ PANELS = (
 SPREAD = 0.06
 """How far apart, in logits, the routers of one PRM lie, so that their intervals do not hide each other."""
 
+NEAR = 0.03
+"""Share of the axis below which two PRMs have one tick."""
 
 LIMITS = 0.001, 0.9999
 """AUCs that a logit can show."""
@@ -53,8 +55,15 @@ def draw(table: pd.DataFrame, dataset: str, measure_of: str = "step AUC of the P
             axes.vlines(x, scale * low, scale * high, color=palette[look.colour], linewidth=0.8)
         axes.set(xscale="logit", xlabel=measure_of, ylabel=label)
         axes.set(title=f"{dataset}: {title}")
-        names = [f"{prm}, {auc:.3f}" for prm, auc in zip(prms["prm"], prms["auc"], strict=True)]
-        axes.set_xticks(prms["auc"], names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_xticks(*_ticks(prms), rotation=45, ha="right", rotation_mode="anchor")
         axes.minorticks_off()
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
+
+
+def _ticks(prms: pd.DataFrame) -> tuple[list[float], list[str]]:
+    """Return places and names of PRMs, shape (n,), whose `auc` rise; those that lie too near share a tick."""
+    logits = np.log(prms["auc"] / (1 - prms["auc"])).to_numpy()
+    alone = np.diff(logits, prepend=-np.inf) > NEAR * (logits[-1] - logits[0])
+    ticks = prms.assign(name=prms["prm"] + prms["auc"].map(", {:.3f}".format)).groupby(np.cumsum(alone))
+    return ticks["auc"].mean().tolist(), ticks["name"].agg("\n".join).tolist()

@@ -43,8 +43,8 @@ class _Row:
 
     Attributes
     ----------
-    cache
-        What is known of its tokens while it has no place; None while it has one.
+    known
+        What is known of its tokens while it has no place, the first ones first; empty while it has one.
     length
         How many of its tokens the model has taken.
     pending
@@ -53,7 +53,7 @@ class _Row:
 
     number: int
     prefix: Prefix
-    cache: torch.Tensor | None
+    known: list[PrefixState]
     length: int
     pending: deque[int]
 
@@ -94,9 +94,11 @@ class _Slots:
         for place, row in enumerate(self.rows):
             if row is None and self.waiting:
                 taken = self.rows[place] = self.waiting.popleft()
-                assert taken.cache is not None
-                self._data[:, :, place, :, : taken.length] = taken.cache[:, :, :, : taken.length]
-                taken.cache = None
+                for state in taken.known:
+                    end = min(state.length, taken.length)
+                    if end > state.start:
+                        self._data[:, :, place, :, state.start : end] = state.cache[:, :, :, : end - state.start]
+                taken.known = []
                 filled.append((taken.number, place))
         return filled
 
@@ -122,9 +124,17 @@ class _Slots:
         """Return the number of slots before the last."""
         return self.length - 1
 
-    def known(self, place: int, tokens: int) -> torch.Tensor:
-        """Copy what is known of a row's first tokens, shape (layers, 2, heads, tokens, head size)."""
-        return self._data[:, :, place, :, :tokens].clone()
+    def known(self, place: int, start: int, end: int) -> PrefixState:
+        """Copy what is known of some of a row's tokens."""
+        nothing = self._data.new_empty(0)
+        return PrefixState(
+            cache=self._data[:, :, place, :, start:end].clone(),
+            hidden=nothing,
+            logits=nothing,
+            likelihood=nothing,
+            logprobs=nothing,
+            start=start,
+        )
 
 
 class FixedShapeWriter:
@@ -175,7 +185,7 @@ class FixedShapeWriter:
         """Begin a row behind a prefix."""
         self._numbers += 1
         self._open += 1
-        self._opened.append(_Row(self._numbers, prefix, None, 0, deque()))
+        self._opened.append(_Row(self._numbers, prefix, [], 0, deque()))
         return self._numbers
 
     @torch.inference_mode()
@@ -216,7 +226,7 @@ class FixedShapeWriter:
         same = len(commonprefix([self.prompts.block_ids(child), list(written)]))
         for prefix, end in ((closed.prefix, length), (child, min(length + same, closed.length))):
             if self.memory.get(prefix.digest) is None:
-                self.memory.put(prefix.digest, self._state(slots.known(place, end)))
+                self.memory.keep(prefix, slots.known(place, self.memory.covered(prefix), end))
 
     def abandon(self) -> None:
         """Forget all open rows."""
@@ -236,20 +246,15 @@ class FixedShapeWriter:
 
     def _begin(self) -> None:
         """Look up what is known of the rows that were opened, read problems that are new, and let all wait."""
-        known = [self._known(row.prefix) for row in self._opened]
-        roots = [row.prefix.lineage()[0] for row, state in zip(self._opened, known, strict=True) if state is None]
-        read = dict(zip((root.digest for root in roots), self._problems.read(roots), strict=True))
-        for row, state in zip(self._opened, known, strict=True):
-            state = state or read[row.prefix.lineage()[0].digest]
+        roots = {root.digest: root for root in (row.prefix.lineage()[0] for row in self._opened)}
+        read = dict(zip(roots, self._problems.read(list(roots.values())), strict=True))
+        for row in self._opened:
+            row.known = self.memory.chain(row.prefix, read)
             ids = [token for block in self.prompts.blocks(row.prefix) for token in block]
-            row.length = min(state.length, len(ids) - 1)  # the last token is taken anew: its logits are not kept
-            row.cache, row.pending = state.cache, deque(ids[row.length :])
+            row.length = min(row.known[-1].length, len(ids) - 1)  # the last is taken anew: its logits are not kept
+            row.pending = deque(ids[row.length :])
             self._wait(row)
         self._opened = []
-
-    def _known(self, prefix: Prefix) -> PrefixState | None:
-        """Return the state of a prefix, or of the longest before it that there is."""
-        return next((state for node in prefix.lineage()[::-1] if (state := self.memory.get(node.digest))), None)
 
     def _wait(self, row: _Row) -> None:
         """Let a row wait for a place among those of its shape."""
@@ -265,9 +270,5 @@ class FixedShapeWriter:
         slots, place = self._places[row.number]
         if row.length == slots.length:
             del self._places[row.number]
-            slots.rows[place], row.cache = None, slots.known(place, row.length)
+            slots.rows[place], row.known = None, [slots.known(place, 0, row.length)]
             self._wait(row)
-
-    def _state(self, cache: torch.Tensor) -> PrefixState:
-        nothing = self._problems.like.new_empty(0)
-        return PrefixState(cache, hidden=nothing, logits=nothing, likelihood=nothing, logprobs=nothing)

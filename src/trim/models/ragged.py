@@ -9,11 +9,10 @@ store defines the step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os.path import commonprefix
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -198,7 +197,7 @@ class RaggedReader:
     def open(self, prefix: Prefix, tokens: int) -> int:
         """Begin a row behind a prefix; what is not known of it is read beside the next tokens of the other rows."""
         row = next(number for number in range(self.batch_size) if number not in self._rows)
-        self._rows[row] = _Row(prefix, self._sequence(prefix, self._known(prefix), room=tokens))
+        self._rows[row] = _Row(prefix, self._sequence(prefix, self.memory.chain(prefix), room=tokens))
         return row
 
     @torch.inference_mode()
@@ -225,15 +224,15 @@ class RaggedReader:
         prefix, length = closed.prefix, self.prompts.length(closed.prefix)
         own = self.memory.get(prefix.digest)
         if own is None:
-            own = self._state(closed.sequence, self._covered(prefix), length, closed.hidden)
-            self._keep(prefix, own)
+            own = self._state(closed.sequence, self.memory.covered(prefix), length, closed.hidden)
+            self.memory.keep(prefix, own)
         if self.memory.get(child.digest) is None:
             # A step's text may be cut into other tokens when it is read than it was written in: what agrees is kept.
             block = self.prompts.block_ids(child)
             same = len(commonprefix([block, list(written)]))
             known = torch.tensor(logprobs[:same] if same == len(block) else [])
             end = length + min(same, len(written) - 1)  # the last token was drawn, and not read
-            self._keep(child, self._state(closed.sequence, own.length, end, None, known))
+            self.memory.keep(child, self._state(closed.sequence, own.length, end, None, known))
 
     def abandon(self) -> None:
         """Forget all open rows."""
@@ -283,7 +282,7 @@ class RaggedReader:
             # A block is foreseen from the token before it on.
             foreseen = self._foresees(node, states.get(node.digest))
             unread = len(self.prompts.block_ids(node)) + 1 if foreseen else 1
-            rows.append(_Row(node, self._sequence(node, self._known(node, states), unread=unread)))
+            rows.append(_Row(node, self._sequence(node, self.memory.chain(node, states), unread=unread)))
         for part in _parts(rows):
             sizes = [len(row.sequence.pending) for row in part]
             final, kept = self._forward([row.sequence for row in part])
@@ -293,10 +292,10 @@ class RaggedReader:
                 if self._foresees(row.prefix, before):
                     block = self.prompts.block_ids(row.prefix)
                     logprobs = self._foreseen(hidden[-len(block) - 1 : -1], block)
-                start = self._covered(row.prefix, states)
+                start = self.memory.covered(row.prefix, states)
                 state = self._state(row.sequence, start, row.sequence.length, own_kept[-1].clone(), logprobs)
                 states[row.prefix.digest] = state
-                self._keep(row.prefix, state)
+                self.memory.keep(row.prefix, state)
 
     def _foreseen(self, hidden: torch.Tensor, ids: list[int]) -> torch.Tensor:
         """Return the log-probability of each token, given the hidden state before it, shape (tokens,)."""
@@ -305,28 +304,6 @@ class RaggedReader:
         return torch.cat([log_probabilities(self._logits(before), now) for before, now in parts])
 
     # --- both ---------------------------------------------------------------------------
-
-    def _keep(self, prefix: Prefix, state: PrefixState) -> None:
-        self.memory.put(prefix.digest, state)
-        self._known(prefix)  # those that it rests on must not be forgotten before it
-
-    def _known(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> list[PrefixState]:
-        """Return the states of a prefix and those it grew from, the root first, as far as they follow upon one another.
-
-        Each holds its own tokens only, so that prefixes share their beginnings in memory too. They are looked up from
-        the last one on: the root, on which all others rest, is the last to be forgotten.
-        """
-        found = [states.get(node.digest) or self.memory.get(node.digest) for node in prefix.lineage()[::-1]]
-        known: list[PrefixState] = []
-        for state in found[::-1]:
-            if state is not None and state.start <= (known[-1].length if known else 0):
-                known.append(state)
-        return known
-
-    def _covered(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> int:
-        """How many first tokens of a prefix are in the states of those it grew from."""
-        known = self._known(prefix.parent, states) if prefix.parent else []
-        return known[-1].length if known else 0
 
     def _sequence(self, prefix: Prefix, known: list[PrefixState], room: int = 0, unread: int = 1) -> _Sequence:
         """Lay out memory for a prefix and so many tokens behind it, with what is known of it but its end."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import torch
@@ -17,7 +18,7 @@ Outputs = Literal["hidden", "logits", "likelihood"]
 
 @dataclass(frozen=True, slots=True)
 class PrefixState:
-    """What a model knows after reading a prefix, or (in a ragged reader) most of one.
+    """What a model knows after reading a prefix, or (where it wrote its end) most of one.
 
     Attributes
     ----------
@@ -85,6 +86,34 @@ class StateMemory:
         while self._bytes > self._budget:
             self._remove(next(iter(self._states)))
 
+    def keep(self, prefix: Prefix, state: PrefixState) -> None:
+        """Keep a state of a prefix; those that it rests on are not forgotten before it."""
+        self.put(prefix.digest, state)
+        self.chain(prefix)
+
+    def chain(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> list[PrefixState]:
+        """Return the states of a prefix and those it grew from, the root first, as far as they follow upon one another.
+
+        Each holds its own tokens only, so that prefixes share their beginnings in memory too. They are looked up from
+        the last one on: the root, on which all others rest, is the last to be forgotten.
+
+        Parameters
+        ----------
+        states
+            Some that are at hand, by digest.
+        """
+        found = [states.get(node.digest) or self.get(node.digest) for node in prefix.lineage()[::-1]]
+        known: list[PrefixState] = []
+        for state in found[::-1]:
+            if state is not None and state.start <= (known[-1].length if known else 0):
+                known.append(state)
+        return known
+
+    def covered(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> int:
+        """How many first tokens of a prefix are in the states of those it grew from."""
+        known = self.chain(prefix.parent, states) if prefix.parent else []
+        return known[-1].length if known else 0
+
     def reset(self, budget: int) -> None:
         """Forget all states; from now on, keep at most so many bytes."""
         self._states.clear()
@@ -122,14 +151,10 @@ def read_chains(
         return node.digest in states and is_whole(node, states[node.digest])
 
     for prefix in prefixes:
-        node: Prefix | None = prefix
-        chain = []
-        while node is not None and not known(node):
-            chain.append(node)
-            node = node.parent
-        if node is prefix and not is_done(prefix):
+        chain = [node for node in prefix.lineage() if not known(node)]
+        if prefix not in chain and not is_done(prefix):
             chain.append(prefix)
-        todo[prefix.digest] = chain[::-1]
+        todo[prefix.digest] = chain
     while any(todo.values()):
         extend(list({chain[0].digest: chain[0] for chain in todo.values() if chain}.values()), states)
         todo = {key: [node for node in chain if not is_done(node)] for key, chain in todo.items()}

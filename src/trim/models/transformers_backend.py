@@ -68,11 +68,12 @@ class _Buffers:
 
     is_compileable = False
 
-    def __init__(self, memory: torch.Tensor, states: Sequence[PrefixState | None], past: int) -> None:
+    def __init__(self, memory: torch.Tensor, chains: Sequence[Sequence[PrefixState]], past: int) -> None:
         self._data = memory
-        for row, state in enumerate(states):
-            if state is not None:
-                self._data[:, :, row, :, past - state.length : past] = state.cache
+        for row, chain in enumerate(chains):
+            for state in chain:
+                before = past - chain[-1].length
+                self._data[:, :, row, :, before + state.start : before + state.length] = state.cache
         self._end = past
 
     def update(
@@ -155,7 +156,8 @@ class FixedShapeReader:
     def _extend_rows(self, nodes: list[Prefix], past: int, width: int, states: dict[bytes, PrefixState]) -> None:
         """Read one block behind each node's parent, in one forward pass of fixed shape."""
         rows = self._rows
-        parents = [states[node.parent.digest] if node.parent else None for node in nodes]
+        chains = [self.memory.chain(node.parent, states) if node.parent else [] for node in nodes]
+        parents = [chain[-1] if chain else None for chain in chains]
         blocks = [self.prompts.block_ids(node) for node in nodes]
         ids = torch.zeros(rows, width, dtype=torch.long)
         lengths = torch.zeros(rows, dtype=torch.long)
@@ -164,7 +166,7 @@ class FixedShapeReader:
             ids[row, : len(block)] = torch.tensor(block)
             lengths[row] = parent.length if parent else 0
         ids, lengths = ids.to(self.device), lengths.to(self.device)
-        buffers = _Buffers(self._buffer_memory(rows, past + width), parents, past)
+        buffers = _Buffers(self._buffer_memory(rows, past + width), chains, past)
         causal = torch.ones(width, width, dtype=torch.bool, device=self.device).tril()
         visible = torch.cat(
             [self._past_mask(lengths, past)[:, None].expand(-1, width, -1), causal.expand(rows, -1, -1)], 2
@@ -179,13 +181,14 @@ class FixedShapeReader:
             likelihood, logprobs = self._likelihood(parents, ids, hidden, last)
         for row, (node, parent, block) in enumerate(zip(nodes, parents, blocks, strict=True)):
             state = states[node.digest] = PrefixState(
-                cache=buffers.row(row, past - (parent.length if parent else 0), past + len(block)),
+                cache=buffers.row(row, past, past + len(block)),
                 hidden=final[row].clone(),
                 logits=logits[row].clone(),
                 likelihood=likelihood[row].clone(),
                 logprobs=logprobs[row, : len(block) if parent else 0].clone(),
+                start=parent.length if parent else 0,
             )
-            self.memory.put(node.digest, state)
+            self.memory.keep(node, state)
 
     def _likelihood(
         self, parents: list[PrefixState | None], ids: torch.Tensor, hidden: torch.Tensor, last: torch.Tensor

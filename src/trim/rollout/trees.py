@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN, ENDS = -1, -2
-TREES_AT_A_TIME = 100
+TREES_AT_A_TIME = 400
 KEEP, REGENERATE = 0, 1
 
 PAIRED = ("tokens", "prompt_tokens", "score", "final", "correct", "correct_strict", "child")
@@ -236,9 +236,11 @@ class RolloutTrees:
             while frontier.size:
                 sizes = np.bincount(self.nodes["root"], minlength=count)
                 frontier = frontier[sizes[self.nodes["root"][frontier]] <= most_nodes]
-                children = [self.follow(frontier, np.full(frontier.shape, action)) for action in (KEEP, REGENERATE)]
+                actions = (np.full(frontier.shape, action) for action in (KEEP, REGENERATE))
+                children = [self.follow(frontier, action, drafted=False) for action in actions]
                 frontier = np.unique(np.concatenate(children))
                 frontier = frontier[frontier >= 0]
+                self.draft(frontier)
             if on_progress is not None:
                 on_progress(min(start + TREES_AT_A_TIME, count), count)
 
