@@ -70,7 +70,7 @@ def _quick_ppo(total_timesteps: int) -> Ppo:
         batch_size=2048,
         total_timesteps=total_timesteps,
         evaluate_every=5,
-        patience=30,
+        patience=3,
         imitation=60,
     )
 
