@@ -36,7 +36,8 @@ from trim.leftovers import MARK, other_snakemake, say, stop_leftovers
 from trim.one_run import only_run
 from trim.shipped import found
 
-SNAKEMAKE = (sys.executable, "-m", "snakemake")
+SNAKEMAKE = (sys.executable, "-W", "ignore:coroutine:RuntimeWarning:snakemake.rules", "-m", "snakemake")
+"""Its report forgets to wait for the sizes of inputs, and Python warns of each."""
 REFUSED = 2
 LEAST_ROOM = 4 << 20
 """Bytes that a run needs on the disk to begin at all."""
