@@ -102,7 +102,8 @@ def _experiment(root: Path, name: str, block: str) -> str:
     took = root / KEPT / f"{name}.json"
     if took.is_file():
         measured = read_json(took)
-        hours = f"{measured['cpu_seconds'] / 3600:.1f} CPU hours"
+        # Snakemake looks at a job now and then: what it did since the last look is missing.
+        hours = f"at least {measured['cpu_seconds'] / 3600:.1f} CPU hours"
         lines.append(f"It took {measured['jobs']} jobs, {hours} and {measured['megabytes']} MB in `results/{name}`.\n")
     return "\n".join(lines)
 
