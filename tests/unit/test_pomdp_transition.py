@@ -7,7 +7,7 @@ import pytest
 from pomdp_models import random_model
 
 from trim.errors import InputError
-from trim.routers.pomdp.transition import TransitionModel, fit_transition
+from trim.routers.pomdp.transition import TransitionModel, fit_transition, matched
 
 
 def rollouts(rng: np.random.Generator, count: int, longest: int) -> tuple[np.ndarray, ...]:
@@ -94,3 +94,19 @@ def test_what_follows_a_step_is_a_distribution(strong_scores: bool) -> None:
     assert keep[:, 1, 1].sum() == pytest.approx(0.6)
     expected = 0.6 * transition.strong_if_right + 0.4 * transition.strong_if_wrong
     assert regenerate[:, :, 1, 1].sum() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("weak", "strong"), [(0.3, 0.6), (0.05, 0.9), (0.5, 0.5)])
+def test_accuracies_are_matched_to_what_each_model_alone_comes_to(weak: float, strong: float) -> None:
+    fitted = fit_transition(*rollouts(np.random.default_rng(0), 200, 8), 30, by_step=True)
+    found = matched(fitted, weak, strong)
+    assert (found.alone(strong=False)[0], found.alone(strong=True)[0]) == pytest.approx((weak, strong))
+    assert np.argsort(found.weak_accuracy).tolist() == np.argsort(fitted.weak_accuracy).tolist()
+    assert found.strong_if_wrong < found.strong_if_right
+
+
+def test_what_no_shift_reaches_is_met_as_nearly_as_possible() -> None:
+    fitted = fit_transition(*rollouts(np.random.default_rng(0), 200, 8), 30)
+    found = matched(fitted, 0.0, 1.0)
+    assert found.alone(strong=False)[0] == pytest.approx(0, abs=0.01)
+    assert found.alone(strong=True)[0] == pytest.approx(1, abs=0.01)

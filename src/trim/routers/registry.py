@@ -52,7 +52,7 @@ _BUILT_IN = (
         donors={"transferred": "default"},
         needs_labels=True,
         refitted=("default",),
-        version=2,
+        version=3,
     ),
     StepRouter(
         "fitted-q",

@@ -17,15 +17,17 @@ from trim.problems.arithmetic import prefix_is_right, step_is_valid
 from trim.rollout.history import Booleans, Floats, Integers, Router
 from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
+from trim.rollout.vectorised import outcomes, roll_out_all
+from trim.routers.controls import StrongOnly, WeakOnly
 from trim.routers.kappas import choose_kappas, tokens_per_solution
 from trim.routers.pomdp.disk import SolvedPomdp, load_solved, save_solved
-from trim.routers.pomdp.inferred import infer_states
+from trim.routers.pomdp.inferred import all_right, infer_states
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import fit_observation
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.released import NO_MASK, ReleasedPolicy, with_late_hazard
 from trim.routers.pomdp.solver import GRID, Solution, solve
-from trim.routers.pomdp.transition import fit_transition
+from trim.routers.pomdp.transition import fit_transition, matched
 from trim.routers.router import TrainingData
 
 if TYPE_CHECKING:
@@ -94,7 +96,9 @@ def _fit_model(data: TrainingData, settings: PomdpRouter, variant: str, seed: in
         labels = Labels(prefix, step)
         return fit_pomdp(trees, labels, observe_trees(trees, labels), settings, variant)
 
-    return refit(*infer_states(trees, refit, seed), variant)
+    model = refit(*infer_states(trees, refit, seed), variant)
+    weak, strong = (outcomes(trees, rollout)[0].mean() for rollout in roll_out_all(trees, [WeakOnly(), StrongOnly()]))
+    return replace(model, transition=matched(model.transition, all_right(weak), all_right(strong)))
 
 
 def load(router: str, folder: Path) -> list[OperatingPoint]:

@@ -79,6 +79,11 @@ def infer_states(
     return prefix, step
 
 
+def all_right(correct: float) -> float:
+    """Return the probability that all steps of a solution are right, given how often the answer is."""
+    return float(np.clip((correct - LUCK) / (1 - SLIP - LUCK), LUCK, 1 - SLIP))
+
+
 def _chances(trees: RolloutTrees, model: PomdpModel, step: Booleans, prefix: Booleans) -> _Chances:
     """Look up what a model says of each step; how often strong steps are right is counted in the draws."""
     nodes, observation = trees.nodes, model.observation

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 
 from trim.errors import InputError
 
@@ -14,6 +17,9 @@ Array = NDArray[np.float64]
 TOKEN_VALUES = 5
 SMOOTHING = 10.0
 """How many steps at the rate of the neighbourhood, and there at the pooled rate, are added to those seen."""
+
+LARGEST_SHIFT = 8.0
+"""In logits, of accuracies that are matched to what was seen of whole solutions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +125,43 @@ def fit_transition(
         tokens=np.array([round(group.mean()) for group in groups], dtype=float),
         token_weights=np.array([len(group) for group in groups]) / len(draft_tokens),
     )
+
+
+def matched(transition: TransitionModel, weak: float, strong: float) -> TransitionModel:
+    """Shift the accuracies of steps until each model alone is right as often as it was seen to be.
+
+    Accuracies of single steps, averaged over problems, promise less than that: solutions of hard problems are long and
+    go wrong, and a product of averages is less than the average of products.
+
+    Parameters
+    ----------
+    weak, strong
+        P(all steps are right) where one model writes all; what no shift reaches is met as nearly as possible.
+    """
+
+    def weaker(shift: float) -> TransitionModel:
+        return replace(transition, weak_accuracy=_shifted(transition.weak_accuracy, shift))
+
+    found = weaker(_root(lambda shift: weaker(shift).alone(strong=False)[0] - weak))
+
+    def stronger(shift: float) -> TransitionModel:
+        right, wrong = (float(_shifted(p, shift)) for p in (found.strong_if_right, found.strong_if_wrong))
+        return replace(found, strong_if_right=right, strong_if_wrong=wrong)
+
+    return stronger(_root(lambda shift: stronger(shift).alone(strong=True)[0] - strong))
+
+
+def _shifted(probability: Array | float, shift: float) -> Array:
+    moved: Array = expit(logit(np.clip(probability, 1e-6, 1 - 1e-6)) + shift)
+    return moved
+
+
+def _root(rising: Callable[[float], float]) -> float:
+    """Return where a rising function is zero, or the end of the range that comes nearest."""
+    low, high = -LARGEST_SHIFT, LARGEST_SHIFT
+    if rising(low) >= 0 or rising(high) <= 0:
+        return low if rising(low) >= 0 else high
+    return float(brentq(rising, low, high))
 
 
 def _laplace(events: NDArray[np.generic]) -> float:
