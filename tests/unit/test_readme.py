@@ -66,7 +66,7 @@ def results(tmp_path: Path) -> Path:
 def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> None:
     text = render_results(Experiment(), results, routers="all")
     assert "Of 4 claims of the paper, each counted once" in text
-    assert "2 hold, 1 fail, 1 differ between routers" in text
+    assert "2 hold, 1 fail, 1 do either in part" in text
     assert "| trim-thr | 3 | 50.0% [50.0%, 50.0%] |" in text
     assert "more accurate is TRIM-POMDP at 10%; less accurate is none; all else is undecided" in text
     assert "a factor of 2.6 [2.4, 2.9]; Table 1 of the paper makes it 2.9" in text
@@ -77,7 +77,14 @@ def test_what_the_prm_knows_is_said_where_it_was_measured(results: Path) -> None
     assert "right in 50.0% [50.0%, 50.0%] of the problems of arith" in render_results(
         Experiment(), results, routers="all"
     )
-    judged = {"measure": "AUC of the minimum score", "value": 0.75, "value_lo": 0.7, "value_hi": 0.8, "problems": 60}
+    judged = {
+        "measure": "AUC of the minimum score",
+        "value": 0.75,
+        "value_lo": 0.7,
+        "value_hi": 0.8,
+        "problems": 60,
+        "count": 180,
+    }
     outcomes = [
         judged | {"prm": prm, "behaviour": who} for prm in ("other", "verifier") for who in ("weak-only", "all")
     ]
@@ -87,7 +94,7 @@ def test_what_the_prm_knows_is_said_where_it_was_measured(results: Path) -> None
     write_csv(pd.DataFrame(outcomes), results / "tables/prm_outcomes.csv")
     write_csv(pd.DataFrame(needed), results / "tables/needed_prm.csv")
     text = render_results(Experiment(), results, routers="none")
-    assert "an AUC of 0.755 [0.700, 0.800] on 60 problems" in text
+    assert "an AUC of 0.755 [0.700, 0.800], on 180 solutions of 60 problems" in text
     assert "have a ΔIBC of 0.10 [0.00, 0.20]" in text and "of 0.70 [0.00, 0.20] (`needed_prm.csv`)" in text
 
 
@@ -97,7 +104,11 @@ def test_half_of_the_gap_is_told_at_every_price(results: Path) -> None:
     others = [row | {"variant": "hull", "price": "api"}, row | {"seed": 1, "price": "api"}]
     table = [row | {"price": "decoded"}, row | {"price": "flops", "cpt50": 7.9}, *others]
     write_csv(pd.DataFrame(table), results / "tables/prices.csv")
+    verdicts = [("a", "decoded", "holds"), ("b", "decoded", "fails"), ("a", "flops", "fails"), ("b", "flops", "fails")]
+    told = pd.DataFrame(verdicts, columns=["headline", "price", "verdict"])
+    write_csv(told, results / "tables/price_verdicts.csv")
     text = render_results(Experiment(), results, routers="none")
+    assert "1 of the 2 headline verdicts are others there" in text
     assert "there: 790.0% [40.0%, 60.0%] at `flops` (`prices.csv`)" in text
 
 

@@ -23,7 +23,7 @@ STAGE = {
     "planners": 1,
     "prefixes": 1,
     "claims": 3,
-    "prices": 1,
+    "prices": 2,
     "figures": 6,
     "explorer": 1,
     "calculator": 1,

@@ -20,7 +20,9 @@ with open_job(snakemake) as job:
     trained = {role: folder for role in ("weak", "strong") if (folder := given[role])}
     sizes = {role: read_json(Path(folder) / "metrics.json")["parameters"] for role, folder in trained.items()}
     parameters = Parameters(**sizes, prm=sizes.get(params.prm_starts_from))
-    prices = vectors(TypeAdapter(dict[str, PriceVector]).validate_python(dict(params.prices)), parameters)
+    named = TypeAdapter(dict[str, PriceVector]).validate_python(dict(params.prices))
+    named = dict(sorted(named.items(), key=lambda item: item[1].kind != "decoded"))  # the paper's price comes first
+    prices = vectors(named, parameters)
     episodes = priced(read_episodes(given.episodes, PRICED_COLUMNS), prices)
     studies = price_studies(episodes, list(prices), bootstrap, params.seed)
     worlds = {

@@ -100,7 +100,9 @@ def render_results(experiment: Experiment, results: Path, *, routers: Literal["a
     if routers != "none":
         points = read_csv(_existing(tables / "curves.csv"))
         parts += [_routers(main if routers == "all" else _main_ones(main), points, dataset, source)]
-        parts += [_as_trained(training, source)]
+        parts += [_as_trained(training)]
+    else:
+        parts[-1] += f" {_as_trained(training)}"
     parts += [_origin(results)]
     return "\n\n".join(filter(None, parts))
 
@@ -129,7 +131,7 @@ def _counts(claims: pd.DataFrame) -> str:
     count = {verdict: sum(given == verdict for given in together.values()) for verdict in (*get_args(Verdict), "mixed")}
     said = [
         f"Of {len(together)} claims of the paper, each counted once however many statements it makes, {count['holds']} "
-        f"hold, {count['fails']} fail, {count['mixed']} differ between routers, budgets or datasets, "
+        f"hold, {count['fails']} fail, {count['mixed']} do either in part (of routers, budgets or datasets), "
         f"{count['undecided']} are undecided and {count['not tested']} were not tested."
     ]
     headlines = claims[claims["headline"].notna()]
@@ -153,10 +155,16 @@ def _counts(claims: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-def _as_trained(training: pd.DataFrame, dataset: str) -> str:
+def _as_trained(training: pd.DataFrame) -> str:
     """Name the routers whose training is not shown to have worked."""
-    rows = training[training["trained_on"].eq(dataset) & training["seed"].eq(0) & training["trained"].eq("no")]
-    failed = [f"{identified(row['router'], row['variant'])} ({row['why']})" for row in rows.to_dict("records")]
+    rows = training[training["seed"].eq(0) & training["trained"].eq("no")]
+    of = {row["trained_on"]: f" from {row['trained_on']}" for row in rows.to_dict("records")}
+    if training["trained_on"].nunique() < 2:
+        of = dict.fromkeys(of, "")
+    failed = [
+        f"{identified(row['router'], row['variant'])}{of[row['trained_on']]} ({row['why']})"
+        for row in rows.to_dict("records")
+    ]
     if not failed:
         return ""
     return f"As trained, and nothing to conclude from (`training.csv`): {'; '.join(failed)}."
@@ -182,26 +190,30 @@ def _judged(tables: Path, prm: str) -> str:
         for row in (needed[needed["scores"] == scores].iloc[0].to_dict() for scores in ("in use", "foreseeing"))
     )
     return (
-        f"The lowest PRM score of a solution tells right from wrong with an AUC of {told} on {judged['problems']:.0f} "
-        f"problems. Within the explored trees, thresholds on the PRM's scores have a ΔIBC of {now}; on scores that "
-        f"knew how the explored continuations of each draft end, of {then} (`needed_prm.csv`)."
+        f"The lowest PRM score of a solution tells right from wrong with an AUC of {told}, on {judged['count']:.0f} "
+        f"solutions of {judged['problems']:.0f} problems, whoever wrote them. Within the explored trees, thresholds on "
+        f"the PRM's scores have a ΔIBC of {now}; on scores that knew how the explored continuations of each draft end, "
+        f"of {then} (`needed_prm.csv`)."
     )
 
 
 def _priced(tables: Path, experiment: Experiment, dataset: str, source: str) -> str:
     """Say what half of the gap costs by thresholds where more counts than the tokens that the strong model decodes."""
-    if not (tables / "prices.csv").is_file():
+    decoded = [name for name, price in experiment.prices.items() if isinstance(price, DecodedPrice)]
+    if not decoded or not (tables / "prices.csv").is_file():
         return ""
     prices, form = read_csv(tables / "prices.csv"), form_of("cpt50")
-    decoded = [name for name, price in experiment.prices.items() if isinstance(price, DecodedPrice)]
     own = prices["dataset"].eq(dataset) & prices["trained_on"].eq(source) & prices["seed"].eq(0)
     own &= ~prices["price"].isin(decoded)
     rows = prices[own & prices["router"].eq("trim-thr") & prices["variant"].eq("default")].to_dict("records")
     told = [f"{form.text(row['cpt50'], ends_of(row, 'cpt50'))} at `{row['price']}`" for row in rows]
-    return (
+    said = (
         "All this counts the tokens that the strong model decodes. Where drafts, scores and reading cost too, half of "
         f"the gap takes TRIM-Thr, of what the strong model alone costs there: {', '.join(told)} (`prices.csv`)."
     )
+    verdicts = read_csv(tables / "price_verdicts.csv").pivot(index="headline", columns="price", values="verdict")
+    changed = verdicts.ne(verdicts[decoded[0]], axis=0).any(axis=1)
+    return f"{said} {changed.sum()} of the {len(verdicts)} headline verdicts are others there (`price_verdicts.csv`)."
 
 
 def _main_ones(main: pd.DataFrame) -> pd.DataFrame:

@@ -190,6 +190,8 @@ def verdicts(claims: pd.DataFrame) -> Numbers:
             form = replace(POINTS if form == PERCENT else form, signed=True)
         yield key, form.latex(row["ours"], (row["lo"], row["hi"]))
         yield join(key, VERDICT), escape(row["verdict"])
+    for row in claims[claims["scope"] == "price"].to_dict("records"):
+        yield join("ledger", row["key"], "why"), escape(str(row["why"]))
     for scope, possible in VERDICTS.items():
         given = claims.loc[claims["scope"] == scope, "verdict"]
         yield join("claims", scope), str(len(given))

@@ -36,7 +36,7 @@ def price_verdicts(worlds: Mapping[str, World], folder: Path, level: float) -> p
     Parameters
     ----------
     worlds
-        The experiment by price.
+        The experiment by price, the paper's first.
     folder
         Where `data/published/` is.
     """
