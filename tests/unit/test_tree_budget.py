@@ -172,7 +172,8 @@ def test_trees_in_which_paths_break_off_are_not_closed(make_problems, scripted_p
     assert not trees.closed
 
 
-def test_few_trees_are_walked_at_a_time_where_models_may_be_asked(make_problems, scripted_pair) -> None:
+def test_few_trees_are_walked_at_a_time_where_models_may_be_asked(make_problems, scripted_pair, monkeypatch) -> None:
+    monkeypatch.setattr("trim.rollout.vectorised.TREES_AT_A_TIME", 100)
     trees = plant(make_problems, scripted_pair(), 110)
     roots = trees.roots()
     assert [len(part) for part in _parts(trees, roots, 3)] == [74, 73, 73]

@@ -148,7 +148,7 @@ def _counts(claims: pd.DataFrame) -> str:
     )
     said.append(
         "What looking ahead gains over TRIM-Thr depends on the share of the strong tokens: more accurate is "
-        f"{ahead}; less accurate is {behind}; all else is undecided."
+        f"{ahead}; less accurate is {behind}; all else is undecided (a sweep that ends earlier counts as at its end)."
     )
     conditions = headlines["conditions"].iloc[0] if len(headlines) else ""
     said.append(f"Intervals cover the draw of problems alone; verdicts depend on all else: {conditions}.")

@@ -63,7 +63,9 @@ def draw(table: pd.DataFrame, dataset: str, measure_of: str = "step AUC of the P
 
 def _ticks(prms: pd.DataFrame) -> tuple[list[float], list[str]]:
     """Return places and names of PRMs, shape (n,), whose `auc` rise; those that lie too near share a tick."""
-    logits = np.log(prms["auc"] / (1 - prms["auc"])).to_numpy()
-    alone = np.diff(logits, prepend=-np.inf) > NEAR * (logits[-1] - logits[0])
-    ticks = prms.assign(name=prms["prm"] + prms["auc"].map(", {:.3f}".format)).groupby(np.cumsum(alone))
+    if prms.empty:
+        return [], []
+    logits = np.log(prms["auc"] / (1 - prms["auc"]))
+    alone = logits.diff().fillna(np.inf) > NEAR * (logits.max() - logits.min())
+    ticks = prms.assign(name=prms["prm"] + prms["auc"].map(", {:.3f}".format)).groupby(alone.cumsum())
     return ticks["auc"].mean().tolist(), ticks["name"].agg("\n".join).tolist()

@@ -169,7 +169,6 @@ _BUILT_IN = (
             "from another one; one that no router was trained on has no solid line. Of training runs, the first."
         ),
         settings=_all_datasets,
-        # From one training set to one test set nothing is transferred: one may be the other's training split.
         wanted=lambda experiment: max(len(experiment.evaluated_on), len(experiment.routers.trained_on)) > 1,
     ),
     FigureSpec(
