@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN, ENDS = -1, -2
-TREES_AT_A_TIME = 400
+TREES_AT_A_TIME = 200
 KEEP, REGENERATE = 0, 1
 
 PAIRED = ("tokens", "prompt_tokens", "score", "final", "correct", "correct_strict", "child")
