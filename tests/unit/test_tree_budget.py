@@ -12,6 +12,7 @@ from trim.rollout.history import Reads, WantsEveryDraft
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import ENOUGH, FURTHER_ROUNDS, _parts, explore, roll_out, roll_out_all
 from trim.routers.controls import StrongOnly, WeakOnly
+from trim.routers.kappas import choose_kappas
 from trim.routers.learned.environment import Routing, TreesWorld
 from trim.routers.learned.features import Scale, SequenceEncoder
 from trim.routers.threshold import OneStepTakeover, Threshold
@@ -217,3 +218,13 @@ def test_many_routers_stay_inside_side_by_side(closed: RolloutTrees) -> None:
     for router, rollout in zip(routers, roll_out_all(closed, routers), strict=True):
         alone = roll_out(closed, router)
         assert all(getattr(rollout, name).tolist() == getattr(alone, name).tolist() for name in COSTS)
+
+
+def test_kappas_are_not_chosen_by_shares_that_are_of_other_decisions(closed: RolloutTrees, caplog) -> None:
+    kappas = np.geomspace(0.1, 4, 12)
+    alternating = Scripted([1, 0] * (MAX_STEPS // 2))
+    assert choose_kappas(lambda kappa: alternating, kappas, closed, 3) == [kappas[0], kappas[5], kappas[11]]
+    assert "hold too little" in caplog.text
+    caplog.clear()
+    sure = choose_kappas(lambda kappa: WeakOnly() if kappa > 1 else StrongOnly(), kappas, closed, 3)
+    assert max(sure) < 1 and "hold too little" not in caplog.text

@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 LARGEST_GAP = 0.05
+MOST_OTHERWISE = 0.15
+"""Share of the decisions on dev that may be answered otherwise where strong shares there are to be believed."""
 HIGHEST_SHARE = 0.65
 """Strong share up to which a sweep reaches: beyond it, no router has much to gain."""
 
@@ -32,10 +34,15 @@ def choose_kappas(
 ) -> list[float]:
     """Pick the kappas of a sweep: those whose strong shares on dev lie nearest to `count` targets.
 
-    Targets stand closer at the low end, where one more strong token changes the curve most.
+    Targets stand closer at the low end, where one more strong token changes the curve most. In closed trees that answer
+    many decisions otherwise, shares are not the router's own: then kappas are taken evenly from the candidates.
     """
     alone = outcomes(dev, roll_out(dev, StrongOnly()))[1].sum()
+    decisions, otherwise = dev.decisions, dev.answered_otherwise
     rollouts = roll_out_all(dev, [build(kappa) for kappa in candidates])
+    if dev.answered_otherwise - otherwise > MOST_OTHERWISE * (dev.decisions - decisions):
+        logger.warning("dev trees hold too little of what the router asks for: its kappas are taken evenly")
+        return [float(candidates[i]) for i in sorted(set(np.linspace(0, len(candidates) - 1, count).astype(int)))]
     shares = np.array([outcomes(dev, rollout)[1].sum() / alone for rollout in rollouts])
     picked = spread_over(shares, count)
     reached = np.concatenate([[0.0], shares[picked]])

@@ -52,7 +52,7 @@ _BUILT_IN = (
         donors={"transferred": "default"},
         needs_labels=True,
         refitted=("default",),
-        version=3,
+        version=4,
     ),
     StepRouter(
         "fitted-q",
