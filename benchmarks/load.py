@@ -203,8 +203,10 @@ async def run(
 def keep(name: str, row: dict[str, object]) -> None:
     """Put a row into the table, in place of an older one of its name."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    known = pd.read_csv(RESULTS) if RESULTS.is_file() else pd.DataFrame({"run": []})
-    table = pd.concat([known[known["run"] != name], pd.DataFrame([{"run": name, **row}])], ignore_index=True)
+    table = pd.DataFrame([{"run": name, **row}])
+    if RESULTS.is_file():
+        known = pd.read_csv(RESULTS)
+        table = pd.concat([known[known["run"] != name], table], ignore_index=True)
     table.to_csv(RESULTS, index=False, float_format="%.4g", lineterminator="\n")
 
 
@@ -225,7 +227,7 @@ def lay_out(table: pd.DataFrame) -> list[str]:
             f"{row['steps'] / row['seconds']:.1f}",
             ", ".join(f"{row[f'rss_{when}_mb']:.0f}" for when in ("start", "middle", "end")),
             f"{row['overhead_ms_per_step']:.1f}",
-            f"{row['cores']}, {row['load_average']:.0f}",
+            f"{row['cores']}, {row['load_average']:.1f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
