@@ -96,13 +96,13 @@ def render_results(experiment: Experiment, results: Path, *, routers: Literal["a
     main = main[shown & main["seed"].eq(0)]
     tables = results / "tables"
     known = [_alone(main, dataset), _judged(tables, experiment.pair.prm), _priced(tables, experiment, dataset, source)]
+    if routers == "none":
+        known += [_as_trained(training)]
     parts = [_claims(claims), _counts(claims), " ".join(filter(None, known))]
     if routers != "none":
         points = read_csv(_existing(tables / "curves.csv"))
         parts += [_routers(main if routers == "all" else _main_ones(main), points, dataset, source)]
         parts += [_as_trained(training)]
-    else:
-        parts[-1] += f" {_as_trained(training)}"
     parts += [_origin(results)]
     return "\n\n".join(filter(None, parts))
 
@@ -158,11 +158,9 @@ def _counts(claims: pd.DataFrame) -> str:
 def _as_trained(training: pd.DataFrame) -> str:
     """Name the routers whose training is not shown to have worked."""
     rows = training[training["seed"].eq(0) & training["trained"].eq("no")]
-    of = {row["trained_on"]: f" from {row['trained_on']}" for row in rows.to_dict("records")}
-    if training["trained_on"].nunique() < 2:
-        of = dict.fromkeys(of, "")
+    several = training["trained_on"].nunique() > 1
     failed = [
-        f"{identified(row['router'], row['variant'])}{of[row['trained_on']]} ({row['why']})"
+        f"{identified(row['router'], row['variant'])}{' from ' + row['trained_on'] if several else ''} ({row['why']})"
         for row in rows.to_dict("records")
     ]
     if not failed:

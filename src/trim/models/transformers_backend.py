@@ -71,8 +71,8 @@ class _Buffers:
     def __init__(self, memory: torch.Tensor, chains: Sequence[Sequence[PrefixState]], past: int) -> None:
         self._data = memory
         for row, chain in enumerate(chains):
+            before = past - (chain[-1].length if chain else 0)
             for state in chain:
-                before = past - chain[-1].length
                 self._data[:, :, row, :, before + state.start : before + state.length] = state.cache
         self._end = past
 

@@ -130,8 +130,8 @@ def fit_transition(
 def matched(transition: TransitionModel, weak: float, strong: float) -> TransitionModel:
     """Shift the accuracies of steps until each model alone is right as often as it was seen to be.
 
-    Accuracies of single steps, averaged over problems, promise less than that: solutions of hard problems are long and
-    go wrong, and a product of averages is less than the average of products.
+    Problems differ in difficulty, so that a product of accuracies averaged over problems is less than the average of
+    their products.
 
     Parameters
     ----------
