@@ -24,7 +24,7 @@ STAGE = {
     "prefixes": 1,
     "claims": 3,
     "prices": 2,
-    "figures": 6,
+    "figures": 7,
     "explorer": 1,
     "calculator": 1,
     "paper": 3,

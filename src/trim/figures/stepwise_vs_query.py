@@ -46,7 +46,8 @@ def draw(curves: pd.DataFrame, main: pd.DataFrame, dataset: str, trained_on: str
     left.set(title=f"{dataset}: accuracy against cost", ylabel="accuracy")
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, columnspacing=1.2)
     _draw_gains(right, measured.loc[[*stepwise, *query]].dropna(), palette)
-    right.set(title=f"{dataset}: gain per strong token", xlabel="ΔIBC (0: random mixing of problems)")
+    right.set(title=f"{dataset}: gain per strong token")
+    right.set_xlabel("ΔIBC (0: random mixing of problems)", loc="right")  # wider than the axes
     return figure
 
 
