@@ -184,8 +184,8 @@ class Job:
             return None
         spec = TypeAdapter(LanguageModel).validate_python(self.params.pair["backbone"])
         folder = Path(self.input.backbone) if self.input.backbone else None
-        room = self.experiment.pair.cache_mb << 20
-        return pair_reader(spec, folder, wish, store, self.params.pair["batch_size"], room)
+        pair, room = self.params.pair, self.experiment.pair.cache_mb << 20
+        return pair_reader(spec, folder, wish, store, pair["batch_size"], room, pair["device"])
 
     @contextmanager
     def trees(self, dataset: str, *splits: str, labelled: bool) -> Iterator[list[RolloutTrees]]:

@@ -27,6 +27,12 @@ GREEDY = Sampling(temperature=0.0, max_step_tokens=24)
 Request = tuple[Prefix, int]
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["one by one", "padded"])
+def attention(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try everything with both ways to attend; GPUs take the second."""
+    monkeypatch.setitem(RaggedReader.__init__.__kwdefaults__, "padded", request.param)
+
+
 @pytest.fixture(scope="module")
 def folder(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Save a model with wild random weights, whose query heads share key heads two by two."""
@@ -198,7 +204,7 @@ def test_prefixes_share_their_beginnings_in_memory(folder: Path, roots: list[Pre
 
 
 def test_a_long_prompt_is_read_in_several_passes(folder: Path, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trim.models.ragged.PASS_TOKENS", 64)
+    monkeypatch.setattr("trim.models.ragged.PASS_TOKENS", {"cpu": 64})
     backend = generator(folder, GREEDY)
     prefixes = [Prefix.of("work out" + " add 12345" * i) for i in range(1, 9)]
     sizes: list[int] = []

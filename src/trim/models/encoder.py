@@ -87,16 +87,16 @@ class Encoder(nn.Module):
 
 
 class RaggedEncoder:
-    """A real chat model on a CPU, in bf16, that maps texts as `Encoder` does: unpadded, and not to be trained."""
+    """A real chat model in bf16 that maps texts as `Encoder` does: unpadded, and not to be trained."""
 
-    def __init__(self, name: str | Path, *, revision: str | None = None) -> None:
-        model, tokenizer = _load(name, revision, "cpu", "bfloat16")
+    def __init__(self, name: str | Path, *, revision: str | None = None, device: str = "cpu") -> None:
+        model, tokenizer = _load(name, revision, device, "bfloat16")
         self._reader = RaggedReader(model, PrefixTokenizer(tokenizer), outputs="hidden")
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return vectors of shape (texts, width)."""
         means = self._reader.mean_hidden(Prefix.of(text) for text in texts)
-        return np.asarray(torch.stack(list(means)).numpy(), dtype=np.float32)
+        return np.asarray(torch.stack(list(means)).cpu().numpy(), dtype=np.float32)
 
 
 def _load(name: str | Path, revision: str | None, device: str, dtype: Precision | None = None) -> tuple[Any, Any]:

@@ -77,7 +77,7 @@ def open_pair(
     reader = None
     if wish:
         backbone = specs[wish.backbone], folders.get(wish.backbone)
-        reader = pair_reader(*backbone, wish, store, batch_size, cache_bytes)
+        reader = pair_reader(*backbone, wish, store, batch_size, cache_bytes, device)
 
     def language_model(role: Literal["weak", "strong"]) -> StoredStepModel:
         shared = reader if wish and wish.backbone == role else None
@@ -102,7 +102,7 @@ def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: O
     def build() -> BatchBackend:
         from trim.models.generator import StepGenerator
 
-        shared = opening.reader if is_ragged(local, device) else None
+        shared = opening.reader if is_ragged(local) else None
         asked = local, opening.store, batch_size, device, opening.cache_bytes
         return StepGenerator(shared.open() if shared else build_writer(*asked), identity, sampling)
 
@@ -120,8 +120,8 @@ def build_writer(
     """Load a language model that writes in process."""
     from trim.models.fixed_writing import FixedShapeWriter
 
-    if is_ragged(spec, device):
-        return build_reader(spec, store, batch_size, cache_bytes)
+    if is_ragged(spec):
+        return build_reader(spec, store, batch_size, cache_bytes, device=device)
     return FixedShapeWriter(*_load(spec, store, device), rows=batch_size, cache_bytes=cache_bytes)
 
 
@@ -131,11 +131,12 @@ def build_reader(
     batch_size: int,
     cache_bytes: int = 1 << 30,
     wish: PrmWish | None = None,
+    device: str = "cpu",
 ) -> Reader:
-    """Load a language model that writes in process on the CPU and tells what it reads, such as what a PRM wishes."""
+    """Load a language model that writes in process and tells what it reads, such as what a PRM wishes."""
     from trim.models.ragged import RaggedReader
 
-    model, prompts = _load(spec, store, "cpu")
+    model, prompts = _load(spec, store, device)
     if wish is None:
         return RaggedReader(model, prompts, batch_size=batch_size, cache_bytes=cache_bytes)
     inner, layers = () if wish.layer is None else (wish.layer - 1,), model.config.num_hidden_layers
@@ -151,13 +152,19 @@ def _load(spec: PretrainedModel | GgufModel, store: StepStore, device: str) -> t
 
     name = fetch_gguf(spec, store) if isinstance(spec, GgufModel) else spec.name
     revision = spec.revision if isinstance(spec, PretrainedModel) else None
-    offline, dtype = Path(name).is_dir(), spec.dtype if device == "cpu" else None
+    offline, dtype = Path(name).is_dir(), spec.dtype if device == "cpu" or is_ragged(spec) else None
     model, tokenizer = load_model(name, revision=revision, device=device, offline=offline, dtype=dtype)
     return model, PrefixTokenizer(tokenizer, system=spec.system)
 
 
 def pair_reader(
-    spec: Any, folder: Path | None, wish: PrmWish, store: StepStore, batch_size: int, cache_bytes: int = 1 << 30
+    spec: Any,
+    folder: Path | None,
+    wish: PrmWish,
+    store: StepStore,
+    batch_size: int,
+    cache_bytes: int = 1 << 30,
+    device: str = "cpu",
 ) -> ReaderSource:
     """Name the reader of a language model of the pair that a PRM reads with; it is loaded when it is first asked for.
 
@@ -173,7 +180,7 @@ def pair_reader(
     local = as_local(spec, folder)
     facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
     identity = json.dumps({"model": identify_weights(local), **facts}, sort_keys=True)
-    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, cache_bytes, wish)))
+    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, cache_bytes, wish, device)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +239,9 @@ def _gguf_file(spec: GgufModel) -> Path:
         ) from error
 
 
-def is_ragged(spec: PretrainedModel | GgufModel, device: str) -> bool:
-    """Tell whether the reader of real models on a CPU runs a model."""
-    return spec.dtype == "bfloat16" and device == "cpu"
+def is_ragged(spec: PretrainedModel | GgufModel) -> bool:
+    """Tell whether the reader of real models runs a model."""
+    return spec.dtype == "bfloat16"
 
 
 def open_scorer(
@@ -260,7 +267,7 @@ def open_scorer(
         identity = identify(prm.name, prm.revision, batch_size, device, role="prm", **facts)
     else:
         shape = {"rows": None, "reader": reader.identity} if reader else {}
-        identity = identify(str(prm), None, batch_size, device, role="prm", **shape)
+        identity = identify(str(prm), None, batch_size, ANY_DEVICE if reader else device, role="prm", **shape)
 
     def build() -> BatchBackend:
         from trim.models.prm import load_given
@@ -320,6 +327,8 @@ def _connector(
 # Raised when a change in this library changes the steps or scores that a model gives.
 BACKEND_VERSION = 2
 RAGGED_VERSION = 1
+ANY_DEVICE = "cpu"
+"""What stands for the device of a model whose steps the store defines: a GPU goes on where a CPU began."""
 REMOTE_VERSION = 2
 
 
@@ -340,8 +349,9 @@ def identify_local(spec: PretrainedModel | GgufModel, batch_size: int, device: s
         more["system"] = spec.system
     if spec.dtype != "float32":
         more["dtype"] = spec.dtype
-    if is_ragged(spec, device):  # its steps depend on their whole company: the number of rows says too little
+    if is_ragged(spec):  # its steps depend on their whole company: the number of rows says too little
         more |= {"backend": f"ragged/{RAGGED_VERSION}", "rows": None}
+        device = ANY_DEVICE
     return _identify(identify_weights(spec), batch_size, device, **more)
 
 

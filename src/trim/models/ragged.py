@@ -19,13 +19,14 @@ import torch
 from torch import nn
 
 from trim.errors import BackendError
+from trim.models.padded import PaddedPass, SlottedSequence, Slots
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.reading import Outputs, PrefixState, StateMemory, read_chains
 from trim.models.sampling import log_probabilities
 
 ATTENTION = "trim-ragged"
-PASS_TOKENS = 1024
+PASS_TOKENS = {"cpu": 1024, "cuda": 16_384}
 """Tokens of one forward pass, about: enough for full speed, few enough for the activations of a large model."""
 LOGIT_ROWS = 64
 
@@ -81,12 +82,26 @@ class _Sequence:
 
 
 class _Pass:
-    """The sequences of one forward pass; transformers hands it through to the attention of each layer."""
+    """The sequences of one forward pass, one by one."""
 
     def __init__(self, sequences: Sequence[_Sequence], group: int) -> None:
-        self.sequences = sequences
-        self.sizes = [len(sequence.pending) for sequence in sequences]
-        self.masks = [sequence.mask(group) for sequence in sequences]
+        self._sequences = sequences
+        self._sizes = [len(sequence.pending) for sequence in sequences]
+        self._masks = [sequence.mask(group) for sequence in sequences]
+
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
+    ) -> torch.Tensor:
+        """Take the keys and values of all pending tokens, and attend; tensors have shape (heads, tokens, head size)."""
+        attended = []
+        parts = zip(*(tensor.split(self._sizes, 1) for tensor in (query, key, value)), strict=True)
+        for sequence, mask, (asking, new_keys, new_values) in zip(self._sequences, self._masks, parts, strict=True):
+            keys, values = sequence.remember(layer, new_keys, new_values)
+            # Query heads that share a key head are laid behind one another, as if they were more tokens.
+            grouped = asking.reshape(1, len(keys), -1, keys.shape[2])
+            found = nn.functional.scaled_dot_product_attention(grouped, keys[None], values[None], mask, scale=scaling)
+            attended.append(found.view(asking.shape))
+        return torch.cat(attended, 1).transpose(0, 1)
 
 
 def _attend(
@@ -97,19 +112,11 @@ def _attend(
     attention_mask: None,
     *,
     scaling: float,
-    ragged: _Pass,
+    ragged: _Pass | PaddedPass,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend in one layer, in the form that transformers asks for; tensors have shape (1, heads, tokens, head size)."""
-    attended = []
-    parts = zip(*(tensor[0].split(ragged.sizes, 1) for tensor in (query, key, value)), strict=True)
-    for sequence, mask, (asking, new_keys, new_values) in zip(ragged.sequences, ragged.masks, parts, strict=True):
-        keys, values = sequence.remember(module.layer_idx, new_keys, new_values)
-        # Query heads that share a key head are laid behind one another, as if they were more tokens.
-        grouped = asking.reshape(1, len(keys), -1, keys.shape[2])
-        found = nn.functional.scaled_dot_product_attention(grouped, keys[None], values[None], mask, scale=scaling)
-        attended.append(found.view(asking.shape))
-    return torch.cat(attended, 1).transpose(0, 1)[None], None
+    return ragged.attend(module.layer_idx, query[0], key[0], value[0], scaling)[None], None
 
 
 @dataclass(slots=True)
@@ -117,12 +124,12 @@ class _Row:
     """A step that is being written."""
 
     prefix: Prefix
-    sequence: _Sequence
+    sequence: _Sequence | SlottedSequence
     hidden: torch.Tensor | None = None
 
 
 class RaggedReader:
-    """A `Reader` of real models on a CPU.
+    """A `Reader` of real models.
 
     Parameters
     ----------
@@ -140,6 +147,8 @@ class RaggedReader:
     hidden_layers
         After which layers (from 0) the hidden states of prefixes are taken, one behind another; without any, after the
         last, normalised.
+    padded
+        Whether sequences attend in rectangles (`padded.py`) or one by one; by default, on a GPU.
     """
 
     def __init__(
@@ -151,6 +160,7 @@ class RaggedReader:
         cache_bytes: int = 1 << 30,
         outputs: Outputs = "logits",
         hidden_layers: Sequence[int] = (),
+        padded: bool | None = None,
     ) -> None:
         from transformers import AttentionInterface
 
@@ -160,7 +170,9 @@ class RaggedReader:
         AttentionInterface.register(ATTENTION, _attend)
         self.model = model.eval()
         self.model.set_attn_implementation(ATTENTION)
-        pack_linear_layers(model)
+        self.device: torch.device = model.device
+        if self.device.type == "cpu":
+            pack_linear_layers(model)
         self.prompts = prompts
         self.batch_size = batch_size
         self.outputs = outputs
@@ -168,7 +180,9 @@ class RaggedReader:
         heads = config.num_key_value_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._group = config.num_attention_heads // heads
-        self._like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, dtype=model.dtype)
+        self._like = torch.empty(config.num_hidden_layers, 2, heads, 0, size, dtype=model.dtype, device=self.device)
+        padded = self.device.type != "cpu" if padded is None else padded
+        self._slots = Slots(self._like, batch_size) if padded else None
         self.memory = StateMemory(cache_bytes)
         self._rows: dict[int, _Row] = {}
         self._kept: dict[int, torch.Tensor] = {}
@@ -204,11 +218,11 @@ class RaggedReader:
     def logits(self) -> tuple[list[int], torch.Tensor]:
         """Return all open rows, and the logits of their next tokens."""
         finals = []
-        for part in _parts(self._rows.values()):
+        for part in self._parts(self._rows.values()):
             sequences = [row.sequence for row in part]
             ends = torch.tensor([len(sequence.pending) for sequence in sequences]).cumsum(0) - 1
             final, kept = self._forward(sequences)
-            finals.append(final[ends])
+            finals.append(final[ends.to(self.device)])
             for row, end in zip(part, ends, strict=True):
                 if row.hidden is None:
                     row.hidden = kept[end].clone()
@@ -248,7 +262,7 @@ class RaggedReader:
     @torch.inference_mode()
     def mean_hidden(self, prefixes: Iterable[Prefix]) -> Iterator[torch.Tensor]:
         """Yield the mean of the last hidden states of each prefix's tokens, shape (size,); nothing is remembered."""
-        for part in _parts(_Row(prefix, self._sequence(prefix, [])) for prefix in prefixes):
+        for part in self._parts(_Row(prefix, self._sequence(prefix, [])) for prefix in prefixes):
             sizes = [len(row.sequence.pending) for row in part]
             final, _ = self._forward([row.sequence for row in part])
             yield from (hidden.float().mean(0) for hidden in final.split(sizes))
@@ -283,7 +297,7 @@ class RaggedReader:
             foreseen = self._foresees(node, states.get(node.digest))
             unread = len(self.prompts.block_ids(node)) + 1 if foreseen else 1
             rows.append(_Row(node, self._sequence(node, self.memory.chain(node, states), unread=unread)))
-        for part in _parts(rows):
+        for part in self._parts(rows):
             sizes = [len(row.sequence.pending) for row in part]
             final, kept = self._forward([row.sequence for row in part])
             for row, hidden, own_kept in zip(part, final.split(sizes), kept.split(sizes), strict=True):
@@ -299,27 +313,32 @@ class RaggedReader:
 
     def _foreseen(self, hidden: torch.Tensor, ids: list[int]) -> torch.Tensor:
         """Return the log-probability of each token, given the hidden state before it, shape (tokens,)."""
-        tokens = torch.tensor(ids)
+        tokens = torch.tensor(ids, device=self.device)
         parts = zip(hidden.split(LOGIT_ROWS), tokens.split(LOGIT_ROWS), strict=True)
         return torch.cat([log_probabilities(self._logits(before), now) for before, now in parts])
 
     # --- both ---------------------------------------------------------------------------
 
-    def _sequence(self, prefix: Prefix, known: list[PrefixState], room: int = 0, unread: int = 1) -> _Sequence:
+    def _sequence(self, prefix: Prefix, known: list[PrefixState], room: int = 0, unread: int = 1) -> _Sequence | SlottedSequence:
         """Lay out memory for a prefix and so many tokens behind it, with what is known of it but its end."""
         ids = [token for block in self.prompts.blocks(prefix) for token in block]
         length = min(known[-1].length, len(ids) - unread) if known else 0
         layers, _, heads, _, size = self._like.shape
-        cache = self._like.new_empty(layers, 2, heads, len(ids) + room, size)
+        sequence: _Sequence | SlottedSequence
+        if self._slots:
+            sequence = SlottedSequence(self._slots, len(ids) + room, length, ids[length:])
+        else:
+            cache = self._like.new_empty(layers, 2, heads, len(ids) + room, size)
+            sequence = _Sequence(cache, length, ids[length:])
         for state in known:
             end = min(state.length, length)
             if end > state.start:
-                cache[:, :, :, state.start : end] = state.cache[:, :, :, : end - state.start]
-        return _Sequence(cache, length, ids[length:])
+                sequence.cache[:, :, :, state.start : end] = state.cache[:, :, :, : end - state.start]
+        return sequence
 
     def _state(
         self,
-        sequence: _Sequence,
+        sequence: _Sequence | SlottedSequence,
         start: int,
         end: int,
         hidden: torch.Tensor | None,
@@ -337,12 +356,13 @@ class RaggedReader:
             start=start,
         )
 
-    def _forward(self, sequences: Sequence[_Sequence]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _forward(self, sequences: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """Read the pending tokens; return their last hidden states and those that states keep, shape (tokens, size)."""
         ids = torch.tensor([[token for sequence in sequences for token in sequence.pending]])
         positions = torch.cat([torch.arange(len(s.pending)) + s.length for s in sequences])[None]
+        one_pass = PaddedPass(sequences, self._slots) if self._slots else _Pass(sequences, self._group)
         output = self.model.base_model(
-            input_ids=ids, position_ids=positions, use_cache=False, ragged=_Pass(sequences, self._group)
+            input_ids=ids.to(self.device), position_ids=positions.to(self.device), use_cache=False, ragged=one_pass
         )
         for sequence in sequences:
             sequence.length += len(sequence.pending)
@@ -356,16 +376,15 @@ class RaggedReader:
         logits: torch.Tensor = self.model.get_output_embeddings()(hidden)
         return logits
 
-
-def _parts(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Cut rows into passes."""
-    part: list[_Row] = []
-    tokens = 0
-    for row in rows:
-        part.append(row)
-        tokens += len(row.sequence.pending)
-        if tokens >= PASS_TOKENS:
+    def _parts(self, rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+        """Cut rows into passes."""
+        part: list[_Row] = []
+        tokens = 0
+        for row in rows:
+            part.append(row)
+            tokens += len(row.sequence.pending)
+            if tokens >= PASS_TOKENS[self.device.type]:
+                yield part
+                part, tokens = [], 0
+        if part:
             yield part
-            part, tokens = [], 0
-    if part:
-        yield part

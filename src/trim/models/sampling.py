@@ -44,6 +44,8 @@ def sample(logits: torch.Tensor, draws: torch.Tensor, sampling: Sampling) -> tor
 def log_probabilities(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Return the log-probability of one token a row at temperature 1, in single precision, shape (rows,).
 
-    Row by row: one row of a large vocabulary in single precision stays in the processor's cache, a batch does not.
+    On a CPU row by row: one row of a large vocabulary in single precision stays in its cache, a batch does not.
     """
+    if logits.is_cuda:
+        return logits.float().log_softmax(-1).gather(1, tokens[:, None])[:, 0]
     return torch.stack([row.float().log_softmax(-1)[token] for row, token in zip(logits, tokens, strict=True)])

@@ -43,11 +43,11 @@ def features(state: PrefixState, step: str) -> Floats:
 
     Log-probabilities reach far below zero: the square root keeps a surprise from drowning all else.
     """
-    told = state.logprobs.double().numpy()
+    told = state.logprobs.double().cpu().numpy()
     likelihood = [-np.sqrt(-told.min()), -np.sqrt(-told.mean()), np.log1p(len(told))] if len(told) else [0.0] * 3
     true = equations(step)
     arithmetic = [np.log1p(true.count(True)), np.log1p(true.count(False))]
-    return np.concatenate([likelihood, arithmetic, state.hidden.double().numpy()])
+    return np.concatenate([likelihood, arithmetic, state.hidden.double().cpu().numpy()])
 
 
 @dataclass(frozen=True, slots=True)

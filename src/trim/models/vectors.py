@@ -56,8 +56,8 @@ def load_frozen(spec: FrozenModel, store: StepStore, device: str) -> TextReader:
 
     name = fetch_gguf(spec, store) if isinstance(spec, GgufModel) else spec.name
     revision = spec.revision if isinstance(spec, PretrainedModel) else None
-    if is_ragged(spec, device):
-        return RaggedEncoder(name, revision=revision)
+    if is_ragged(spec):
+        return RaggedEncoder(name, revision=revision, device=device)
     return Encoder(name, revision=revision, device=device)
 
 
