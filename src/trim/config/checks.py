@@ -130,13 +130,11 @@ def _prms_have_a_base(experiment: Experiment) -> Iterator[str]:
 
 
 def _reads_in_the_job(experiment: Experiment, name: str, prm: ReadingPRM) -> Iterator[str]:
-    model = getattr(experiment.pair, prm.backbone)
-    if model.kind == "trained":
-        return  # small enough to be read on the CPU too, whatever the device
-    if model.kind not in ("pretrained", "gguf") or experiment.pair.device != "cpu":
+    kind = getattr(experiment.pair, prm.backbone).kind
+    if kind not in ("trained", "pretrained", "gguf"):
         yield (
             f"PRM {name!r} reads with pair.{prm.backbone}, which must run in the job (kind trained, pretrained or "
-            "gguf) with pair.device: cpu"
+            f"gguf), not be of kind {kind}"
         )
 
 
