@@ -142,8 +142,14 @@ def build_reader(
     inner, layers = () if wish.layer is None else (wish.layer - 1,), model.config.num_hidden_layers
     if inner and inner[0] >= layers:
         raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
-    room = {"batch_size": batch_size, "cache_bytes": cache_bytes}
-    return RaggedReader(model, prompts, **room, outputs=wish.outputs, hidden_layers=inner)
+    return RaggedReader(
+        model,
+        prompts,
+        batch_size=batch_size,
+        cache_bytes=cache_bytes,
+        outputs=wish.outputs,
+        hidden_layers=inner,
+    )
 
 
 def _load(spec: PretrainedModel | GgufModel, store: StepStore, device: str) -> tuple[Any, PrefixTokenizer]:

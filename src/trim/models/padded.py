@@ -6,6 +6,7 @@ about equally many tokens to read: those that write have one each, and look into
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,8 @@ from torch import nn
 
 SPAN = 64
 """What lengths of slots and rectangles are rounded up to: kernels like even shapes, and memory is taken less often."""
+SPARE = 1.25
+"""How much more is taken than is needed, so that it is not soon taken again."""
 
 
 class Slots:
@@ -29,15 +32,16 @@ class Slots:
     def __init__(self, like: torch.Tensor, count: int) -> None:
         layers, both, heads, _, size = like.shape
         self.data = like.new_zeros(layers, both, count, heads, SPAN, size)
-        self._free = list(range(count))[::-1]
+        self._free = list(range(count))
 
     def take(self, length: int) -> int:
         """Return the number of a slot with room for so many tokens."""
         layers, both, count, heads, room, size = self.data.shape
         if length > room or not self._free:
-            more = (max(16, count // 2) if not self._free else 0, max(0, -(-length // SPAN) * SPAN - room))
-            self._free = [*range(count, count + more[0])[::-1], *self._free]
-            grown = self.data.new_zeros(layers, both, count + more[0], heads, room + more[1], size)
+            longer = max(room, round(length * SPARE)) if length > room else room
+            larger = count if self._free else round(count * SPARE) + 1
+            self._free += range(count, larger)
+            grown = self.data.new_zeros(layers, both, larger, heads, -(-longer // SPAN) * SPAN, size)
             grown[:, :, :count, :, :room] = self.data
             self.data = grown
         # The lowest first, so that sequences that write lie side by side.
@@ -67,6 +71,7 @@ class SlottedSequence:
         self.pending = pending
 
     def __del__(self) -> None:
+        """Give the slot back."""
         self._slots.give_back(self.slot)
 
     @property
@@ -86,27 +91,31 @@ class _Rectangle:
         Where the tokens of each sequence of the pass begin, laid end to end.
     """
 
-    def __init__(self, sequences: Sequence[SlottedSequence], numbers: list[int], starts: list[int], like: torch.Tensor) -> None:
+    def __init__(
+        self, sequences: Sequence[SlottedSequence], numbers: list[int], starts: list[int], like: torch.Tensor
+    ) -> None:
         chosen = [sequences[number] for number in numbers]
-        device = like.device
-        slots = torch.tensor([sequence.slot for sequence in chosen])
-        sizes = torch.tensor([len(sequence.pending) for sequence in chosen])
-        lengths = torch.tensor([sequence.length for sequence in chosen])
-        self.width = int(sizes.max())
-        self.span = -(-int((lengths + sizes).max()) // SPAN) * SPAN
-        rows = torch.arange(len(chosen)).repeat_interleave(sizes)
-        columns = torch.cat([torch.arange(size) for size in sizes.tolist()])
-        self.tokens = (torch.tensor([starts[n] for n in numbers])[rows] + columns).to(device)
+        slots, lengths = [one.slot for one in chosen], [one.length for one in chosen]
+        sizes = [len(one.pending) for one in chosen]
+        self.width = max(sizes)
+        span = max(length + size for length, size in zip(lengths, sizes, strict=True))
+        self.span = min(-(-span // SPAN) * SPAN, like.shape[4])
         # Sequences that write look into all slots up to their last where they lie; others' keys are gathered.
-        self.together = self.width == 1 and 2 * len(chosen) > int(slots.max())
-        self.count = int(slots.max()) + 1 if self.together else len(chosen)
-        place = slots if self.together else torch.arange(len(chosen))
-        last = torch.zeros(self.count, self.width, dtype=torch.long)  # the last key that a token may look at
-        last[place[rows], columns] = lengths[rows] + columns
-        bias = torch.zeros(self.count, 1, self.width, self.span, dtype=like.dtype)
-        bias.masked_fill_((torch.arange(self.span) > last[:, :, None])[:, None], torch.finfo(like.dtype).min)
-        self.bias = bias.to(device)
-        self.rows, self.columns, self.slots = place[rows].to(device), columns.to(device), slots.to(device)
+        self.together = self.width == 1 and 2 * len(chosen) > max(slots)
+        self.count = max(slots) + 1 if self.together else len(chosen)
+        places = slots if self.together else list(range(len(chosen)))
+        facts = torch.tensor([places, lengths, sizes, [starts[n] for n in numbers], slots]).to(like.device)
+        at, known, counts, begins, self.slots = facts.unbind(0)
+        total = sum(sizes)
+        of = torch.repeat_interleave(torch.arange(len(chosen), device=like.device), counts, output_size=total)
+        firsts = counts.cumsum(0) - counts
+        self.columns = torch.arange(total, device=like.device) - firsts[of]
+        self.rows = at[of]
+        self.tokens = begins[of] + self.columns
+        last = known.new_zeros(self.count, self.width)  # the last key that a token may look at
+        last[self.rows, self.columns] = known[of] + self.columns
+        hidden = torch.arange(self.span, device=like.device) > last[:, None, :, None]
+        self.bias = like.new_zeros(hidden.shape).masked_fill_(hidden, torch.finfo(like.dtype).min)
 
     def attend(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float) -> torch.Tensor:
         """Attend with this rectangle's tokens, (heads, tokens, head size), to slots (slots, kv heads, room, size)."""
@@ -114,14 +123,14 @@ class _Rectangle:
         group = heads // keys.shape[1]
         padded = query.new_zeros(self.count, heads, self.width, size)
         padded[self.rows, :, self.columns] = query[:, self.tokens].transpose(0, 1)
-        known = [
-            memory[: self.count, :, : self.span] if self.together else memory[:, :, : self.span][self.slots]
-            for memory in (keys, values)
-        ]
+        if self.together:
+            keys, values = keys[: self.count, :, : self.span], values[: self.count, :, : self.span]
+        else:
+            keys, values = keys[:, :, : self.span][self.slots], values[:, :, : self.span][self.slots]
         # Query heads that share a key head are laid behind one another, as if they were more tokens.
         grouped = padded.view(self.count, keys.shape[1], group * self.width, size)
         bias = self.bias.repeat(1, 1, group, 1).expand(-1, keys.shape[1], -1, -1)
-        found = nn.functional.scaled_dot_product_attention(grouped, *known, bias, scale=scaling)
+        found = nn.functional.scaled_dot_product_attention(grouped, keys, values, bias, scale=scaling)
         return found.reshape(padded.shape)[self.rows, :, self.columns]
 
 
@@ -129,17 +138,15 @@ class PaddedPass:
     """The sequences of one forward pass over slots."""
 
     def __init__(self, sequences: Sequence[SlottedSequence], slots: Slots) -> None:
-        sizes = torch.tensor([len(sequence.pending) for sequence in sequences])
-        starts = (sizes.cumsum(0) - sizes).tolist()
-        self._data = slots.data
+        like = self._data = slots.data
+        sizes = [len(sequence.pending) for sequence in sequences]
+        starts = list(itertools.accumulate(sizes, initial=0))
         alike: dict[int, list[int]] = {}
-        for number, size in enumerate(sizes.tolist()):
+        for number, size in enumerate(sizes):
             alike.setdefault((size - 1).bit_length(), []).append(number)
-        like = slots.data
         self._rectangles = [_Rectangle(sequences, numbers, starts, like) for numbers in alike.values()]
-        of_slots = torch.tensor([sequence.slot for sequence in sequences]).repeat_interleave(sizes)
-        positions = torch.cat([torch.arange(len(s.pending)) + s.length for s in sequences])
-        self._slots, self._positions = of_slots.to(like.device), positions.to(like.device)
+        places = [(one.slot, one.length + i) for one in sequences for i in range(len(one.pending))]
+        self._slots, self._positions = torch.tensor(places).to(like.device).unbind(1)
 
     def attend(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float

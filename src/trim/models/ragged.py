@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from trim.errors import BackendError
-from trim.models.padded import PaddedPass, SlottedSequence, Slots
+from trim.models.padded import PaddedPass, Slots, SlottedSequence
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.reading import Outputs, PrefixState, StateMemory, read_chains
@@ -319,7 +319,9 @@ class RaggedReader:
 
     # --- both ---------------------------------------------------------------------------
 
-    def _sequence(self, prefix: Prefix, known: list[PrefixState], room: int = 0, unread: int = 1) -> _Sequence | SlottedSequence:
+    def _sequence(
+        self, prefix: Prefix, known: list[PrefixState], room: int = 0, unread: int = 1
+    ) -> _Sequence | SlottedSequence:
         """Lay out memory for a prefix and so many tokens behind it, with what is known of it but its end."""
         ids = [token for block in self.prompts.blocks(prefix) for token in block]
         length = min(known[-1].length, len(ids) - unread) if known else 0
