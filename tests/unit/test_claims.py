@@ -279,7 +279,10 @@ def test_verdicts_say_on_what_they_hang() -> None:
     assert agg.startswith("PRM verifier (AUC of the lowest score 0.90); one seed of problems")
     assert "one training run of each router" in agg
     assert "as trained" not in agg
-    assert seq.endswith("trim-seq (conditioned), from arith, as trained: 3 policies are as they began")
+    failed = "trim-seq (conditioned), from arith, as trained: 3 policies are as they began"
+    assert seq.endswith(failed)
+    marked = rows.set_index(["key", "method"])["failed_training"].fillna("")
+    assert (marked["learned", "TRIM-Seq"], marked["learned", "TRIM-Agg"]) == (failed, "")
     other = one(rows, key="learned-prm")
     assert (other["dataset"], other["verdict"]) == ("arith with PRM noisy", "fails")  # TRIM-Seq, as with the other
     assert other["conditions"].startswith("PRM noisy (AUC of the lowest score 0.60)")

@@ -167,7 +167,7 @@ def test_claims_have_a_panel_each_and_a_line_a_statement() -> None:
     names = [[label.get_text() for label in axes.get_yticklabels()] for axes in panels.values()]
     assert names == [
         ["TRIM-Thr: arith", "TRIM-Thr: arith-hard"],
-        ["all that look ahead: arith"],
+        ["all that look ahead: arith †"],
         ["TRIM-Agg: one minus two"],
     ]
     assert [label.get_fontweight() for label in takeover.get_yticklabels()] == ["bold", "normal"]

@@ -41,6 +41,8 @@ class VerdictLook(NamedTuple):
     filled: bool
 
 
+FAILED_TRAINING = "†"
+
 VERDICT_LOOKS = {
     "holds": VerdictLook(0, "o", True),
     "fails": VerdictLook(3, "X", True),
@@ -57,7 +59,7 @@ def draw(claims: pd.DataFrame) -> Figure:
     palette = begin()
     from matplotlib import pyplot as plt
 
-    rows = claims[claims["scope"] == "analogue"].fillna({"headline": ""})
+    rows = claims[claims["scope"] == "analogue"].fillna({"headline": "", "failed_training": ""})
     panels = [(str(title), part) for title, part in rows.groupby("title", sort=False)]
     columns = in_columns(panels)
     tallest = max(sum(map(height, column)) for column in columns)
@@ -69,7 +71,7 @@ def draw(claims: pd.DataFrame) -> Figure:
         for place, (title, part) in enumerate(column):
             lines = [runs.to_dict("records") for _, runs in part.groupby(STATEMENT, sort=False)]
             _draw_panel(sub.add_subplot(grid[place]), title, lines, palette)
-    figure.legend(handles=_legend(palette), loc="outside lower center", ncols=6, handletextpad=0.4)
+    figure.legend(handles=_legend(palette), loc="outside lower center", ncols=6, handletextpad=0.4, columnspacing=1.2)
     return figure
 
 
@@ -135,9 +137,11 @@ def _draw_line(axes: Axes, line: int, runs: list[Row], scale: float, palette: An
 
 
 def holding(runs: list[Row]) -> str:
-    """Say in how many of several runs a statement holds, of those in which it was tested; nothing of one run."""
+    """Say in how many of several runs a statement holds, of those in which it was tested; mark failed training of one."""
+    if len(runs) == 1:
+        return f" {FAILED_TRAINING}" if runs[0]["failed_training"] else ""
     verdicts = [row["verdict"] for row in runs if row["verdict"] != "not tested"]
-    return f" ({verdicts.count('holds')} of {len(verdicts)})" if len(runs) > 1 and verdicts else ""
+    return f" ({verdicts.count('holds')} of {len(verdicts)})" if verdicts else ""
 
 
 def _give_room(axes: Axes, bar: float) -> None:
@@ -165,4 +169,6 @@ def _legend(palette: Any) -> list[Any]:
         handles.append(Line2D([], [], color=colour, marker=look.marker, markerfacecolor=fill, label=verdict))
     handles.append(Line2D([], [], color="0.25", linestyle="--", linewidth=0.9, label="bar to exceed"))
     handles.append(Line2D([], [], color="0.25", linestyle="", marker="|", markersize=7, label="value in the paper"))
+    said = f"{FAILED_TRAINING} training not shown to have worked"
+    handles.append(Line2D([], [], linestyle="", label=said))
     return handles

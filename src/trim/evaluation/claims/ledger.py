@@ -49,6 +49,7 @@ COLUMNS = (
     "paper_factor",
     "verdict",
     "conditions",
+    "failed_training",
     "why",
 )
 OURS = "our control"
@@ -103,7 +104,8 @@ def analogue_rows(world: World, folder: Path, level: float) -> Iterator[dict[str
         if described["key"] not in CLAIMS:
             raise InputError(f"{path}: no statement is called {described['key']!r}; there are {', '.join(CLAIMS)}")
         for case in CLAIMS[described["key"]](world):
-            yield _analogue_row(described, case, level) | {"conditions": world.conditions(case)}
+            row = _analogue_row(described, case, level)
+            yield row | {"conditions": world.conditions(case), "failed_training": "; ".join(world.failed_training(case))}
 
 
 def _analogue_row(described: Mapping[str, Any], case: Case, level: float) -> dict[str, Any]:

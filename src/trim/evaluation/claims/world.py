@@ -85,13 +85,20 @@ class World:
         said.append("one training run of each router" if runs == 1 else f"{runs} training runs of each learned router")
         if case.prm:
             return "; ".join([*said, "not known whether training with this PRM worked"])
+        return "; ".join([*said, *self.failed_training(case)])
+
+    def failed_training(self, case: Case) -> list[str]:
+        """Say of which policies behind a statement training is not shown to have worked, and why."""
+        if case.prm:
+            return []  # not known
         about = {name.split()[0] for name in case.numbers}
         moved = case.claim.startswith("transfer") or case.dataset not in self.trained_on
         trained_on = self.trained_on[0] if moved else case.dataset
-        for (source, router, variant, seed), why in self.failures.items():
-            if why and router in about and source == trained_on and variant == variants(router)[0]:
-                said.append(f"{named(router, variant, seed)}, from {source}, as trained: {why}")
-        return "; ".join(said)
+        return [
+            f"{named(router, variant, seed)}, from {source}, as trained: {why}"
+            for (source, router, variant, seed), why in self.failures.items()
+            if why and router in about and source == trained_on and variant == variants(router)[0]
+        ]
 
 
 @dataclass(frozen=True)
