@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,14 @@ def world_of(
 ) -> World:
     prms = {name: study(measure(part, CURVE), SETTINGS, "0/arith") for name, part in (by_prm or {}).items()}
     evidence = studies(pd.concat(parts, ignore_index=True), SETTINGS, 0)
-    given = {"auc": AUC, "paper": Paper(PUBLISHED), "noisy": "noisy", "shares": (0.1, 0.3), **more}
+    given = {
+        "auc": AUC,
+        "step_auc": {"verifier": 0.95, "noisy": 0.8},
+        "paper": Paper(PUBLISHED),
+        "noisy": "noisy",
+        "shares": (0.1, 0.3),
+        **more,
+    }
     return World(evidence, prms, main, ["arith"], "verifier", **given)
 
 
@@ -329,6 +337,8 @@ def test_a_noisy_prm_and_a_borrowed_observation_model() -> None:
     assert row["dataset"] == "arith with PRM noisy than with PRM verifier"
     assert (row["verdict"], row["ours"]) == ("holds", pytest.approx(4 / 1 - 4 / 3))
     assert row["paper_value"] == pytest.approx(5 / 1.81 - 5.86 / 4.75)
+    turned = replace(there, step_auc={"verifier": 0.8, "noisy": 0.95})  # steps say which PRM is weak, answers do not
+    assert one(judged(turned), key="weak-prm")["dataset"] == "arith with PRM verifier than with PRM noisy"
     borrowed = {
         **SHARES,
         ("arith-hard", "trim-pomdp", "default"): 0.2,

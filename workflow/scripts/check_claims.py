@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from trim.config.experiment import Bootstrap
+from trim.evaluation.ablations import aucs_on
 from trim.evaluation.claims.ledger import latex_claims, ledger, read_auc
 from trim.evaluation.claims.prices import price_row
 from trim.evaluation.claims.published import Paper, metric_check
@@ -17,6 +18,7 @@ with open_job(snakemake) as job:
     params, given, output = job.params, job.input, job.output
     bootstrap = Bootstrap.model_validate(params.bootstrap)
     published = Path(given.claims).parent
+    quality = read_csv(given.quality) if given.quality else None
     found = studies(read_episodes(given.episodes, CURVE_COLUMNS), bootstrap, params.seed)
     world = World(
         evidence={dataset: found[dataset] for dataset in params.evaluated_on},
@@ -24,7 +26,8 @@ with open_job(snakemake) as job:
         main=params.main_dataset,
         trained_on=params.trained_on,
         prm=params.prm,
-        auc=read_auc(read_csv(given.quality), MINIMUM_AUC) if given.quality else {},
+        auc={} if quality is None else read_auc(quality, MINIMUM_AUC),
+        step_auc={} if quality is None else aucs_on(params.main_dataset, quality),
         paper=Paper(published),
         noisy=params.noisy,
         shares=bootstrap.compared_shares,

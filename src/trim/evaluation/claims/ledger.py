@@ -105,7 +105,10 @@ def analogue_rows(world: World, folder: Path, level: float) -> Iterator[dict[str
             raise InputError(f"{path}: no statement is called {described['key']!r}; there are {', '.join(CLAIMS)}")
         for case in CLAIMS[described["key"]](world):
             row = _analogue_row(described, case, level)
-            yield row | {"conditions": world.conditions(case), "failed_training": "; ".join(world.failed_training(case))}
+            yield row | {
+                "conditions": world.conditions(case),
+                "failed_training": "; ".join(world.failed_training(case)),
+            }
 
 
 def _analogue_row(described: Mapping[str, Any], case: Case, level: float) -> dict[str, Any]:

@@ -327,23 +327,24 @@ def oracle(world: World) -> Iterator[Case]:
 def weak_prm(world: World) -> Iterator[Case]:
     """TRIM-POMDP in multiples of TRIM-Thr, with the weakest PRM minus with the strongest, on the main dataset.
 
-    Datasets are not compared: where answers come out right by luck, the AUC for answers is low with as good a PRM.
+    PRMs are ranked by how well they tell right steps. Datasets are not compared, nor answers: where these come out
+    right by luck, the AUC for answers is low with as good a PRM.
     """
     source, paper = world.fitted_on(world.main), world.paper.planning("aime") - world.paper.planning("math500")
     gains = {}
     for prm, found in {**world.by_prm, world.prm: world.evidence[world.main]}.items():
         planned, simple = delta_ibc(found, "trim-pomdp", source), delta_ibc(found, THR, source)
-        if planned is not None and simple is not None and (prm, world.main) in world.auc:
-            gains[prm] = world.auc[prm, world.main], ratio(planned, simple)
+        if planned is not None and simple is not None and prm in world.step_auc:
+            gains[prm] = world.step_auc[prm], ratio(planned, simple)
     if len(gains) < 2:
-        missing = "quality of the PRM and both routers are known with fewer than two PRMs"
+        missing = "step AUC and both routers are known with fewer than two PRMs"
         where = f"{world.main} with one PRM than with another"
         yield Case("weak-prm", where, "TRIM-POMDP", {}, paper=paper, missing=missing)
         return
     weak, strong = (end(gains, key=lambda prm: gains[prm][0]) for end in (min, max))
     (weak_auc, weak_gain), (strong_auc, strong_gain) = gains[weak], gains[strong]
     note = (
-        f"{weak_gain[0]:.2f} times TRIM-Thr where the AUC of the lowest score is {weak_auc:.2f}, "
+        f"{weak_gain[0]:.2f} times TRIM-Thr where the step AUC is {weak_auc:.2f}, "
         f"{strong_gain[0]:.2f} times where it is {strong_auc:.2f}."
     )
     numbers = {"trim-pomdp": weak_gain - strong_gain}

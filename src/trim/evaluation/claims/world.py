@@ -32,11 +32,13 @@ class World:
     trained_on
         Datasets that routers were fitted on; the first is where they are transferred from.
     prm, auc
-        The PRM that routes, and the quality of every measured one by PRM and dataset.
+        The PRM that routes, and by PRM and dataset how well the lowest score of every measured one tells right answers.
     noisy
         Which of `by_prm` is noisy; empty for none.
     shares
         Strong shares at which routers are compared.
+    step_auc
+        How well the PRMs of `by_prm` tell right steps on the main dataset, where steps have labels.
     failures
         Of every learned run, why its training is not shown to have worked (empty where it is).
     """
@@ -50,6 +52,7 @@ class World:
     paper: Paper
     noisy: str = ""
     shares: Sequence[float] = ()
+    step_auc: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[SweepKey, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
