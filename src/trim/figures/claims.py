@@ -137,7 +137,7 @@ def _draw_line(axes: Axes, line: int, runs: list[Row], scale: float, palette: An
 
 
 def holding(runs: list[Row]) -> str:
-    """Say in how many of several runs a statement holds, of those that tested it; mark failed training of a single run."""
+    """Say in how many of several runs a statement holds, of those that tested it; mark the failed training of one."""
     if len(runs) == 1:
         return f" {FAILED_TRAINING}" if runs[0]["failed_training"] else ""
     verdicts = [row["verdict"] for row in runs if row["verdict"] != "not tested"]
