@@ -24,6 +24,7 @@ from trim.models.kept import Kept
 from trim.models.model_kinds import ReaderSource
 from trim.models.prm import StepJudge
 from trim.models.prm_kinds import PrmKind, PrmTraining, Progress, Trace, load_prm, train_prm
+from trim.models.prm_training import step_labels
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
 
@@ -61,6 +62,24 @@ def judge_all(judge: StepJudge, requests: Sequence[Prefix]) -> dict[bytes, Score
 def test_traces_hold_right_and_wrong_steps() -> None:
     labels = [label for trace in TRACES for label in trace.labels]
     assert 0.1 < sum(labels) / len(labels) < 0.9
+
+
+def test_behind_a_wrong_step_no_step_is_right_by_global_labels(model_folders: dict[str, Path], tmp_path: Path) -> None:
+    trace = Trace("p", ("a", "b", "c", "d"), (True, False, True, False), False, "weak-only")
+    assert step_labels(trace, "local") == (True, False, True, False)
+    assert step_labels(trace, "global") == (True, False, False, False)
+    told = [replace(trace, labels=step_labels(trace, "global")) for trace in TRACES]
+    assert told != list(TRACES)
+    trainings = {
+        "global": (ClassifierPRM(tuning_steps=2, labels="global"), TRACES),
+        "told": (ClassifierPRM(tuning_steps=2), told),
+        "local": (ClassifierPRM(tuning_steps=2), TRACES),
+    }
+    weights = {}
+    for name, (spec, traces) in trainings.items():
+        train_prm(spec, PrmTraining(traces, model_folders["weak"], {}, {}, "seed"), tmp_path / name)
+        weights[name] = (tmp_path / name / "model.safetensors").read_bytes()
+    assert weights["global"] == weights["told"] != weights["local"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,7 +150,7 @@ def test_the_head_is_trained_on_what_it_is_asked_with(folders: dict[str, Path]) 
     model, tokenizer = load_model(folders["likelihood"])
     some = TRACES[:4]
     with torch.no_grad():
-        hidden, minimum, mean, labels = _features(model, [_encode(tokenizer, trace, None) for trace in some])
+        hidden, minimum, mean, labels = _features(model, [_encode(tokenizer, trace, None, "local") for trace in some])
     states = FixedShapeReader(model, PrefixTokenizer(tokenizer), outputs="likelihood").read(prefixes(some))
     torch.testing.assert_close(hidden, torch.stack([s.hidden for s in states]), atol=1e-4, rtol=1e-4)
     expected = torch.stack([s.likelihood for s in states])

@@ -127,6 +127,13 @@ class ApiModel(Section):
     )
 
 
+StepLabels = Literal["local", "global"]
+STEP_LABELS = (
+    "what it learns of a step: whether it is right given the text before it, or, as ProcessBench labels steps, whether "
+    "it and all before it are"
+)
+
+
 class LikelihoodPRM(Section):
     """A PRM that reads the likelihood of a step under its own language-model head."""
 
@@ -135,6 +142,7 @@ class LikelihoodPRM(Section):
     tuning_steps: int = Field(400, ge=0, description="the quality dial: joint steps on solutions and step labels")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
+    labels: StepLabels = Field("local", description=STEP_LABELS)
 
 
 class ClassifierPRM(Section):
@@ -145,6 +153,7 @@ class ClassifierPRM(Section):
     tuning_steps: int = Field(150, ge=0, description="optimiser steps on step labels")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
     matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
+    labels: StepLabels = Field("local", description=STEP_LABELS)
 
 
 class ValuePRM(Section):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import and_
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from trim.config.models import ClassifierPRM, LikelihoodPRM
+from trim.config.models import ClassifierPRM, LikelihoodPRM, StepLabels
 from trim.models.prm import HEAD_FILE, ClassifierHead, LikelihoodHead
 from trim.models.prm_kinds import PrmTraining, Progress, Trace
 from trim.models.tiny import STEP_TAG
@@ -42,14 +44,19 @@ class _Encoded:
     labels: tuple[bool, ...]
 
 
-def _encode(tokenizer: Any, trace: Trace, step_tag: int | None) -> _Encoded:
+def _encode(tokenizer: Any, trace: Trace, step_tag: int | None, labels: StepLabels) -> _Encoded:
     ids, spans = encode_problem(tokenizer, trace.problem), []
     for step in trace.steps:
         block = encode(tokenizer, step) or [tokenizer.eos_token_id]
         block = block if step_tag is None else [*block, step_tag]
         spans.append((len(ids), len(ids) + len(block)))
         ids = ids + block
-    return _Encoded(ids, spans, trace.labels)
+    return _Encoded(ids, spans, step_labels(trace, labels))
+
+
+def step_labels(trace: Trace, kind: StepLabels) -> tuple[bool, ...]:
+    """Return what each step of a trace counts as: global labels call all behind the first wrong step wrong."""
+    return trace.labels if kind == "local" else tuple(accumulate(trace.labels, and_))
 
 
 def train_likelihood_prm(
@@ -74,8 +81,8 @@ def train_likelihood_prm(
     # The last head is fitted on traces that the model was not tuned on: it could not be calibrated on others.
     problems = sorted({trace.problem for trace in traces})
     held_out = set(rng.sample(problems, round(HELD_OUT_SHARE * len(problems))))
-    encoded = [_encode(tokenizer, trace, None) for trace in traces if trace.problem not in held_out]
-    unseen = [_encode(tokenizer, trace, None) for trace in traces if trace.problem in held_out]
+    encoded = [_encode(tokenizer, trace, None, spec.labels) for trace in traces if trace.problem not in held_out]
+    unseen = [_encode(tokenizer, trace, None, spec.labels) for trace in traces if trace.problem in held_out]
     model.train()
     optimiser = Optimiser(
         model, max(spec.tuning_steps, 1), spec.learning_rate, spec.matrix_learning_rate, 0.5, list(head.parameters())
@@ -147,7 +154,7 @@ def train_classifier_prm(
     model, tokenizer = load_model(training.backbone, head=False)
     head = ClassifierHead(model.config.hidden_size)
     tag = tokenizer.convert_tokens_to_ids(STEP_TAG)
-    encoded = [_encode(tokenizer, trace, tag) for trace in traces]
+    encoded = [_encode(tokenizer, trace, tag, spec.labels) for trace in traces]
     rng = random.Random(seed)
     model.train()
     optimiser = Optimiser(
