@@ -133,7 +133,7 @@ def test_intervals_hold_their_estimates(tables: tuple[pd.DataFrame, ...]) -> Non
 
 def test_comparisons_are_paired_differences(tables: tuple[pd.DataFrame, ...]) -> None:
     comparisons = tables[2]
-    assert comparisons["quantity"].tolist() == ["PGR at 20%", "PGR at 50%", "delta IBC"]
+    assert comparisons["quantity"].tolist() == ["PGR at 20%", "PGR at 50%", "CPT80", "CPT95", "delta IBC"]
     assert set(comparisons["other_router"]) == {"random-query"}
     shares, accuracies = (np.array([column]) for column in zip(*POINTS.values(), strict=True))
     ours = pgr_at(shares, accuracies, np.array([WEAK]), np.array([STRONG]), [0.2, 0.5])[0]

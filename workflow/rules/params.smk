@@ -18,7 +18,7 @@ STAGE = {
     "episodes": 6,
     "bounds": 1,
     "by_prm": 3,
-    "tables": 5,
+    "tables": 6,
     "analysis": 4,
     "planners": 1,
     "prefixes": 1,

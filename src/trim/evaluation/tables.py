@@ -30,6 +30,7 @@ ESTIMATES = (
     "strong_prefill_tokens",
     "strong_calls",
 )
+COMPARED_METRICS = {"CPT80": "cpt80", "CPT95": "cpt95", "delta IBC": "delta_ibc"}
 FAMILY = ["dataset", *SWEEP, "quantity"]
 """One family of p-values: one router against all others, in one quantity on one dataset."""
 
@@ -96,13 +97,13 @@ def _main_rows(data: Study, level: float) -> Iterator[dict[str, Any]]:
 
 
 def _comparison_rows(data: Study, settings: Bootstrap) -> Iterator[dict[str, Any]]:
-    """Compare every TRIM router with every other router: PGR at equal strong share, and delta IBC."""
+    """Compare every TRIM router with every other router: PGR at equal strong share, CPT80 and CPT95, and delta IBC."""
     shares = settings.compared_shares
     names = [f"PGR at {share:.0%}" for share in shares]
     numbers = {
         sweep.key: {
             **dict(zip(names, data.pgr(sweep, shares), strict=True)),
-            "delta IBC": data.metrics[sweep.key]["delta_ibc"],
+            **{quantity: data.metrics[sweep.key][metric] for quantity, metric in COMPARED_METRICS.items()},
         }
         for sweep in data.curves()
     }
