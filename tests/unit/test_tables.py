@@ -139,10 +139,13 @@ def test_comparisons_are_paired_differences(tables: tuple[pd.DataFrame, ...]) ->
     ours = pgr_at(shares, accuracies, np.array([WEAK]), np.array([STRONG]), [0.2, 0.5])[0]
     np.testing.assert_allclose(comparisons["value"][:2], ours)
     np.testing.assert_allclose(comparisons["other_value"][:2], [0.2, 0.5])
-    np.testing.assert_allclose(comparisons["difference"], comparisons["value"] - comparisons["other_value"])
-    assert (comparisons["difference_lo"] <= comparisons["difference_hi"]).all()
-    assert ((comparisons["p_value"] > 0) & (comparisons["p_value"] <= 1)).all()
-    assert (comparisons["p_corrected"] == comparisons["p_value"]).all()  # a family of one each
+    unreached = rows_of(comparisons, quantity="CPT80").iloc[0]
+    assert (np.isnan(unreached["value"]), unreached["difference"]) == (True, np.inf)
+    known = comparisons.dropna(subset="value")
+    np.testing.assert_allclose(known["difference"], known["value"] - known["other_value"])
+    assert (known["difference_lo"] <= known["difference_hi"]).all()
+    assert ((known["p_value"] > 0) & (known["p_value"] <= 1)).all()
+    assert (known["p_corrected"] == known["p_value"]).all()  # a family of one each
 
 
 def test_a_variant_is_compared_with_the_default_and_the_oracle_with_nothing() -> None:
@@ -157,7 +160,9 @@ def test_a_variant_is_compared_with_the_default_and_the_oracle_with_nothing() ->
     query = rows_of(comparisons, other_variant="default", quantity="delta IBC").iloc[0]
     assert query["p_corrected"] == pytest.approx(min(2 * query["p_value"], 1))  # the other one's p-value is 1
     hull = rows_of(comparisons, other_variant="hull")
-    assert (hull[["difference", "difference_lo", "difference_hi"]] == 0).all(axis=None)  # the very same episodes
+    apart = hull[["difference", "difference_lo", "difference_hi"]].dropna()
+    assert len(apart) >= 3
+    assert (apart == 0).all(axis=None)  # the very same episodes
     assert "first-error-oracle" in set(main["router"])
 
 
