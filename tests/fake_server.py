@@ -40,7 +40,7 @@ class Model:
         self._lock = threading.Lock()
         pooling = "Process" in json.loads((folder / "config.json").read_text())["architectures"][0]
         self._judge = load_classifier(folder, batch_size=1) if pooling else None
-        self._model, self._tokenizer = (self._judge.reader.model, None) if self._judge else load_model(folder)
+        self._model, self._tokenizer = load_model(folder, head=not pooling)
 
     def completions(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt, tokenizer = body["prompt"], self._tokenizer

@@ -11,11 +11,13 @@ from prm_traces import TRACES, prefixes
 from trim.config.models import ConfidencePRM, PretrainedModel
 from trim.errors import BackendError
 from trim.models.confidence import ConfidenceJudge, certainty
-from trim.models.opening import build_writer, pair_reader, prm_wish
+from trim.models.opening import pair_reader, prm_wish
 from trim.models.prm_kinds import PrmTraining, load_prm, prm_kinds, train_prm
+from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.ragged import RaggedReader
 from trim.models.store import StepStore
+from trim.models.transformers_backend import load_model
 from trim.models.value_prm import ValueJudge
 
 READS = ("entropy", "mean", "lowest")
@@ -37,15 +39,16 @@ def scored(reads: str, spec: PretrainedModel, tmp_path: Path, asked: list[Prefix
     return [score.value for score in judge.run(asked)]
 
 
-def plainly(spec: PretrainedModel, asked: list[Prefix], tmp_path: Path) -> dict[str, list[float]]:
+def plainly(spec: PretrainedModel, asked: list[Prefix]) -> dict[str, list[float]]:
     """All three from one forward pass over the whole text."""
-    reader = build_writer(spec, StepStore(tmp_path / "store", "part"), 8, "cpu")
+    model, tokenizer = load_model(spec.name)
+    prompts = PrefixTokenizer(tokenizer)
     found: dict[str, list[float]] = {reads: [] for reads in READS}
     for prefix in asked:
-        *before, step = reader.prompts.blocks(prefix)
+        *before, step = prompts.blocks(prefix)
         ids = torch.tensor([[token for block in (*before, step) for token in block]])
         with torch.inference_mode():
-            logits = reader.model(ids, use_cache=False).logits[0].double()
+            logits = model(ids, use_cache=False).logits[0].double()
         told = logits.log_softmax(-1)[-len(step) - 1 : -1]
         chosen = told.gather(1, torch.tensor(step)[:, None])
         found["mean"].append(math.exp(chosen.mean()))
@@ -57,7 +60,7 @@ def plainly(spec: PretrainedModel, asked: list[Prefix], tmp_path: Path) -> dict[
 @pytest.mark.parametrize("reads", READS)
 def test_scores_are_those_of_a_plain_forward_pass(reads: str, spec: PretrainedModel, tmp_path: Path) -> None:
     asked = prefixes(TRACES[:4])
-    expected = plainly(spec, asked, tmp_path)[reads]
+    expected = plainly(spec, asked)[reads]
     assert scored(reads, spec, tmp_path, asked) == pytest.approx(expected, abs=2e-4)
     assert np.std(expected) > 0
 

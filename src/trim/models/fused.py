@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,7 @@ import torch
 from torch.nn.functional import embedding, linear, rms_norm, silu
 
 from trim.models.reading import Cache
-
-LARGEST = 10_000_000
-"""Parameters of a model that counts as small; its weights are held a second time."""
+from trim.models.small import LARGEST, SmallModel, is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +26,22 @@ class _Layer:
     down: torch.Tensor
 
     @classmethod
-    def of(cls, layer: Any) -> _Layer:
-        """Take the weights of a layer of transformers."""
-        attention, mlp = layer.self_attn, layer.mlp
-        projections = attention.q_proj, attention.k_proj, attention.v_proj
+    def of(cls, weights: Mapping[str, torch.Tensor], number: int) -> _Layer:
+        """Take the weights of a layer, under the names that transformers gives them."""
+
+        def named(*names: str) -> torch.Tensor:
+            found = [weights[f"layers.{number}.{name}"] for name in names]
+            return torch.cat(found) if len(found) > 1 else found[0]
+
+        projections = "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"
         return cls(
-            layer.input_layernorm.weight.detach(),
-            torch.cat([projection.weight.detach() for projection in projections]),
-            torch.cat([projection.bias.detach() for projection in projections]),
-            attention.o_proj.weight.detach(),
-            layer.post_attention_layernorm.weight.detach(),
-            torch.cat([mlp.gate_proj.weight.detach(), mlp.up_proj.weight.detach()]),
-            mlp.down_proj.weight.detach(),
+            named("input_layernorm.weight"),
+            named(*(f"{projection}.weight" for projection in projections)),
+            named(*(f"{projection}.bias" for projection in projections)),
+            named("self_attn.o_proj.weight"),
+            named("post_attention_layernorm.weight"),
+            named("mlp.gate_proj.weight", "mlp.up_proj.weight"),
+            named("mlp.down_proj.weight"),
         )
 
 
@@ -46,26 +49,27 @@ class FusedQwen2:
     """Computes what the base model of transformers does, but for rounding, with the weights that it has now."""
 
     def __init__(self, model: Any) -> None:
-        base, config = model.base_model, model.config
+        config = model.config
+        weights = model.weights if isinstance(model, SmallModel) else model.base_model.state_dict()
         self._heads, self._key_heads = config.num_attention_heads, config.num_key_value_heads
         self._size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self._epsilon: float = config.rms_norm_eps
-        self._embedding, self._norm = base.embed_tokens.weight.detach(), base.norm.weight.detach()
-        self._layers = [_Layer.of(layer) for layer in base.layers]
-        positions = torch.arange(config.max_position_embeddings)[None]
-        cosine, sine = base.rotary_emb(self._embedding, positions)
+        self._embedding, self._norm = weights["embed_tokens.weight"], weights["norm.weight"]
+        self._layers = [_Layer.of(weights, number) for number in range(config.num_hidden_layers)]
+        turns = 1.0 / config.rope_parameters["rope_theta"] ** (torch.arange(0, self._size, 2).float() / self._size)
+        angles = torch.arange(config.max_position_embeddings).float()[:, None] * turns
         # Of two halves (a, b), rotating gives (a cos - b sin, b cos + a sin): the sign stands in the table.
-        sine = torch.cat([-sine[..., : self._size // 2], sine[..., self._size // 2 :]], -1)
-        self._cosine, self._sine = cosine[0].contiguous(), sine[0].contiguous()
+        self._cosine = torch.cat([angles, angles], -1).cos()
+        self._sine = torch.cat([-angles.sin(), angles.sin()], -1)
 
     @staticmethod
     def fits(model: Any) -> bool:
         """Tell whether a model is of this kind."""
-        config = model.config
-        if config.model_type != "qwen2" or (model.device.type, model.dtype) != ("cpu", torch.float32):
+        if isinstance(model, SmallModel):
+            return True
+        if not is_plain(model.config) or (model.device.type, model.dtype) != ("cpu", torch.float32):
             return False
-        attends_to_all = set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
-        return attends_to_all and sum(weight.numel() for weight in model.base_model.parameters()) <= LARGEST
+        return bool(sum(weight.numel() for weight in model.base_model.parameters()) <= LARGEST)
 
     def __call__(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: Cache) -> torch.Tensor:
         """Return the last hidden states of tokens, shape (rows, width, size).

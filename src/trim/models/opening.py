@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -122,7 +122,7 @@ def build_writer(
 
     if is_ragged(spec):
         return build_reader(spec, store, batch_size, cache_bytes, device=device)
-    return FixedShapeWriter(*_load(spec, store, device), rows=batch_size, cache_bytes=cache_bytes)
+    return FixedShapeWriter(*_load(spec, store, device, whole=False), rows=batch_size, cache_bytes=cache_bytes)
 
 
 def build_reader(
@@ -137,29 +137,26 @@ def build_reader(
     from trim.models.ragged import RaggedReader
 
     model, prompts = _load(spec, store, device)
+    opened = partial(RaggedReader, model, prompts, batch_size=batch_size, cache_bytes=cache_bytes)
     if wish is None:
-        return RaggedReader(model, prompts, batch_size=batch_size, cache_bytes=cache_bytes)
+        return opened()
     inner, layers = () if wish.layer is None else (wish.layer - 1,), model.config.num_hidden_layers
     if inner and inner[0] >= layers:
         raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
-    return RaggedReader(
-        model,
-        prompts,
-        batch_size=batch_size,
-        cache_bytes=cache_bytes,
-        outputs=wish.outputs,
-        hidden_layers=inner,
-    )
+    return opened(outputs=wish.outputs, hidden_layers=inner)
 
 
-def _load(spec: PretrainedModel | GgufModel, store: StepStore, device: str) -> tuple[Any, PrefixTokenizer]:
+def _load(
+    spec: PretrainedModel | GgufModel, store: StepStore, device: str, whole: bool = True
+) -> tuple[Any, PrefixTokenizer]:
     from trim.models.prompts import PrefixTokenizer
-    from trim.models.transformers_backend import load_model
+    from trim.models.transformers_backend import load_model, load_to_read
 
     name = fetch_gguf(spec, store) if isinstance(spec, GgufModel) else spec.name
     revision = spec.revision if isinstance(spec, PretrainedModel) else None
     offline, dtype = Path(name).is_dir(), spec.dtype if device == "cpu" or is_ragged(spec) else None
-    model, tokenizer = load_model(name, revision=revision, device=device, offline=offline, dtype=dtype)
+    load = load_model if whole else load_to_read
+    model, tokenizer = load(name, revision=revision, device=device, offline=offline, dtype=dtype)
     return model, PrefixTokenizer(tokenizer, system=spec.system)
 
 

@@ -23,7 +23,7 @@ from trim.models.batching import WholeBatches
 from trim.models.prompts import PrefixTokenizer, SeparatedTokenizer
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
-from trim.models.transformers_backend import FixedShapeReader, block_width, load_model, round_up
+from trim.models.transformers_backend import FixedShapeReader, block_width, load_model, load_to_read, round_up
 
 HEAD_FILE = "prm_head.safetensors"
 SHARD_INDEX = "model.safetensors.index.json"
@@ -113,7 +113,7 @@ def load_likelihood(folder: Path, device: str = "cpu", **reader: Any) -> StepJud
     """Load a PRM of kind `likelihood`; `reader` are options of `FixedShapeReader`."""
     from safetensors.torch import load_file
 
-    model, tokenizer = load_model(folder, device=device)
+    model, tokenizer = load_to_read(folder, device=device)
     head = LikelihoodHead(model.config.hidden_size)
     head.load_state_dict(load_file(folder / HEAD_FILE))
     prompts = PrefixTokenizer(tokenizer)
@@ -131,7 +131,7 @@ def load_classifier(
     **reader: Any,
 ) -> StepJudge:
     """Load a PRM in the layout of Qwen2ForProcessRewardModel, from a folder or the hub."""
-    model, tokenizer = load_model(name, revision=revision, device=device, offline=Path(name).is_dir(), head=False)
+    model, tokenizer = load_to_read(name, revision=revision, device=device, offline=Path(name).is_dir(), head=False)
     head = _filled(ClassifierHead(model.config.hidden_size), str(name), revision)
     tag = tokenizer.convert_tokens_to_ids(step_tag)
     prompts = PrefixTokenizer(tokenizer, step_tag_id=tag, system=system, keeps_separator=keeps_separator)

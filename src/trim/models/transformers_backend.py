@@ -25,6 +25,7 @@ from trim.models.fused import FusedQwen2
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.reading import Cache, Outputs, PrefixState, StateMemory, read_chains
+from trim.models.small import SmallModel
 
 PAST_BUCKET = 32
 KEPT_BUFFERS = 16
@@ -57,6 +58,18 @@ def load_model(
         name, attn_implementation="eager", dtype=dtype or ("float32" if device == "cpu" else "auto"), **loading
     )
     return model.to(device), AutoTokenizer.from_pretrained(name, **loading)
+
+
+def load_to_read(
+    name: str | Path, *, device: str = "cpu", dtype: Precision | None = None, **how: Any
+) -> tuple[Any, Any]:
+    """Load model and tokenizer as `load_model` does, to read and write with alone: of a small one, the weights do."""
+    small = SmallModel.find(Path(name)) if device == "cpu" and dtype in (None, "float32") else None
+    if small is None:
+        return load_model(name, device=device, dtype=dtype, **how)
+    from transformers import AutoTokenizer
+
+    return small, AutoTokenizer.from_pretrained(name, local_files_only=True)
 
 
 class _Buffers:
