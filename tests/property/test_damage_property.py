@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pomdp_models import random_model
 
 from trim.archive.parts import Manifest, read_archive, write_archive
+from trim.checksums import MARK
 from trim.errors import TrimError
 from trim.files import read_csv, read_json, read_parquet, write_csv, write_json, write_parquet
 from trim.layouts import EPISODES
@@ -259,6 +260,20 @@ def damaged(whole: bytes, how: str, where: float, bit: int) -> bytes:
             return whole[:at] + bytes(min(64, len(whole) - at)) + whole[at + 64 :]
         case _:
             return whole[:at] + whole[at : at + 16] + whole[at:]
+
+
+@pytest.mark.parametrize("kind", ["steps", "scores"])
+def test_no_segment_is_believed_whose_checksum_is_overwritten(root: Path, kind: str) -> None:
+    path, read = found_in(root, kind)
+    whole = path.read_bytes()
+    mark = whole.rfind(MARK)
+    try:
+        for at in range(mark - 64, mark + 128):
+            path.write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])
+            with pytest.raises(TrimError):
+                read()
+    finally:
+        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("kind", READERS)

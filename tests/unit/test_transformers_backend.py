@@ -23,9 +23,8 @@ from trim.models.opening import open_pair
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import SEPARATOR, FinishReason, ModelPair, Prefix, Step
 from trim.models.reading import PrefixState
-from trim.models.small import SmallModel
 from trim.models.store import StepStore
-from trim.models.transformers_backend import FixedShapeReader, block_width, load_model, load_to_read
+from trim.models.transformers_backend import FixedShapeReader, block_width, load_model
 from trim.problems.arithmetic import draw_problems
 from trim.problems.problem import Problem
 from trim.rollout.engine import Episode, Run, solve_all
@@ -375,30 +374,3 @@ def test_after_an_error_within_a_pass_other_requests_are_answered(
         patched.setattr("trim.models.generator.sample", lambda *_: 1 / 0)
         assert all(isinstance(error, ZeroDivisionError) for error in ask(pair, "7 i+5?", "8 i+5?"))
     assert all(isinstance(step, Step) for step in ask(pair, "7 i+5?", "8 i+5?", "9 i+5?"))
-
-
-def test_a_small_model_is_its_weights_and_reads_the_same_bits(model_folders: dict[str, Path]) -> None:
-    roots = [Prefix.of(problem.text) for problem in problems(6)]
-    asked = [*roots, *(root.extend("From 1 take 2\n\n") for root in roots)]
-    whole, tokenizer = load_model(model_folders["weak"])
-    small, same_tokenizer = load_to_read(model_folders["weak"])
-    assert isinstance(small, SmallModel)
-    readers = [
-        FixedShapeReader(model, PrefixTokenizer(words), outputs="likelihood")
-        for model, words in ((whole, tokenizer), (small, same_tokenizer))
-    ]
-    first, second = (reader.read(asked) for reader in readers)
-    for one, other in zip(first, second, strict=True):
-        for name in ("cache", "hidden", "logits", "logprobs"):
-            assert torch.equal(getattr(one, name), getattr(other, name))
-    assert small.generation_config.eos_token_id == whole.generation_config.eos_token_id
-
-
-def test_what_is_no_small_model_is_left_to_transformers(model_folders: dict[str, Path], tmp_path: Path) -> None:
-    assert SmallModel.find(tmp_path) is None
-    model, _ = load_model(model_folders["weak"])
-    model.to(torch.bfloat16).save_pretrained(tmp_path / "half")
-    assert SmallModel.find(tmp_path / "half") is None
-    model.config.rope_parameters = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}
-    model.to(torch.float32).save_pretrained(tmp_path / "stretched")
-    assert SmallModel.find(tmp_path / "stretched") is None

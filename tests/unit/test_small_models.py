@@ -1,0 +1,41 @@
+"""Small models as weights alone: what is read with them is the same, bit for bit."""
+
+import random
+from pathlib import Path
+
+import torch
+
+from trim.config.experiment import ArithmeticFamily
+from trim.models.prompts import PrefixTokenizer
+from trim.models.protocols import Prefix
+from trim.models.small import SmallModel
+from trim.models.transformers_backend import FixedShapeReader, load_model, load_to_read
+from trim.problems.arithmetic import draw_problems
+
+
+def test_a_small_model_is_its_weights_and_reads_the_same_bits(model_folders: dict[str, Path]) -> None:
+    drawn = draw_problems("p", ArithmeticFamily(min_steps=1, max_steps=9), random.Random(3))
+    roots = [Prefix.of(problem.text) for problem, _ in zip(drawn, range(6), strict=False)]
+    asked = [*roots, *(root.extend("From 1 take 2\n\n") for root in roots)]
+    whole, tokenizer = load_model(model_folders["weak"])
+    small, same_tokenizer = load_to_read(model_folders["weak"])
+    assert isinstance(small, SmallModel)
+    readers = [
+        FixedShapeReader(model, PrefixTokenizer(words), outputs="likelihood")
+        for model, words in ((whole, tokenizer), (small, same_tokenizer))
+    ]
+    first, second = (reader.read(asked) for reader in readers)
+    for one, other in zip(first, second, strict=True):
+        for name in ("cache", "hidden", "logits", "logprobs"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+    assert small.generation_config.eos_token_id == whole.generation_config.eos_token_id
+
+
+def test_what_is_no_small_model_is_left_to_transformers(model_folders: dict[str, Path], tmp_path: Path) -> None:
+    assert SmallModel.find(tmp_path) is None
+    model, _ = load_model(model_folders["weak"])
+    model.to(torch.bfloat16).save_pretrained(tmp_path / "half")
+    assert SmallModel.find(tmp_path / "half") is None
+    model.config.rope_parameters = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}
+    model.to(torch.float32).save_pretrained(tmp_path / "stretched")
+    assert SmallModel.find(tmp_path / "stretched") is None
