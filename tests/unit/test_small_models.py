@@ -1,6 +1,7 @@
 """Small models as weights alone: what is read with them is the same, bit for bit."""
 
 import random
+import shutil
 from pathlib import Path
 
 import torch
@@ -39,3 +40,7 @@ def test_what_is_no_small_model_is_left_to_transformers(model_folders: dict[str,
     model.config.rope_parameters = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}
     model.to(torch.float32).save_pretrained(tmp_path / "stretched")
     assert SmallModel.find(tmp_path / "stretched") is None
+    shutil.copytree(model_folders["weak"], tmp_path / "endless")
+    assert SmallModel.find(tmp_path / "endless") is not None
+    (tmp_path / "endless" / "generation_config.json").unlink()
+    assert SmallModel.find(tmp_path / "endless") is None

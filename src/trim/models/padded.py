@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from heapq import heappop, heappush
 
 import torch
 from torch import nn
@@ -40,18 +41,15 @@ class Slots:
         if length > room or not self._free:
             longer = max(room, round(length * SPARE)) if length > room else room
             larger = count if self._free else round(count * SPARE) + 1
-            self._free += range(count, larger)
+            self._free += range(count, larger)  # still a heap: none is lower than those before
             grown = self.data.new_zeros(layers, both, larger, heads, -(-longer // SPAN) * SPAN, size)
             grown[:, :, :count, :, :room] = self.data
             self.data = grown
-        # The lowest first, so that sequences that write lie side by side.
-        slot = min(self._free)
-        self._free.remove(slot)
-        return slot
+        return heappop(self._free)  # the lowest first, so that sequences that write lie side by side
 
     def give_back(self, slot: int) -> None:
         """Take a slot back."""
-        self._free.append(slot)
+        heappush(self._free, slot)
 
     def of(self, slot: int) -> torch.Tensor:
         """Return what is in a slot, shape (layers, 2, kv heads, room, head size)."""
@@ -89,10 +87,19 @@ class _Rectangle:
         Of the sequences in the pass.
     starts
         Where the tokens of each sequence of the pass begin, laid end to end.
+    like
+        Of the kind, the room and on the device of the slots.
+    group
+        Query heads that share a key head: they are laid behind one another, as if they were more tokens.
     """
 
     def __init__(
-        self, sequences: Sequence[SlottedSequence], numbers: list[int], starts: list[int], like: torch.Tensor
+        self,
+        sequences: Sequence[SlottedSequence],
+        numbers: list[int],
+        starts: list[int],
+        like: torch.Tensor,
+        group: int,
     ) -> None:
         chosen = [sequences[number] for number in numbers]
         slots, lengths = [one.slot for one in chosen], [one.length for one in chosen]
@@ -115,21 +122,20 @@ class _Rectangle:
         last = known.new_zeros(self.count, self.width)  # the last key that a token may look at
         last[self.rows, self.columns] = known[of] + self.columns
         hidden = torch.arange(self.span, device=like.device) > last[:, None, :, None]
-        self.bias = like.new_zeros(hidden.shape).masked_fill_(hidden, torch.finfo(like.dtype).min)
+        bias = like.new_zeros(hidden.shape).masked_fill_(hidden, torch.finfo(like.dtype).min)
+        self.bias = bias.repeat(1, 1, group, 1)
 
     def attend(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float) -> torch.Tensor:
         """Attend with this rectangle's tokens, (heads, tokens, head size), to slots (slots, kv heads, room, size)."""
         heads, _, size = query.shape
-        group = heads // keys.shape[1]
         padded = query.new_zeros(self.count, heads, self.width, size)
         padded[self.rows, :, self.columns] = query[:, self.tokens].transpose(0, 1)
         if self.together:
             keys, values = keys[: self.count, :, : self.span], values[: self.count, :, : self.span]
         else:
             keys, values = keys[:, :, : self.span][self.slots], values[:, :, : self.span][self.slots]
-        # Query heads that share a key head are laid behind one another, as if they were more tokens.
-        grouped = padded.view(self.count, keys.shape[1], group * self.width, size)
-        bias = self.bias.repeat(1, 1, group, 1).expand(-1, keys.shape[1], -1, -1)
+        grouped = padded.view(self.count, keys.shape[1], -1, size)
+        bias = self.bias.expand(-1, keys.shape[1], -1, -1)
         found = nn.functional.scaled_dot_product_attention(grouped, keys, values, bias, scale=scaling)
         return found.reshape(padded.shape)[self.rows, :, self.columns]
 
@@ -137,14 +143,14 @@ class _Rectangle:
 class PaddedPass:
     """The sequences of one forward pass over slots."""
 
-    def __init__(self, sequences: Sequence[SlottedSequence], slots: Slots) -> None:
+    def __init__(self, sequences: Sequence[SlottedSequence], slots: Slots, group: int) -> None:
         like = self._data = slots.data
         sizes = [len(sequence.pending) for sequence in sequences]
         starts = list(itertools.accumulate(sizes, initial=0))
         alike: dict[int, list[int]] = {}
         for number, size in enumerate(sizes):
             alike.setdefault((size - 1).bit_length(), []).append(number)
-        self._rectangles = [_Rectangle(sequences, numbers, starts, like) for numbers in alike.values()]
+        self._rectangles = [_Rectangle(sequences, numbers, starts, like, group) for numbers in alike.values()]
         places = [(one.slot, one.length + i) for one in sequences for i in range(len(one.pending))]
         self._slots, self._positions = torch.tensor(places).to(like.device).unbind(1)
 

@@ -362,7 +362,7 @@ class RaggedReader:
         """Read the pending tokens; return their last hidden states and those that states keep, shape (tokens, size)."""
         ids = torch.tensor([[token for sequence in sequences for token in sequence.pending]])
         positions = torch.cat([torch.arange(len(s.pending)) + s.length for s in sequences])[None]
-        one_pass = PaddedPass(sequences, self._slots) if self._slots else _Pass(sequences, self._group)
+        one_pass = PaddedPass(sequences, self._slots, self._group) if self._slots else _Pass(sequences, self._group)
         output = self.model.base_model(
             input_ids=ids.to(self.device), position_ids=positions.to(self.device), use_cache=False, ragged=one_pass
         )

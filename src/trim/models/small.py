@@ -57,14 +57,15 @@ class SmallModel:
         file = folder / WEIGHTS_FILE
         if not file.is_file() or file.stat().st_size > 4 * LARGEST + 1_000_000:
             return None
-        config = _fields(folder / CONFIG_FILE)
-        if getattr(config, "model_type", None) is None or not is_plain(config):
+        config, generation = _fields(folder / CONFIG_FILE), _fields(folder / GENERATION_FILE)
+        # Where a folder says less than it should, transformers knows what to take in its place.
+        if not hasattr(config, "model_type") or not is_plain(config) or not hasattr(generation, "eos_token_id"):
             return None
         held = load_file(file)
         weights = {name.removeprefix(BODY): tensor for name, tensor in held.items() if name.startswith(BODY)}
         if {tensor.dtype for tensor in weights.values()} != {torch.float32}:
             return None
-        return cls(config, _fields(folder / GENERATION_FILE), weights, held.get(HEAD, weights["embed_tokens.weight"]))
+        return cls(config, generation, weights, held.get(HEAD, weights["embed_tokens.weight"]))
 
     def eval(self) -> SmallModel:
         """Return the model, which is never trained."""
