@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class BatchBackend(Protocol):
         ...
 
 
-class WholeBatches:
+class WholeBatches(ABC):
     """The `BatchBackend` of a model that answers all it takes at once, by its method `run`."""
 
     batch_size: int
@@ -52,9 +53,9 @@ class WholeBatches:
             raise BackendError(f"{len(requests)} requests got {len(answers)} answers")
         return dict(zip(requests, answers, strict=True))
 
+    @abstractmethod
     def run(self, requests: Sequence[Any]) -> Sequence[Any]:
         """Answer at most `batch_size` requests of one bucket, in order."""
-        raise NotImplementedError
 
 
 class LazyBackend:

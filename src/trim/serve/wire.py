@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -75,9 +76,9 @@ class Wish(BaseModel):
     trim: Options = Field(default_factory=Options)
 
     @property
+    @abstractmethod
     def text(self) -> str:
         """The problem."""
-        raise NotImplementedError
 
     @property
     def most_tokens(self) -> int | None:
