@@ -7,8 +7,8 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-FILES = ("Snakefile", "config.yaml", "paper/main.tex", "paper/references.bib")
-FOLDERS = ("config", "data/published", "envs", "profiles", "workflow")
+FILES = ("Snakefile", "config.yaml")
+FOLDERS = ("config", "data/published", "envs", "paper", "profiles", "workflow")
 """What Snakemake reads of this checkout, beside the library."""
 
 

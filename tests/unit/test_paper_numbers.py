@@ -11,7 +11,7 @@ from trim.evaluation.claims.ledger import OURS
 from trim.evaluation.format import form_of
 from trim.paper import numbers
 from trim.paper.numbers import Source, all_numbers, choose, join, known_words, numbers_of, render, used_keys
-from trim.paper.tables import baseline_table, end_point_table, prm_table, router_table
+from trim.paper.tables import baseline_table, end_point_table, needed_prm_table, prm_table, router_table
 
 ROOT = Path(__file__).parents[2]
 MANUSCRIPT = (ROOT / "paper/main.tex").read_text(encoding="utf-8")
@@ -290,3 +290,11 @@ def test_narrow_tables_hold_one_dataset_and_the_first_run() -> None:
     both = end_point_table(CURVES, pd.DataFrame([right]))
     assert r"[$29.2$, $35.1$]} & $27.0$ {\scriptsize [$24.0$, $30.0$]} & $87.4$" in both
     assert r"verifier & arith & $0.962$ & -- & -- & -- & $0.017$ & -- \\" in prm_table(PRMS)
+    known = {"dataset": "gsm8k", "scores": "foreseeing", "deviation": 0.5, **measured("auc", 0.9, 0.8, 1.0)}
+    known |= measured("delta_ibc", 1.1, 0.4, 2.6) | measured("difference", 1.2, 0.3, 2.5)
+    in_use = known | {"scores": "in use", "deviation": NAN, **measured("difference", NAN, NAN, NAN)}
+    needed = needed_prm_table(pd.DataFrame([in_use, known, known | {"deviation": 0.0}]))
+    assert r"gsm8k & in use & $0.900$ {\scriptsize [$0.800$, $1.000$]}" in needed
+    assert r"& foreseeing, noise 0.5 &" in needed
+    assert r"& foreseeing & $0.900$" in needed
+    assert needed.count("$+1.20$") == 2

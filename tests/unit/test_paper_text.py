@@ -9,7 +9,8 @@ from trim.paper.manuscript import included
 from trim.paper.numbers import used_keys
 
 ROOT = Path(__file__).parents[2]
-MANUSCRIPT = (ROOT / "paper/main.tex").read_text(encoding="utf-8")
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "paper").glob("*.tex"))}
+MANUSCRIPT = TEXTS["main.tex"]
 
 # Where a digit may be typed: it is no result, nor a setting of the experiment.
 LAYOUT = [
@@ -28,7 +29,8 @@ LAYOUT = [
     r"(?<![\w.])0\.\d+\\(?:linewidth|textwidth|textheight)",
     r"\\CPT\{(?:50|80|95)\}",  # names of metrics
 ]
-NAMES = ["MATH-500", "Qwen2.5-Math-PRM", "Qwen2 architecture"]
+NAMES = ["MATH-500", "Qwen2.5-Math-PRM", "Qwen2 architecture", "GSM8K"]
+NAMES += [f"Qwen2.5-Coder-{size}-Instruct" for size in ("0.5B", "1.5B")]
 
 
 def typed_digits(text: str) -> list[str]:
@@ -38,8 +40,9 @@ def typed_digits(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if re.search(r"\d", line)]
 
 
-def test_no_number_in_the_text_is_typed() -> None:
-    assert typed_digits(MANUSCRIPT) == []
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_number_in_a_text_is_typed(name: str) -> None:
+    assert typed_digits(TEXTS[name]) == []
 
 
 @pytest.mark.parametrize(
@@ -75,5 +78,6 @@ def test_the_text_uses_numbers_and_includes_what_others_draw() -> None:
 
 def test_every_citation_has_an_entry_and_every_entry_a_citation() -> None:
     entries = re.findall(r"^@\w+\{(\w+),", (ROOT / "paper/references.bib").read_text(encoding="utf-8"), re.MULTILINE)
-    cited = {key for keys in re.findall(r"\\cite[pt]?\{([^}]*)\}", MANUSCRIPT) for key in keys.split(",")}
+    together = "".join(TEXTS.values())
+    cited = {key for keys in re.findall(r"\\cite[pt]?\{([^}]*)\}", together) for key in keys.split(",")}
     assert sorted(entries) == sorted(cited)

@@ -36,6 +36,7 @@ def tree(tmp_path: Path) -> Path:
         ({"pair": {"prm": "oracle"}}, "PRM 'oracle' is not under prms"),
         ({"seed": "lucky"}, "seed: "),
         ({"pair": {"home": "arith"}}, "key 'pair.home' is now called 'main_dataset'; rename it"),
+        ({"manuscript": "paper/gone.tex"}, "manuscript: no such file as paper/gone.tex, neither from "),
         ({"routers": {"others": {"mine": {}}}}, "routers.others.mine: no installed package registers a router of that"),
     ],
 )

@@ -28,3 +28,7 @@ def test_the_real_pair_is_redrawn_without_a_model(tmp_path: Path) -> None:
     assert (main["delta_ibc_lo"] <= main["delta_ibc_hi"]).any()
     ledger, kept = read_csv(tree / TABLES / "claims.csv"), read_csv(ROOT / "docs/results/qwen_gsm8k.claims.csv")
     pd.testing.assert_frame_equal(ledger, kept, rtol=1e-4)
+    said = (tree / "results/qwen_gsm8k/logs/write_numbers.log").read_text(encoding="utf-8")
+    assert "numbers in the text" in said
+    assert "is a dash" not in said  # the experiment has every number of its manuscript
+    assert "left undefined" not in said

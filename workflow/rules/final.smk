@@ -7,7 +7,11 @@ from trim.paper.numbers import READ
 # Tables of the manuscript alone.
 NARROW = [
     f"{RESULTS}/tables/{name}.tex"
-    for name in ("end_points", "routers", "baselines", *(["prms"] if MEASURED else []))
+    for name in (
+        *("end_points", "routers", "baselines"),
+        *(["prms"] if MEASURED else []),
+        *(["needed_prm"] if UNLABELLED else []),
+    )
 ]
 TABLES = [
     *(

@@ -3,7 +3,7 @@
 
 rule write_numbers:
     input:
-        manuscript=MANUSCRIPT,
+        texts=[MANUSCRIPT, PREAMBLE],
         tables=get_numbered,
         provenance=f"{RESULTS}/tables/provenance.json",
         published=published("table1", "table2", "anchors", "abstracts"),
@@ -20,7 +20,9 @@ rule write_numbers:
         # What the narrow tables show.
         dataset=EXPERIMENT.evaluated_on[0],
         trained_on=EXPERIMENT.routers.trained_on[0],
-        settings=settings_of(EXPERIMENT, "offline", "step_store", "serving"),
+        settings=settings_of(
+            EXPERIMENT, "manuscript", "offline", "step_store", "serving"
+        ),
         version=STAGE["paper"],
     message:
         "Writing the numbers of the manuscript"
@@ -32,6 +34,7 @@ rule build_paper:
     input:
         sources=[
             MANUSCRIPT,
+            PREAMBLE,
             shipped("paper/references.bib"),
             f"{RESULTS}/paper/numbers.tex",
         ],

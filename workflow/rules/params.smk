@@ -24,10 +24,10 @@ STAGE = {
     "prefixes": 1,
     "claims": 4,
     "prices": 2,
-    "figures": 8,
+    "figures": 9,
     "explorer": 1,
     "calculator": 1,
-    "paper": 3,
+    "paper": 4,
 }
 
 

@@ -22,7 +22,14 @@ def published(*names):
 
 RESULTS = EXPERIMENT.results
 MAIN = EXPERIMENT.main_dataset
-MANUSCRIPT = shipped("paper/main.tex")
+try:
+    MANUSCRIPT = shipped(EXPERIMENT.manuscript)
+except OSError:
+    raise WorkflowError(
+        f"config: manuscript: no such file as {EXPERIMENT.manuscript}, neither from {Path.cwd()} nor in the workflow; "
+        "write it, or leave the key out"
+    ) from None
+PREAMBLE = shipped("paper/preamble.tex")
 (CLAIMS,) = published("claims")
 SPLITS = ("prm_train", "router_train", "dev", "test")
 # Datasets that hold solutions with labelled steps, by others.

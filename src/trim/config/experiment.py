@@ -175,6 +175,9 @@ class Experiment(Section):
         min_length=1,
         description="what tokens cost, by name; all other tables and figures take the paper's cost, `decoded`",
     )
+    manuscript: FilePath = Field(
+        "paper/main.tex", description="LaTeX text whose numbers, tables and figures are this experiment's; decides none"
+    )
     step_store: FilePath = Field("step_store", description="folder of the step store, shared by all experiments")
     offline: bool = Field(False, description="replay from the step store alone; a missing step is an error")
     serving: Serving = Field(default_factory=Serving, description="how servers are started and reached")
@@ -186,8 +189,9 @@ class Experiment(Section):
 
     @property
     def decisive(self) -> dict[str, Any]:
-        """All that decides results, as JSON has it: not where the store is, nor how servers are reached."""
-        ignored: Any = {"offline": True, "step_store": True, "serving": True, "pair": {"cache_mb"}}
+        """All that decides results, as JSON has it: not the text, where the store is, or how servers are reached."""
+        ignored: Any = {name: True for name in ("manuscript", "offline", "step_store", "serving")}
+        ignored["pair"] = {"cache_mb"}
         return self.model_dump(mode="json", exclude=ignored)
 
     def labelled(self, dataset: str) -> bool:

@@ -91,11 +91,17 @@ def begin() -> list[tuple[float, float, float]]:
 
 
 def panels(count: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure across the page with so many panels, at most four abreast; `height`: of a row, in inches."""
+    """Return a figure across the page with so many panels: at most four abreast, in rows as even as can be.
+
+    Parameters
+    ----------
+    height
+        Of a row, in inches.
+    """
     from matplotlib import pyplot as plt
 
-    columns = min(count, 4)
-    rows = -(-count // columns)
+    rows = -(-count // 4)
+    columns = -(-count // rows)
     figure, grid = plt.subplots(rows, columns, figsize=(PAGE_INCHES, rows * height), squeeze=False, **options)
     for axes in grid.flat[count:]:
         axes.remove()

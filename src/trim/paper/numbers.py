@@ -87,6 +87,8 @@ SOURCES: Mapping[str, Source] = {
     ),
     "ablations": Source(("ablation", "prm", *AGAINST, "measure"), ("difference",), "measure"),
     "prm_routing": Source(("prm", "router", "variant"), ("auc", "delta_ibc", "cpt50", "cpt80", "cpt95")),
+    "needed_prm": Source(("dataset", "prm", "scores", "deviation"), ("auc", "delta_ibc", "difference")),
+    "prices": Source(("price", "dataset", "trained_on", "router", "variant"), METRICS),
     "pomdp_misfit": Source(
         ("dataset", "split", "quantity", "wanted_share"), ("modelled", "measured"), "quantity", ("shown", 1)
     ),

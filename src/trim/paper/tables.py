@@ -85,6 +85,18 @@ def prm_table(quality: pd.DataFrame) -> str:
     return _narrow(["PRM", "Dataset", *PRM_MEASURES.values()], rows)
 
 
+def needed_prm_table(needed: pd.DataFrame) -> str:
+    """Return what thresholds on scores are worth that know the future, by the noise on them, beside the PRM's."""
+    rows = []
+    for row in needed.to_dict("records"):
+        noise = row["deviation"]
+        known = rf"{row['scores']}, noise {noise:g}" if noise == noise and noise else row["scores"]
+        rows.append(
+            [escape(row["dataset"]), escape(known), *(cell(row, name) for name in ("auc", "delta_ibc", "difference"))]
+        )
+    return _narrow(["Dataset", "Scores", "AUC", r"$\Delta$IBC", "above the PRM's"], rows)
+
+
 def _narrow(header: Sequence[str], *groups: Sequence[Sequence[str]]) -> str:
     """Return a table whose first column is text, and all others numbers."""
     return tabular("l" + "r" * (len(header) - 1), header, *groups)
