@@ -16,7 +16,7 @@ from trim.rollout.costs import Path, costs_of
 from trim.rollout.history import Booleans, Floats, Histories, Integers, Observed, Reads, Router, WantsEveryDraft
 from trim.rollout.trees import KEEP, REGENERATE, TREES_AT_A_TIME, UNKNOWN, RolloutTrees
 
-EPISODES_AT_A_TIME = 1 << 16
+EPISODES_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
