@@ -185,6 +185,14 @@ def test_claims_have_a_panel_each_and_a_line_a_statement() -> None:
     assert [text.get_text() for text in noise.texts] == ["not tested"]
 
 
+def test_the_label_of_a_line_says_what_differs_between_lines() -> None:
+    places = ["arith", "arith with PRM noisy", "arith with PRM classifier than with PRM sharp", "one than on two"]
+    rows = [{"method": "TRIM-Thr", "dataset": place} for place in places]
+    assert [label.removeprefix("TRIM-Thr: ") for label in claims.labels(rows)] == [
+        *("arith", "PRM noisy", "PRM classifier minus sharp", "one minus two")
+    ]
+
+
 def test_verdicts_survive_greyscale() -> None:
     assert len({look.marker for look in claims.VERDICT_LOOKS.values()}) == len(claims.VERDICT_LOOKS)
 

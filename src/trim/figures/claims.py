@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW_INCHES = 0.125
-ROOM = 0.1
-"""Share of a panel's width that there is at least on either side of the bar."""
+ROOM, EDGE = 0.1, 0.03
+"""Shares of a panel's width that there are at least on either side of the bar, and outside of all that is drawn."""
 
 HEAD_ROWS = 2.3
 """Height of a panel's title and axis, in rows."""
@@ -71,7 +71,9 @@ def draw(claims: pd.DataFrame) -> Figure:
         for place, (title, part) in enumerate(column):
             lines = [runs.to_dict("records") for _, runs in part.groupby(STATEMENT, sort=False)]
             _draw_panel(sub.add_subplot(grid[place]), title, lines, palette)
-    figure.legend(handles=_legend(palette), loc="outside lower center", ncols=6, handletextpad=0.4, columnspacing=1.2)
+    alone = not rows.duplicated(["title", *STATEMENT]).any()  # of several runs no line is marked
+    legend = _legend(palette, marked=alone and rows["failed_training"].any())
+    figure.legend(handles=legend, loc="outside lower center", ncols=6, handletextpad=0.4, columnspacing=1.2)
     return figure
 
 
@@ -146,21 +148,22 @@ def holding(runs: list[Row]) -> str:
 
 
 def _give_room(axes: Axes, bar: float) -> None:
-    """Show zero, and room on both sides of the bar: a panel that begins at its bar could show nothing fail."""
+    """Show zero, whole markers, and room beside the bar: a panel that begins at its bar could show nothing fail."""
     low, high = axes.get_xlim()
     low, high = min(low, bar, 0), max(high, bar, 0)
-    room = ROOM * (high - low)
-    axes.set_xlim(min(low, bar - room), max(high, bar + room))
+    room, edge = (share * (high - low) for share in (ROOM, EDGE))
+    axes.set_xlim(min(low - edge, bar - room), max(high + edge, bar + room))
 
 
 def labels(rows: list[Row]) -> list[str]:
     """Say of each line of a panel which router on which dataset it is about, in short."""
     methods = [row["method"].split(",")[0] for row in rows]
-    where = [re.sub(r" than (on|with) ", " minus ", row["dataset"]) for row in rows]
+    where = [re.sub(r"^\S+ with (?=PRM )", "", row["dataset"]) for row in rows]  # all on the dataset compared on
+    where = [re.sub(r" than (on|with) (PRM )?", " minus ", place) for place in where]
     return [f"{SHORT.get(method, method)}: {place}" for method, place in zip(methods, where, strict=True)]
 
 
-def _legend(palette: Any) -> list[Any]:
+def _legend(palette: Any, marked: bool) -> list[Any]:
     from matplotlib.lines import Line2D
 
     handles = []
@@ -170,6 +173,7 @@ def _legend(palette: Any) -> list[Any]:
         handles.append(Line2D([], [], color=colour, marker=look.marker, markerfacecolor=fill, label=verdict))
     handles.append(Line2D([], [], color="0.25", linestyle="--", linewidth=0.9, label="bar to exceed"))
     handles.append(Line2D([], [], color="0.25", linestyle="", marker="|", markersize=7, label="value in the paper"))
-    said = f"{FAILED_TRAINING} training not shown to have worked"
-    handles.append(Line2D([], [], linestyle="", label=said))
+    if marked:
+        said = f"{FAILED_TRAINING} training not shown to have worked"
+        handles.append(Line2D([], [], linestyle="", label=said))
     return handles
