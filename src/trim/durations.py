@@ -74,9 +74,12 @@ def _number(text: str | None) -> float | None:
 
 
 def table(measured: Sequence[Stage]) -> str:
-    """Return a row a stage."""
+    """Return a row a stage.
+
+    Snakemake looks at a job every half minute: what it computes after the last look is not in its CPU time.
+    """
     whole = sum(stage.wall for stage in measured)
-    rows = [("stage", "jobs", "time", "share", "CPU time")]
+    rows = [("stage", "jobs", "time", "share", "CPU time seen")]
     for stage in measured:
         share = f"{stage.wall / whole:.0%}" if whole else ""
         rows.append((stage.name, str(stage.jobs), clock(stage.wall), share, clock(stage.cpu)))

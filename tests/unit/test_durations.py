@@ -41,10 +41,10 @@ def test_stages_are_summed_up_and_the_longest_comes_first(folder: Path) -> None:
 
 def test_the_table_can_be_read() -> None:
     assert table([OLD, FIT, SPLITS]).splitlines() == [
-        "stage         jobs        time  share  CPU time",
-        "old              1  1 h 57 min    98%    50.0 s",
-        "fit_router       2       2 min     2%     2 min",
-        "check_splits     1       0.4 s     0%     0.0 s",
+        "stage         jobs        time  share  CPU time seen",
+        "old              1  1 h 57 min    98%         50.0 s",
+        "fit_router       2       2 min     2%          2 min",
+        "check_splits     1       0.4 s     0%          0.0 s",
     ]
 
 
