@@ -29,7 +29,7 @@ LAYOUT = [
     r"(?<![\w.])0\.\d+\\(?:linewidth|textwidth|textheight)",
     r"\\CPT\{(?:50|80|95)\}",  # names of metrics
 ]
-NAMES = ["MATH-500", "Qwen2.5-Math-PRM", "Qwen2 architecture", "GSM8K"]
+NAMES = ["MATH-500", "Qwen2.5-Math-PRM", "Qwen2 architecture", "GSM8K", "bfloat16"]
 NAMES += [f"Qwen2.5-Coder-{size}-Instruct" for size in ("0.5B", "1.5B")]
 
 

@@ -109,7 +109,7 @@ def test_half_of_the_gap_is_told_at_every_price(results: Path) -> None:
     write_csv(told, results / "tables/price_verdicts.csv")
     text = render_results(Experiment(), results, routers="none")
     assert "1 of the 2 headline verdicts are others there" in text
-    assert "there: 790.0% [40.0%, 60.0%] at `flops` (`prices.csv`)" in text
+    assert "beyond it: 790.0% [40.0%, 60.0%] at `flops` (`prices.csv`)" in text
 
 
 def test_failed_training_is_named(results: Path) -> None:

@@ -22,7 +22,8 @@ def test_where_the_time_went_is_said_after_a_run_and_what_it_may_take_before(che
     assert run("--cores", "1") == 0
     said = capsys.readouterr().out
     assert "from nothing" not in said
-    assert "trim: where the time of the jobs went:\nstage       jobs    time  share  CPU time seen\nfit_router     1" in said
+    assert "trim: where the time of the jobs went:\n" in said
+    assert "stage       jobs    time  share  CPU time seen\nfit_router     1" in said
     script.write_text(FAKE)
     assert run("--cores", "1") == 0
     said = capsys.readouterr().out

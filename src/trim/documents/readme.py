@@ -206,8 +206,9 @@ def _priced(tables: Path, experiment: Experiment, dataset: str, source: str) -> 
     rows = prices[own & prices["router"].eq("trim-thr") & prices["variant"].eq("default")].to_dict("records")
     told = [f"{form.text(row['cpt50'], ends_of(row, 'cpt50'))} at `{row['price']}`" for row in rows]
     said = (
-        "All this counts the tokens that the strong model decodes. Where drafts, scores and reading cost too, half of "
-        f"the gap takes TRIM-Thr, of what the strong model alone costs there: {', '.join(told)} (`prices.csv`)."
+        "All this counts the tokens that the strong model decodes. Where drafts, scores and reading cost too, "
+        "TRIM-Thr needs for half of the gap, beyond what the weak model alone costs and in units of what the strong "
+        f"model alone costs beyond it: {', '.join(told)} (`prices.csv`)."
     )
     verdicts = read_csv(tables / "price_verdicts.csv").pivot(index="headline", columns="price", values="verdict")
     changed = verdicts.ne(verdicts[decoded[0]], axis=0).any(axis=1)
