@@ -16,7 +16,9 @@ from transformers import Qwen2ForTokenClassification
 from trim.models.transformers_backend import load_model
 
 RESULTS = Path("results/mine")
-UNTRAINED = dict.fromkeys(("architecture", "training_steps", "check_every", "check_problems"))  # keys of smoke.yaml
+UNTRAINED = dict.fromkeys(
+    ("architecture", "training_steps", "further_rounds", "check_every", "check_problems")
+)  # keys of smoke.yaml
 WITHOUT = dict.fromkeys(("arith", "arith-hard", "arith-words"))
 SPLITS = {"router_train": 0.4, "dev": 0.3, "test": 0.3}
 

@@ -12,7 +12,9 @@ from smoke import snakemake, tables
 RESULTS = Path("results/unlabelled")
 
 WITHOUT = dict.fromkeys(("arith", "arith-hard", "arith-words"))
-UNTRAINED = dict.fromkeys(("architecture", "training_steps", "check_every", "check_problems"))  # keys of smoke.yaml
+UNTRAINED = dict.fromkeys(
+    ("architecture", "training_steps", "further_rounds", "check_every", "check_problems")
+)  # keys of smoke.yaml
 FILES = {"source": "jsonl", "layout": "math", "repeated": "drop", "licence": "MIT"}
 SPLITS = {"prm_train": 0.4, "router_train": 0.35, "dev": 0.25}
 CHANGES = {

@@ -57,6 +57,14 @@ class TrainedModel(Section):
         (0.25, 0.45), description="aim for the accuracy of the model alone; the snapshot is picked on dev"
     )
     stop_at: Share = Field(0.35, description="dev accuracy at which training stops early")
+    further_rounds: int = Field(
+        3,
+        ge=0,
+        le=100,
+        strict=True,
+        description="how often, at most, the second half of the schedule is gone through again while no snapshot lies "
+        "in the band: some seeds learn later than others",
+    )
     check_every: Count = Field(50, description="optimiser steps between evaluations on dev")
     check_from: Share = Field(0.7, description="share of the schedule before the first evaluation")
     check_problems: Count = Field(200, description="dev problems of an evaluation")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,16 @@ def train_language_model(
     snapshots: list[Snapshot] = []
     best: dict[str, torch.Tensor] = {}
     tokens = 0
-    for position, batch in enumerate(stream_batches(stream, spec.training_steps, spec.warm_up_short)):
+    batches = stream_batches(stream, math.ceil(spec.training_steps * spec.warm_up_short))
+    for done, (position, end) in enumerate(schedule(spec, snapshots), 1):
+        batch = next(batches)
         loss = solution_loss(model, batch)
         loss.backward()
         optimiser.step(position)
         tokens += sum(example.length for example in batch)
-        done = position + 1
         if on_progress is not None:
-            on_progress(done, spec.training_steps)
-        if _is_due(done, spec):
+            on_progress(done, end)
+        if done == end or (done % spec.check_every == 0 and done >= spec.check_from * spec.training_steps):
             snapshot = Snapshot(done, accuracy_alone(model, tokenizer, dev[: spec.check_problems], sampling))
             logger.info("step %d: loss %.4f, dev accuracy %.3f", done, loss.item(), snapshot.accuracy)
             snapshots.append(snapshot)
@@ -97,22 +99,35 @@ def train_language_model(
     return {"parameters": model.num_parameters(), "training_tokens": tokens, **_report(snapshots, spec)}
 
 
-def _is_due(done: int, spec: TrainedModel) -> bool:
-    """Tell whether the model is evaluated after so many optimiser steps."""
-    regular = done % spec.check_every == 0 and done >= spec.check_from * spec.training_steps
-    return regular or done == spec.training_steps
+def schedule(spec: TrainedModel, snapshots: Sequence[Snapshot]) -> Iterator[tuple[int, int]]:
+    """Yield the position in the schedule of each optimiser step, and after how many steps its round ends.
+
+    Another round, the second half of the schedule, follows while none of the snapshots up to then lies in the band.
+    """
+    start, end = 0, spec.training_steps
+    for _ in range(1 + spec.further_rounds):
+        yield from ((position, end) for position in range(start, spec.training_steps))
+        if any(_in_band(snapshot, spec) for snapshot in snapshots):
+            return
+        start = spec.training_steps // 2
+        end += spec.training_steps - start
+
+
+def _in_band(snapshot: Snapshot, spec: TrainedModel) -> bool:
+    low, high = spec.accuracy_band
+    return low <= snapshot.accuracy <= high
 
 
 def _report(snapshots: Sequence[Snapshot], spec: TrainedModel) -> dict[str, Any]:
     """Say which snapshot was picked, and whether it lies in the band that the config asks for."""
     picked, (low, high) = _nearest(snapshots, spec.stop_at), spec.accuracy_band
-    if not low <= picked.accuracy <= high:
+    if not _in_band(picked, spec):
         logger.warning("dev accuracy %.3f lies outside the band %.2f to %.2f", picked.accuracy, low, high)
     return {
         "snapshots": [asdict(snapshot) for snapshot in snapshots],
         "picked": asdict(picked),
         "accuracy_band": [low, high],
-        "in_band": low <= picked.accuracy <= high,
+        "in_band": _in_band(picked, spec),
     }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -179,11 +179,10 @@ class Optimiser:
             optimiser.zero_grad(set_to_none=True)
 
 
-def stream_batches(stream: SolutionStream, steps: int, warm_up_short: float) -> Iterator[list[Example]]:
-    """Yield one batch a step: short problems mostly in the warm-up share, then the mix."""
+def stream_batches(stream: SolutionStream, short: int) -> Iterator[list[Example]]:
+    """Yield batches without end: `short` ones of short problems mostly, then the mix."""
     pool: list[list[Example]] = []
-    short_until = math.ceil(steps * warm_up_short)
-    for position in range(steps):
-        if not pool or position == short_until:
-            pool = stream.batches(short_share=0.85 if position < short_until else None)
+    for drawn in count():
+        if not pool or drawn == short:
+            pool = stream.batches(short_share=0.85 if drawn < short else None)
         yield pool.pop()
