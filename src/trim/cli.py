@@ -125,7 +125,7 @@ def seeds(
     """Count in how many runs of the whole pipeline each statement of the claims ledger holds."""
     import pandas as pd
 
-    from trim.evaluation.claims.seeds import count_verdicts, read_ledgers
+    from trim.evaluation.claims.seeds import count_verdicts, off_target, read_ledgers
     from trim.figures.claims import draw
     from trim.figures.style import save
     from trim.files import read_json, write_csv
@@ -140,6 +140,8 @@ def seeds(
         save(figure, [out / f"seeds.{kind}" for kind in ("pdf", "png")], origins[0])
     if len({origin["code"] for origin in origins}) > 1:
         typer.echo(f"made with different code: {', '.join(origin['code'] for origin in origins)}", err=True)
+    for sentence in (sentence for folder in results for sentence in off_target(folder)):
+        typer.echo(sentence, err=True)
     headlines = counted[counted["headline"].notna()]
     for row in headlines.to_dict("records"):
         typer.echo(f"{row['verdict']}: {row['claim']}")

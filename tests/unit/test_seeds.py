@@ -85,10 +85,16 @@ def test_the_same_seed_twice_and_an_unfinished_run_are_refused(tmp_path: Path) -
 def test_the_command_writes_a_table_and_a_figure(tmp_path: Path) -> None:
     folders, out = written(tmp_path, RUNS), tmp_path / "seeds"
     beside = written(tmp_path, {"embedded": ledger()}, [2026])[0]
+    for role, in_band in (("weak", True), ("strong", False)):
+        metrics = {"picked": {"accuracy": 0.45}, "accuracy_band": [0.8, 0.95], "in_band": in_band}
+        write_json(metrics, folders[1] / "models" / role / "metrics.json")
+    write_json({"epochs": 3}, folders[1] / "models/prm-verifier/metrics.json")
     result = CliRunner().invoke(app, ["seeds", *map(str, folders), "--out", str(out), "--beside", str(beside)])
     assert result.exit_code == 0, result.output
     assert "2 of 3: it is so" in result.output
     assert "made with different code: 0.1+1, 0.1+2, 0.1+2" in result.output
+    assert "seed-2: the strong model solves 45% of the dev problems, and was to solve 80% to 95%" in result.output
+    assert "weak model" not in result.output
     pd.testing.assert_series_equal(read_csv(out / "seeds.csv")["verdict"], counted()["verdict"])
     assert {path.name for path in out.iterdir()} >= {"seeds.csv", "seeds.pdf", "seeds.png"}
     assert CliRunner().invoke(app, ["seeds", str(tmp_path / "none"), "--out", str(out)]).exit_code == 1

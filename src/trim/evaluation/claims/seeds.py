@@ -42,6 +42,20 @@ def read_ledgers(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     return found
 
 
+def off_target(folder: Path) -> list[str]:
+    """Say which language models of a run were trained, and did not reach the accuracy that the config aims for."""
+    said = []
+    for metrics in sorted(folder.glob("models/*/metrics.json")):
+        found = read_json(metrics)
+        if not found.get("in_band", True):
+            reached, (low, high) = found["picked"]["accuracy"], found["accuracy_band"]
+            said.append(
+                f"{folder.name}: the {metrics.parent.name} model solves {reached:.0%} of the dev problems, and was to solve "
+                f"{low:.0%} to {high:.0%}: its verdicts are of another pair than intended"
+            )
+    return said
+
+
 def analogues(ledger: pd.DataFrame) -> pd.DataFrame:
     """Return the statements of a ledger about the experiment."""
     return ledger[ledger["scope"] == "analogue"]
