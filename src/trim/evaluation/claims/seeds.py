@@ -50,8 +50,8 @@ def off_target(folder: Path) -> list[str]:
         if not found.get("in_band", True):
             reached, (low, high) = found["picked"]["accuracy"], found["accuracy_band"]
             said.append(
-                f"{folder.name}: the {metrics.parent.name} model solves {reached:.0%} of the dev problems, and was to solve "
-                f"{low:.0%} to {high:.0%}: its verdicts are of another pair than intended"
+                f"{folder.name}: the {metrics.parent.name} model solves {reached:.0%} of the dev problems, and was to "
+                f"solve {low:.0%} to {high:.0%}: its verdicts are of another pair than intended"
             )
     return said
 
