@@ -44,9 +44,6 @@ class Model(WholeBatches):
     batch_size: int = 1
     asked: list[Any] = field(default_factory=list)
 
-    def bucket(self, request: Any) -> None:
-        return None
-
     def run(self, requests: Sequence[Any]) -> list[Any]:
         self.clock.now += self.takes
         self.asked += requests

@@ -46,6 +46,10 @@ class WholeBatches(ABC):
         """How many requests it takes."""
         return self.batch_size
 
+    def bucket(self, request: Any) -> Hashable:
+        """Name the class of a request: all go together, unless a model says otherwise."""
+        return None
+
     def advance(self, requests: Mapping[int, Any]) -> Mapping[int, Any]:
         """Answer the requests."""
         answers = self.run(list(requests.values()))

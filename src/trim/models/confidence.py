@@ -8,7 +8,7 @@ distributions: where that rises with what it calibrates, thresholds decide the s
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,10 +45,6 @@ class ConfidenceJudge(WholeBatches):
         self.reader = reader
         self.reads = reads
         self.batch_size = reader.batch_size
-
-    def bucket(self, request: Prefix) -> Hashable:
-        """All requests go together."""
-        return None
 
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
         """Judge the last step of each prefix."""

@@ -8,7 +8,7 @@ log-probabilities that it gave to the step's tokens, and its hidden state at the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,6 @@ class ValueJudge(WholeBatches):
         self.reader = reader
         self.head = head
         self.batch_size = reader.batch_size
-
-    def bucket(self, request: Prefix) -> Hashable:
-        """All requests go together."""
-        return None
 
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
         """Judge the last step of each prefix."""

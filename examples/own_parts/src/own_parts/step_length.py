@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -54,10 +54,6 @@ class StepLengthJudge(WholeBatches):
     edges: Sequence[float]
     shares: Sequence[float]
     batch_size: int
-
-    def bucket(self, request: Prefix) -> Hashable:
-        """Name what may share a batch: everything."""
-        return None
 
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
         """Return a score for each request, and the tokens that were read for it: none."""
