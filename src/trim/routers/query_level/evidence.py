@@ -98,6 +98,11 @@ def every_replicate(scores: Floats, replicates: int) -> Floats:
     return np.repeat(scores[:, None, None], replicates, axis=1)
 
 
+def unit(vectors: Floats) -> Floats:
+    """Scale to unit length, as the embeddings are that RouteLLM works on."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+
+
 def choose(doubts: Floats, threshold: float) -> Integers:
     """Return which option is taken, the number of options for the strong model; shape (P, R)."""
     trusted = doubts < threshold

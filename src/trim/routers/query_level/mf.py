@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.routers.query_level.evidence import Evidence, Floats, every_replicate, unit
 
 WIDTH = 128
 NOISE = 0.1
@@ -41,7 +41,7 @@ class MatrixFactorisation:
     def doubts(self, evidence: Evidence) -> Floats:
         """Score both models."""
         weak, strong = self.models / np.linalg.norm(self.models, axis=1, keepdims=True)
-        logits = _unit(evidence.embeddings) @ self.project.T @ ((strong - weak) * self.weigh)
+        logits = unit(evidence.embeddings) @ self.project.T @ ((strong - weak) * self.weigh)
         return every_replicate(1 / (1 + np.exp(-logits)), evidence.replicates)
 
 
@@ -54,7 +54,7 @@ def fit_mf(train: Evidence, dev: Evidence, seed: str) -> MatrixFactorisation:
 
     seed_torch(f"{seed}/mf")
     (vectors, wins), (dev_vectors, dev_wins) = (
-        [torch.as_tensor(array, dtype=torch.float32) for array in (_unit(split.embeddings), split.outcomes()[:, ::2])]
+        [torch.as_tensor(array, dtype=torch.float32) for array in (unit(split.embeddings), split.outcomes()[:, ::2])]
         for split in (train, dev)
     )
     models = nn.Embedding(2, WIDTH)
@@ -81,8 +81,3 @@ def fit_mf(train: Evidence, dev: Evidence, seed: str) -> MatrixFactorisation:
             best, kept = now, {name: tensor.clone() for name, tensor in parts.state_dict().items()}
     weights = [kept[f"{i}.weight"].double().numpy() for i in range(3)]
     return MatrixFactorisation(weights[0], weights[1], weights[2][0])
-
-
-def _unit(vectors: Floats) -> Floats:
-    """Scale to unit length, as the embeddings are for which RouteLLM chose its noise."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.routers.query_level.evidence import Evidence, Floats, every_replicate, unit
 
 GAMMA = 10.0
 
@@ -32,7 +32,7 @@ class SimilarityWeighted:
 
     def doubts(self, evidence: Evidence) -> Floats:
         """Weigh the training problems."""
-        cosines = _directions(evidence.embeddings) @ _directions(self.embeddings).T
+        cosines = unit(evidence.embeddings) @ unit(self.embeddings).T
         nearest = np.maximum(np.abs(cosines.max(axis=1, keepdims=True)), 1e-9)
         weights = GAMMA ** (1 + cosines / nearest)
         return every_replicate(weights @ self.wins / weights.sum(axis=1), evidence.replicates)
@@ -42,7 +42,3 @@ def fit_sw(train: Evidence) -> SimilarityWeighted:
     """Remember the training problems and who won on them."""
     outcomes = train.outcomes()
     return SimilarityWeighted(train.embeddings, outcomes[:, 0] + outcomes[:, 1] / 2)
-
-
-def _directions(vectors: Floats) -> Floats:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
