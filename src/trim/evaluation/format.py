@@ -97,15 +97,9 @@ def ends_of(row: Mapping[str, Any], name: str) -> tuple[float, ...]:
     return tuple(float(row[end]) for end in (f"{name}_lo", f"{name}_hi") if end in row)
 
 
-def cell(row: Mapping[str, Any], name: str, quantity: str = "") -> str:
-    """Return the cell of a LaTeX table: an estimate and, smaller, its interval; units stand in the header.
-
-    Parameters
-    ----------
-    quantity
-        What the number is of, where its column does not say it.
-    """
-    form = replace(form_of(quantity or name), unit="", signed=name == "difference")
+def cell(row: Mapping[str, Any], name: str) -> str:
+    """Return the cell of a LaTeX table: an estimate and, smaller, its interval; units stand in the header."""
+    form = replace(form_of(name), unit="", signed=name == "difference")
     return form.latex(row[name], ends_of(row, name), r"\scriptsize")
 
 
