@@ -206,10 +206,10 @@ class Answering:
         }[reason]
 
 
-def as_problem(text: str, answer: str = "", dataset: str = "asked") -> Problem:
-    """Return a text as a problem."""
+def as_problem(text: str) -> Problem:
+    """Return a text as a problem, of which no answer is known."""
     digest = fingerprint(text)
-    return Problem(digest[:12], dataset, text, answer, digest)
+    return Problem(digest[:12], "asked", text, "", digest)
 
 
 def dollars(manifest: Manifest, costs: Costs) -> dict[str, float]:
