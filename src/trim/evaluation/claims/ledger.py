@@ -55,9 +55,6 @@ COLUMNS = (
 OURS = "our control"
 """Source of what is no claim of the paper."""
 
-HEADLINES = ("efficiency", "tokens", "generalization", "takeover", "learned")
-"""What column `headline` names: the one statement by which each headline claim of the paper is judged."""
-
 TRAINED_ON = {"math500": "math", "aime": "aime-train", "olympiadbench": "aime-train", "minerva": "aime-train"}
 """Where the paper's routers were trained, by the dataset they are evaluated on, as our configs name both."""
 NOISY_TABLE = 8
