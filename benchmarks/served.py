@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from trim.config.models import Architecture, Sampling, ServedModel, ServedPRM
 from trim.config.serving import Endpoint, Serving
 from trim.deploy.manifest import Deployed, Manifest, Point, write_manifest
 from trim.files import write_json
+from trim.models.served.servers import free_port
 from trim.models.tiny import STEP_TAG, build_config, build_tokenizer
 
 SECONDS = {"weak": 0.15, "strong": 0.6, "prm": 0.05}
@@ -103,7 +103,7 @@ def simulated() -> Iterator[Simulated]:
         for role in SECONDS:
             tokenizer.save_pretrained(folder / role)
             build_config(Architecture(), tokenizer).save_pretrained(folder / role)
-        found = Simulated(folder, {role: _free_port() for role in SECONDS}, tokenizer.convert_tokens_to_ids(STEP_TAG))
+        found = Simulated(folder, {role: free_port() for role in SECONDS}, tokenizer.convert_tokens_to_ids(STEP_TAG))
         write_json({"solutions": []}, folder / "golden.json")
         write_manifest(Deployed(_manifest(found), folder))
         try:
@@ -131,13 +131,6 @@ def _manifest(found: Simulated) -> Manifest:
         serving=Serving(endpoints=urls, retry_for=RETRY_FOR),
         points={"trim-thr-0.5": Point(router="trim-thr", setting=0.5)},
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(url: str) -> None:

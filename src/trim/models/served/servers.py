@@ -160,7 +160,7 @@ class Servers:
             from trim.models.served.models import load_tokenizer, step_tag_id
 
             tag = step_tag_id(spec, load_tokenizer(spec))
-        port = _free_port()
+        port = free_port()
         command = [*self._serving.command, *vllm.server_arguments(spec, options, port, tag)]
         environment = {**os.environ, **vllm.ENVIRONMENT, **self._serving.environment}
         if options.gpus:
@@ -225,7 +225,8 @@ def _exit(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
