@@ -92,7 +92,10 @@ def test_rules_run_scripts_of_ours_alone() -> None:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"^\s*(shell|run|template_engine|notebook|wrapper|cwl)\s*:", text, re.MULTILINE), path
         assert not re.search(r"\bshell\s*\(|\beval\s*\(|\bexec\s*\(", text), path
-        assert all(re.fullmatch(r'"\.\./scripts/\w+\.py"', name) for name in re.findall(r"script:\s*(\S+)", text)), path
+        assert all(
+            re.fullmatch(r'"\.\./scripts/\w+\.py"', name)
+            for name in re.findall(r"^\s*script:\s*(\S+)", text, re.MULTILINE)
+        ), path
     for caption in (ROOT / "workflow/report").glob("*.rst"):  # Snakemake fills them in with jinja
         filled = re.findall(r"\{[{%].*?[}%]\}", caption.read_text(encoding="utf-8"))
         assert set(filled) <= {"{{ snakemake.params.caption }}"}, caption

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN, ENDS = -1, -2
-TREES_AT_A_TIME = 500
-"""Trees in which steps are asked for together: with few, the last steps of each round are written in empty passes."""
-
+TREES_AT_A_TIME = 500  # with fewer, more of the passes that write steps are nearly empty
 KEEP, REGENERATE = 0, 1
 
 PAIRED = ("tokens", "prompt_tokens", "score", "final", "correct", "correct_strict", "child")
@@ -186,8 +184,7 @@ class RolloutTrees:
         unknown = children == UNKNOWN
         if unknown.any():
             assert not self.closed, "in closed trees only what is `possible` is followed"
-            wishes = np.unique(2 * nodes[unknown] + actions[unknown])
-            self._grow(np.stack(np.divmod(wishes, 2), 1))
+            self._grow(np.stack(np.divmod(np.unique(2 * nodes[unknown] + actions[unknown]), 2), 1))
             children = self._nodes["child"][nodes, actions].astype(np.int64)
         if drafted:
             self.draft(children[children >= 0])
