@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,12 @@ def test_durations_of_a_finished_run_are_those_of_its_jobs(tmp_path: Path) -> No
     folder.mkdir()
     for name, seconds in (("plot_figure", 2), ("train_prm", 6)):
         (folder / f"{name}.tsv").write_text(f"s\tcpu_time\n{seconds}\t{seconds}\n")
+    (tmp_path / "logs").mkdir()
+    runs = "".join(json.dumps({"wall_seconds": 7, "cpu_seconds": seconds}) + "\n" for seconds in (9.5, 0.5))
+    (tmp_path / "logs/runs.jsonl").write_text(runs)
     rows = stages.measure(Options(quick=True, results=tmp_path))
     assert [(row.what, row.ours, row.ratios) for row in rows] == [
-        ("a run from nothing, 2 jobs", [8.0], []),
+        ("a run from nothing, 2 jobs", [9.5], []),
         ("train_prm, jobs: 1", [6.0], []),
         ("figures alone, jobs: 1", [2.0], []),
     ]
