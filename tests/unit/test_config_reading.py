@@ -42,6 +42,7 @@ def test_a_config_that_holds_code_is_refused_and_nothing_of_it_runs(switch: str,
     [
         (b"seed: \xff\n", "line 1: byte 0xff is not UTF-8"),
         ("seed: 3\n".encode("utf-16"), "this is UTF-16"),
+        ("{seed: 3}: 4\n", "line 1: not valid YAML: found unhashable key"),
         ("seed: 3\nseed: 4\n", "line 2: key 'seed' stands here again, first in line 1"),
         ("a:\n  b: 1\n  b: 2\n", "line 3: key 'b' stands here again"),
         ("a: &x\n  b: *x\n", "not valid YAML|nested more than"),

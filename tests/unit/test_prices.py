@@ -1,5 +1,6 @@
 """Routers at other prices than the paper's, on episodes whose costs are known."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,10 @@ def test_an_experiment_may_name_prices_of_its_own() -> None:
         {**dict.fromkeys(("weak_tokens", "discarded_tokens", "weak_input_tokens", "prm_tokens"), 0)}
         | {"strong_tokens": 4e-6, "strong_input_tokens": 1e-6}
     )
+    price = TypeAdapter(PriceVector).validate_python(own["mine"] | {"date": date(2026, 1, 31)})  # as YAML reads a day
+    assert price.date == "2026-01-31"
+    with pytest.raises(ValidationError, match="date"):
+        TypeAdapter(PriceVector).validate_python(own["mine"] | {"date": []})
     del own["mine"]["date"]
     with pytest.raises(ValidationError, match="date"):
         Experiment(prices=own)  # type: ignore[arg-type]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from trim.config.section import Section
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _written(day: Any) -> Any:
+    """Write a day that YAML has read as one; all else stays, to be checked."""
+    return day.isoformat() if isinstance(day, date) else day
 
 
 class DecodedPrice(Section):
@@ -38,7 +44,7 @@ class ApiPrice(Section):
 
     kind: Literal["api"] = "api"
     source: str = Field(min_length=1, description="where the prices were read")
-    date: Annotated[str, BeforeValidator(str)] = Field(min_length=1, description="when")
+    date: Annotated[str, BeforeValidator(_written)] = Field(min_length=1, description="when")
     weak: TokenPrice = Field(default_factory=TokenPrice, description="weak model, in dollars per million tokens")
     strong: StrongPrice = Field(description="strong model, in dollars per million tokens")
     prm: TokenPrice = Field(default_factory=TokenPrice, description="PRM, which writes nothing")

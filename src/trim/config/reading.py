@@ -28,7 +28,9 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
             key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
-            if isinstance(key, Hashable) and key in seen:
+            if not isinstance(key, Hashable):
+                continue  # which is refused below
+            if key in seen:
                 raise ConfigError(f"line {line}: key {key!r} stands here again, first in line {seen[key]}: join them")
             seen[key] = line
         found: dict[Hashable, Any] = super().construct_mapping(node, deep)

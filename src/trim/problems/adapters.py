@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -193,7 +194,9 @@ def _aime_part(spec: FileDataset, record: Record, place: str) -> str | None:
         return None
     match = _AIME_ID.fullmatch(_field(record, "ID"))
     if match is None or (int(match[1]) >= 2000) != (match[2] is not None):
-        raise InputError(f"{place}: 'ID' is {record.get('ID')!r}, expected one like 1983-1 or 2000-II-1; fix it")
+        raise InputError(
+            f"{place}: 'ID' is {reprlib.repr(record.get('ID'))}, expected one like 1983-1 or 2000-II-1; fix it"
+        )
     if match[2] is None:
         return "train" if (int(match[1]) - 1983) % 2 else "test"
     return "train" if match[2] == "I" else "test"
@@ -216,7 +219,8 @@ def _to_problem(id: str, dataset: str, record: Record, layout_name: str, place: 
     tolerance = _field(record, layout.tolerance)
     if tolerance and read_tolerance(tolerance) is None:
         raise InputError(
-            f"{place}: '{layout.tolerance}' is {tolerance!r}, expected a positive number, or one for each value; {fix}"
+            f"{place}: '{layout.tolerance}' is {reprlib.repr(tolerance)}, expected a positive number, or one for each "
+            f"value; {fix}"
         )
     return Problem(id, dataset, text, answer, fingerprint(text), tolerance)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +58,13 @@ def _to_solution(record: Record, place: str) -> Solution:
         raise InputError(f"{place}: no solution; expected a list of strings in 'steps'; fix or remove it")
     if type(label) is not int or not -1 <= label < len(texts):
         raise InputError(
-            f"{place}: 'label' is {label!r}, expected the index of the first wrong one of {len(texts)} steps, or -1 "
-            "where all are right; fix or remove it"
+            f"{place}: 'label' is {reprlib.repr(label)}, expected the index of the first wrong one of "
+            f"{len(texts)} steps, or -1 where all are right; fix or remove it"
         )
     if not isinstance(correct, bool):
-        raise InputError(f"{place}: 'final_answer_correct' is {correct!r}, expected true or false; fix or remove it")
+        raise InputError(
+            f"{place}: 'final_answer_correct' is {reprlib.repr(correct)}, expected true or false; fix or remove it"
+        )
     return Solution(
         fingerprint(str(record.get("problem", "")).strip()),
         str(record.get("generator") or "unknown"),
