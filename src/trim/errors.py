@@ -19,6 +19,11 @@ class TrimError(Exception):
         return " ".join(super().__str__().splitlines())
 
 
+def abridged(text: str, most: int = 600) -> str:
+    """Leave out the middle of what nobody would read: a value that an error quotes may be long."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+
+
 class ConfigError(TrimError):
     """The configuration is wrong."""
 

@@ -37,6 +37,11 @@ def test_a_config_that_holds_code_is_refused_and_nothing_of_it_runs(switch: str,
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_mapping_may_take_over_the_keys_of_another(tmp_path: Path) -> None:
+    path = written(tmp_path, "a: &shared {b: 1, c: 2}\nd:\n  <<: *shared\n  b: 3\n")
+    assert read_overlay(path) == {"a": {"b": 1, "c": 2}, "d": {"b": 3, "c": 2}}
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from trim.archive.card import croissant, digests
 from trim.config.section import NAME, Section
-from trim.errors import DamagedFile, InputError
+from trim.errors import DamagedFile, InputError, abridged
 from trim.files import read_json, write_json, written_aside
 
 MANIFEST_FILE, README_FILE, CROISSANT_FILE = "manifest.json", "README.md", "croissant.json"
@@ -192,7 +192,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _wrong(folder: Path, name: str, why: str) -> InputError:
     return InputError(
-        f"{folder / name}: the archive is not the one that was exported ({why}); get {folder} again, as with "
+        f"{folder / name}: the archive is not the one that was exported ({abridged(why)}); get {folder} again, as with "
         f"`git checkout -- {folder}`, or remove what does not belong there"
     )
 

@@ -15,10 +15,12 @@ Split = Literal["prm_train", "router_train", "dev", "test"]
 class Sizes(Section):
     """How many problems each split gets."""
 
-    prm_train: int = Field(0, ge=0, description="problems whose rollouts train and calibrate the PRM")
-    router_train: int = Field(0, ge=0, description="problems that routers are fitted or trained on")
-    dev: int = Field(0, ge=0, description="problems for every choice: snapshots, thresholds, early stopping")
-    test: int = Field(1000, ge=0, description="problems read once, by the evaluation")
+    prm_train: int = Field(0, ge=0, strict=True, description="problems whose rollouts train and calibrate the PRM")
+    router_train: int = Field(0, ge=0, strict=True, description="problems that routers are fitted or trained on")
+    dev: int = Field(
+        0, ge=0, strict=True, description="problems for every choice: snapshots, thresholds, early stopping"
+    )
+    test: int = Field(1000, ge=0, strict=True, description="problems read once, by the evaluation")
 
 
 class ArithmeticFamily(Section):
@@ -26,8 +28,8 @@ class ArithmeticFamily(Section):
 
     source: Literal["arithmetic"] = "arithmetic"
     wording: Literal["symbols", "words"] = Field("symbols", description="how the problem is worded")
-    min_steps: int = Field(5, ge=1, le=24, description="fewest instructions of a problem")
-    max_steps: int = Field(8, ge=1, le=24, description="most instructions of a problem")
+    min_steps: int = Field(5, ge=1, le=24, strict=True, description="fewest instructions of a problem")
+    max_steps: int = Field(8, ge=1, le=24, strict=True, description="most instructions of a problem")
     p_multiply: Share = Field(0.3, description="mean share of multiplications; problems differ around it")
     p_subtract: Share = Field(0.36, description="share of subtractions among the other instructions")
     p_two_digits: Share = Field(0.4, description="mean share of two-digit operands; problems differ around it")

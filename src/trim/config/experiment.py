@@ -35,7 +35,7 @@ from trim.config.models import (
 )
 from trim.config.prices import PriceVector, default_prices
 from trim.config.routers import Routers
-from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Label, Section, Share, unrepeated
+from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Label, Number, Section, Share, unrepeated
 from trim.config.serving import Serving
 
 
@@ -81,7 +81,7 @@ class Bootstrap(Section):
     """Confidence intervals by resampling problems."""
 
     resamples: int = Field(2000, ge=20, strict=True, le=1_000_000, description="bootstrap resamples")
-    level: float = Field(0.95, gt=0, lt=1, description="confidence level")
+    level: Number = Field(0.95, gt=0, lt=1, description="confidence level")
     compared_shares: tuple[Share, ...] = Field(
         (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), description="strong shares at which routers are compared pairwise"
     )
@@ -90,7 +90,7 @@ class Bootstrap(Section):
 class Planners(Section):
     """Planners that are held against our exact solution, on the POMDP that was fitted on the main dataset."""
 
-    kappas: Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(unrepeated)] = Field(
+    kappas: Annotated[tuple[Annotated[Number, Field(gt=0)], ...], AfterValidator(unrepeated)] = Field(
         (0.1, 0.4, 1.6), description="trade-offs; the nearest of `routers.kappa` are taken; empty for no comparison"
     )
     simulations: Annotated[tuple[Count, ...], AfterValidator(unrepeated)] = Field(
@@ -135,7 +135,7 @@ class Experiment(Section):
     experiment: str = Field(
         "embedded", pattern=f"^{NAME}$", max_length=LONGEST_NAME, description="directory under results/"
     )
-    seed: int = Field(2026, ge=0, lt=2**63, description="root of every random seed")
+    seed: int = Field(2026, ge=0, lt=2**63, strict=True, description="root of every random seed")
     datasets: dict[str, Dataset] = Field(default_factory=_datasets, description="the problems, by name")
     main_dataset: str = Field(
         "arith", description="where models are picked on dev, PRMs and variants of routers are trained and compared"
@@ -143,7 +143,7 @@ class Experiment(Section):
     evaluated_on: Annotated[tuple[str, ...], AfterValidator(unrepeated)] = Field(
         ("arith", "arith-hard", "arith-words"), min_length=1, description="datasets whose test split is evaluated"
     )
-    training_mix: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    training_mix: dict[str, Annotated[Number, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=lambda: {"arith": 0.5, "arith-hard": 0.2, "arith-words": 0.3},
         description="share of each dataset in what the language models are trained on",
     )

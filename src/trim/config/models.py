@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from trim.config.section import Count, Section, Share, unrepeated
+from trim.config.section import Count, Number, Section, Share, unrepeated
 from trim.plugins import added
 
 SYSTEM = (
@@ -21,9 +21,9 @@ KEEPS_SEPARATOR = "whether the blank line stands before the step tag (PRMs train
 class Sampling(Section):
     """How steps are sampled, in every experiment (paper's code: 0.7, 0.8, 20)."""
 
-    temperature: float = Field(0.7, ge=0, description="0 takes the likeliest token")
-    top_p: float = Field(0.8, gt=0, le=1, description="nucleus mass")
-    top_k: int = Field(20, ge=0, description="0 keeps the whole vocabulary")
+    temperature: Number = Field(0.7, ge=0, description="0 takes the likeliest token")
+    top_p: Number = Field(0.8, gt=0, le=1, description="nucleus mass")
+    top_k: int = Field(20, ge=0, strict=True, description="0 keeps the whole vocabulary")
     max_step_tokens: Count = Field(32, description="token limit of one step")
 
 
@@ -49,8 +49,8 @@ class TrainedModel(Section):
     architecture: Architecture = Field(default_factory=Architecture, description="shape of the model")
     training_steps: Count = Field(2800, description="optimiser steps of the full schedule")
     batch_problems: Count = Field(16, description="problems in a batch")
-    learning_rate: float = Field(3e-3, gt=0, description="AdamW, for embeddings, norms and biases")
-    matrix_learning_rate: float = Field(0.011, gt=0, description="Muon, for weight matrices")
+    learning_rate: Number = Field(3e-3, gt=0, description="AdamW, for embeddings, norms and biases")
+    matrix_learning_rate: Number = Field(0.011, gt=0, description="Muon, for weight matrices")
     warm_up_short: Share = Field(0.1, description="first share of the schedule, on short problems mostly")
     decay_share: Share = Field(0.4, description="last share of the schedule, where learning rates fall to zero")
     accuracy_band: tuple[Share, Share] = Field(
@@ -147,9 +147,11 @@ class LikelihoodPRM(Section):
 
     kind: Literal["likelihood"] = "likelihood"
     backbone: Literal["weak", "strong"] = Field("weak", description="which language model it starts from")
-    tuning_steps: int = Field(400, ge=0, description="the quality dial: joint steps on solutions and step labels")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
-    matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
+    tuning_steps: int = Field(
+        400, ge=0, strict=True, description="the quality dial: joint steps on solutions and step labels"
+    )
+    learning_rate: Number = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
+    matrix_learning_rate: Number = Field(0.01, gt=0, description="Muon, for weight matrices")
     labels: StepLabels = Field("local", description=STEP_LABELS)
 
 
@@ -158,9 +160,9 @@ class ClassifierPRM(Section):
 
     kind: Literal["classifier"] = "classifier"
     backbone: Literal["weak", "strong"] = Field("weak", description="which language model it starts from")
-    tuning_steps: int = Field(150, ge=0, description="optimiser steps on step labels")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
-    matrix_learning_rate: float = Field(0.01, gt=0, description="Muon, for weight matrices")
+    tuning_steps: int = Field(150, ge=0, strict=True, description="optimiser steps on step labels")
+    learning_rate: Number = Field(1e-3, gt=0, description="AdamW, for all that is not a weight matrix")
+    matrix_learning_rate: Number = Field(0.01, gt=0, description="Muon, for weight matrices")
     labels: StepLabels = Field("local", description=STEP_LABELS)
 
 
@@ -220,7 +222,7 @@ class NoisyPRM(Section):
 
     kind: Literal["noisy"] = "noisy"
     of: str = Field("verifier", description="which entry of `prms` is disturbed")
-    deviation: float = Field(3.0, gt=0, description="standard deviation of the noise on the logit of a score")
+    deviation: Number = Field(3.0, gt=0, description="standard deviation of the noise on the logit of a score")
 
 
 class ServedPRM(Section):

@@ -11,7 +11,7 @@ from trim.config.checks import complaints
 from trim.config.experiment import Experiment
 from trim.config.overlay import settled
 from trim.config.section import Section
-from trim.errors import ConfigError
+from trim.errors import ConfigError, abridged
 
 _PPO = {
     "lanes": "n_envs",
@@ -77,22 +77,17 @@ def _has(content: Any, path: list[str]) -> bool:
 def _describe(error: Any, place: str) -> str:
     # Pydantic puts kind or source third: prms.classifier.likelihood.tuning_steps.
     parts = [str(part) for i, part in enumerate(error["loc"]) if place or i != 2 or error["loc"][0] not in TAGGED]
-    key = _abridged(".".join([place, *parts] if place else parts))
+    key = abridged(".".join([place, *parts] if place else parts))
     if error["type"] == "extra_forbidden":
         return f"unknown key {key!r}; remove it, or see docs/configuration.md for the keys there are"
     if error["type"] == "missing":
         return f"key {key!r} is missing"
     if error["type"] == "union_tag_not_found":
         return f"key {key + '.' + error['ctx']['discriminator'].strip(chr(39))!r} is missing"
-    message = _abridged(error["msg"].removeprefix("Value error, ")) + HINTS.get(
+    message = abridged(error["msg"].removeprefix("Value error, ")) + HINTS.get(
         (error["type"], type(error["input"])), ""
     )
     return f"{key}: {message}" if key else message
-
-
-def _abridged(text: str, most: int = 600) -> str:
-    """Leave out the middle of what nobody would read: a value that is quoted may be long."""
-    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
 
 
 HINTS = {

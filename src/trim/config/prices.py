@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from trim.config.section import Section
+from trim.config.section import Number, Section
 
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Amount = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
 
 def _written(day: Any) -> Any:
@@ -53,9 +53,9 @@ class ApiPrice(Section):
 class Parameters(Section):
     """How large the models are."""
 
-    weak: float | None = Field(None, gt=0, description="of the weak model; null where it is trained here")
-    strong: float | None = Field(None, gt=0, description="of the strong model; null where it is trained here")
-    prm: float | None = Field(None, gt=0, description="of the PRM; null where it starts from such a model")
+    weak: Number | None = Field(None, gt=0, description="of the weak model; null where it is trained here")
+    strong: Number | None = Field(None, gt=0, description="of the strong model; null where it is trained here")
+    prm: Number | None = Field(None, gt=0, description="of the PRM; null where it starts from such a model")
 
 
 class FlopsPrice(Section):

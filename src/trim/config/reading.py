@@ -21,12 +21,18 @@ TEMPLATE_SWITCH = "__use_yte__"
 """Has Snakemake run the file as a template, and so whatever code stands in it."""
 
 
+MERGE = "tag:yaml.org,2002:merge"
+"""`<<: *name`, which takes over the keys of another mapping."""
+
+
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Safe YAML in which no key may stand twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
+            if key_node.tag == MERGE:
+                continue  # its keys may stand here again: those of the mapping itself count
             key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
             if not isinstance(key, Hashable):
                 continue  # which is refused below

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trim.config.section import Count, Section, Share, unrepeated
+from trim.config.section import Count, Number, Section, Share, unrepeated
 from trim.names import QUERY_BASELINES, routers_of
 
 Variant = Literal["default", "hull", "per-token"]
@@ -15,8 +15,8 @@ Variant = Literal["default", "hull", "per-token"]
 class KappaRange(Section):
     """Trade-offs: kappa = lambda x the strong model's mean tokens per solution."""
 
-    lowest: float = Field(0.02, gt=0, description="lowest kappa, near the strong model's accuracy")
-    highest: float = Field(6.0, gt=0, description="highest kappa, near weak-only")
+    lowest: Number = Field(0.02, gt=0, description="lowest kappa, near the strong model's accuracy")
+    highest: Number = Field(6.0, gt=0, description="highest kappa, near weak-only")
     count: Count = Field(96, description="kappas between them, of which a sweep is chosen on dev")
 
     @model_validator(mode="after")
@@ -38,9 +38,9 @@ class KappaRange(Section):
 class Ppo(Section):
     """PPO of stable-baselines3; rewards are not discounted (paper, hyperparameters of TRIM-Agg)."""
 
-    learning_rate: float = Field(1e-4, gt=0, description="of Adam (paper: 1e-4)")
-    clip_range: float = Field(0.2, gt=0, description="how far a policy may move in one update (paper: 0.2)")
-    entropy_coefficient: float = Field(0.01, ge=0, description="weight of the entropy bonus (paper: 0.01)")
+    learning_rate: Number = Field(1e-4, gt=0, description="of Adam (paper: 1e-4)")
+    clip_range: Number = Field(0.2, gt=0, description="how far a policy may move in one update (paper: 0.2)")
+    entropy_coefficient: Number = Field(0.01, ge=0, description="weight of the entropy bonus (paper: 0.01)")
     gae_lambda: Share = Field(0.95, description="of generalised advantage estimation (paper: 0.95)")
     imitation: int = Field(
         0,
@@ -78,7 +78,7 @@ def _quick_ppo(total_timesteps: int) -> Ppo:
 LearnedVariant = Literal["default", "conditioned", "released"]
 
 
-Kappas = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), AfterValidator(unrepeated)]
+Kappas = Annotated[tuple[Annotated[Number, Field(gt=0)], ...], Field(min_length=1), AfterValidator(unrepeated)]
 
 
 VARIANTS = "variants to train; those after the first are ablations, trained on the main dataset alone"
@@ -165,7 +165,7 @@ class EncoderTuning(Section):
     """Fine-tuning of an encoder on the outcomes of training problems."""
 
     epochs: Count = Field(5, description="passes over the training problems (BEST-Route: 5); dev picks the best one")
-    learning_rate: float = Field(
+    learning_rate: Number = Field(
         3e-3, gt=0, description="AdamW (RouteLLM and BEST-Route, on pretrained encoders: 1e-5)"
     )
     batch_size: Count = Field(32, description="problems in a batch")

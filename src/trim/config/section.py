@@ -35,6 +35,9 @@ def _is_label(text: str) -> str:
     return text
 
 
+Number = Annotated[float, Field(strict=True)]
+"""Neither text nor a truth value."""
+
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
 FilePath = Annotated[str, AfterValidator(_is_path)]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from trim.config.section import Count, Section, Share
+from trim.config.section import Count, Number, Section, Share
 
 Role = Literal["weak", "strong", "prm"]
 
@@ -61,10 +61,10 @@ Arguments = Annotated[tuple[str, ...], AfterValidator(_telling_no_secret)]
 class Price(Section):
     """What an API costs, from its price list, and how much may be spent on an experiment."""
 
-    input_per_million: float = Field(ge=0, description="price of a million prompt tokens")
-    output_per_million: float = Field(ge=0, description="price of a million decoded tokens")
+    input_per_million: Number = Field(ge=0, description="price of a million prompt tokens")
+    output_per_million: Number = Field(ge=0, description="price of a million decoded tokens")
     currency: str = Field("USD", description="currency of prices and limit")
-    max_cost: float = Field(gt=0, description="most to spend, over all jobs and reruns")
+    max_cost: Number = Field(gt=0, description="most to spend, over all jobs and reruns")
     max_tokens: Count = Field(description="most tokens to pay for, prompt and decoded, over all jobs and reruns")
 
 
@@ -98,7 +98,7 @@ class Serving(Section):
     )
     servers: dict[Role, ServerOptions] = Field(default_factory=dict, description="how each server is placed")
     endpoints: dict[Role, Endpoint] = Field(default_factory=dict, description="servers that already run")
-    start_timeout: float = Field(1200, gt=0, description="seconds a server may take to become ready")
-    request_timeout: float = Field(600, gt=0, description="seconds an answer may take")
-    retry_for: float = Field(300, ge=0, description="seconds a request is tried again for (429, 5xx, time-outs)")
+    start_timeout: Number = Field(1200, gt=0, description="seconds a server may take to become ready")
+    request_timeout: Number = Field(600, gt=0, description="seconds an answer may take")
+    retry_for: Number = Field(300, ge=0, description="seconds a request is tried again for (429, 5xx, time-outs)")
     concurrency: Count = Field(256, description="requests under way at one server")
