@@ -140,8 +140,9 @@ def seeds(
         save(figure, [out / f"seeds.{kind}" for kind in ("pdf", "png")], origins[0])
     if len({origin["code"] for origin in origins}) > 1:
         typer.echo(f"made with different code: {', '.join(origin['code'] for origin in origins)}", err=True)
-    for sentence in (sentence for folder in results for sentence in off_target(folder)):
-        typer.echo(sentence, err=True)
+    for folder in results:
+        for sentence in off_target(folder):
+            typer.echo(sentence, err=True)
     headlines = counted[counted["headline"].notna()]
     for row in headlines.to_dict("records"):
         typer.echo(f"{row['verdict']}: {row['claim']}")
