@@ -8,7 +8,7 @@
 FROM python:3.11-slim
 
 ARG TORCH_INDEX_URL=
-RUN apt-get update && apt-get install --yes --no-install-recommends make git g++ && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends make g++ && rm -rf /var/lib/apt/lists/*
 COPY Makefile pyproject.toml setup.py requirements.lock README.md LICENSE Snakefile config.yaml /opt/trim/
 COPY src /opt/trim/src
 COPY workflow /opt/trim/workflow

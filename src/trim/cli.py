@@ -81,7 +81,7 @@ def config(
         experiment = read_experiment(root, overlay or [])
         for missing in missing_files(experiment):
             raise ConfigError(missing)
-    typer.echo(f"{experiment.experiment}: config {config_hash(experiment)} is valid")
+    typer.echo(f"{experiment.experiment}: config {config_hash(experiment.decisive)} is valid")
 
 
 @app.command()

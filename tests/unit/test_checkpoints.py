@@ -10,11 +10,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from trim.archive.checkpoints import export_checkpoints
+from trim.archive.checkpoints import export_checkpoints, trained_names
 from trim.archive.export import verify_archive
 from trim.archive.parts import import_archive, read_archive
 from trim.checksums import sum_folder
 from trim.cli import app
+from trim.config.experiment import Experiment
+from trim.config.models import PretrainedModel, PretrainedPRM
 from trim.config.parsing import parse_config
 from trim.config.reading import read_experiment
 from trim.errors import DamagedFile, InputError, TrimError
@@ -48,6 +50,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def exported(root: Path) -> Path:
     export_checkpoints([], root / "archive", 10_000_000, root)
     return root / "archive"
+
+
+def test_models_that_others_trained_are_none_of_ours() -> None:
+    model = PretrainedModel(name="./theirs")
+    pair = Experiment().pair.model_copy(update={"weak": model, "strong": model})
+    changes = {"pair": pair, "prms": {"verifier": PretrainedPRM(name="./theirs")}, "reported_prms": ()}
+    assert trained_names(Experiment().model_copy(update=changes)) == []
 
 
 def test_models_come_back_as_they_were(root: Path, tmp_path: Path) -> None:

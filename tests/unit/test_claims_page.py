@@ -67,6 +67,6 @@ def test_kept_results_take_the_place_of_headlines(clone: Path) -> None:
     keep_results(clone, "mine")
     page = render_claims(clone)
     assert ROWS.findall(page) == [("mine", "Something", "50.0% [25.0%, 75.0%]", "fails")]
-    assert "It took 2 jobs, at least 1.0 CPU hours and 0 MB in `results/mine`." in page
+    assert "It took 2 jobs, at least 60 CPU minutes and 0 MB in `results/mine`." in page
     write_json({"jobs": 1, "cpu_seconds": 7200, "megabytes": 12}, clone / KEPT / "mine.json")
-    assert "1 jobs, at least 2.0 CPU hours and 12 MB" in render_claims(clone)
+    assert "1 jobs, at least 120 CPU minutes and 12 MB" in render_claims(clone)

@@ -81,9 +81,12 @@ def test_a_review_has_somebody_behind_it(place: Path) -> None:
         (["note.txt", "--out", "store"], "--out store: this is a folder; name a file"),
         (["note.txt", "--layout", "x"], "--layout x: there are math"),
         (["note.txt"], "note.txt:1: not valid JSON"),
+        (["{1}.jsonl"], "config: path"),
+        (["note.txt", "--limit", "2000000000"], "config: limit"),
     ],
 )
 def test_problems_that_cannot_be_read_are_named(place: Path, arguments: list[str], expected: str) -> None:
+    (place / "{1}.jsonl").write_text("{}\n", encoding="utf-8")
     write_manifest(Deployed(manifest(prm=None), place / "mine"))
     assert expected in sentence("evaluate", *arguments, "--deployed", "mine")
 

@@ -137,6 +137,7 @@ def test_operating_points_are_chosen_on_dev_and_read_on_test() -> None:
         (lambda rows: pd.concat([rows, rows]), "prefix 'b/0/' has two rows; leave one"),
         (lambda rows: rows.assign(prefix=["b/0/", "c/0/"]), "prefix 'c/0/' is not in the table; .*"),
         (lambda rows: rows[:1], "prefix 'a/0/' has no row; .*"),
+        (lambda rows: rows.assign(prefix=[np.nan, "c/0/"]), "a row has no prefix; .*"),
     ],
 )
 def test_decisions_that_do_not_fit_are_one_sentence(spoil: Callable[..., pd.DataFrame], sentence: str) -> None:

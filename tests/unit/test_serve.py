@@ -159,6 +159,7 @@ def test_keys_that_change_nothing_are_named(client: httpx.Client) -> None:
     ("change", "status", "sentence"),
     [
         ({"model": "gpt"}, 404, "there is no model 'gpt'; there are trim-thr-0.5"),
+        ({"model": "trim-thr-" + 400 * "9"}, 404, "there is no model 'trim-thr-9999"),
         ({"messages": []}, 400, "messages"),
         ({"messages": [{"role": "user", "content": " "}]}, 400, "the problem is empty"),
         ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, 400, "one problem"),

@@ -14,7 +14,7 @@ from trim.archive.export import Files, check_size
 from trim.archive.parts import Manifest, write_archive
 from trim.checksums import check_folder, summed_names
 from trim.config.experiment import Experiment
-from trim.config.models import NoisyPRM, ServedPRM
+from trim.config.models import GivenPRM, NoisyPRM
 from trim.config.reading import read_experiment
 from trim.errors import InputError
 from trim.files import read_json
@@ -67,7 +67,7 @@ def trained_names(experiment: Experiment) -> list[str]:
     """Return the folders of all models that the pipeline trains for an experiment."""
     roles = [role for role in ("weak", "strong") if getattr(experiment.pair, role).kind == "trained"]
     prms = {name: experiment.prms[name] for name in experiment.used_prms}
-    own = [name for name, prm in prms.items() if not isinstance(prm, NoisyPRM | ServedPRM)]
+    own = [name for name, prm in prms.items() if not isinstance(prm, NoisyPRM | GivenPRM)]
     return [*roles, *(PRM_FOLDER + name for name in own)]
 
 

@@ -45,6 +45,7 @@ class Ppo(Section):
     imitation: int = Field(
         0,
         ge=0,
+        strict=True,
         description="rounds in which a policy for all kappas (`conditioned`) first learns what the best threshold does",
     )
     normalise_advantages: bool = Field(False, description="whether advantages are standardised (paper: no)")
@@ -224,7 +225,9 @@ class Routers(Section):
         (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75), min_length=1, description="probabilities of random-step"
     )
     kappa: KappaRange = Field(default_factory=KappaRange, description="trade-offs of the routers that look ahead")
-    largest_tree: int = Field(2000, ge=0, description="nodes beyond which a problem's tree is not explored in advance")
+    largest_tree: int = Field(
+        2000, ge=0, strict=True, description="nodes beyond which a problem's tree is not explored in advance"
+    )
     tree_budget: Count | None = Field(
         None,
         description="for slow models, in place of `largest_tree`: prefixes of a problem's tree that are explored in "

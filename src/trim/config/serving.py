@@ -85,7 +85,9 @@ class ServerOptions(Section):
 
     memory_fraction: Share | None = Field(None, description="share of each GPU's memory (--gpu-memory-utilization)")
     tensor_parallel: Count = Field(1, description="GPUs that share the model (--tensor-parallel-size)")
-    gpus: tuple[int, ...] = Field((), description="GPUs the server sees, by index; none named: all of the job")
+    gpus: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = Field(
+        (), description="GPUs the server sees, by index; none named: all of the job"
+    )
     arguments: Arguments = Field((), description="more of the server's command line, which wins over what we say")
 
 

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from trim.config.datasets import FileDataset
 from trim.config.experiment import Bootstrap
+from trim.config.parsing import read_section
 from trim.deploy.choosing import DOLLARS, LABELS, candidates
 from trim.deploy.manifest import Interval, Manifest
 from trim.deploy.opening import ALONE, Opened
@@ -40,7 +41,7 @@ def read_own(path: Path, layout: str, limit: int | None) -> list[Problem]:
         )
     if not path.is_file():
         raise InputError(f"{path}: no such file; name a file of problems, a JSON object a line")
-    spec = FileDataset.model_validate({"source": "jsonl", "layout": layout, "path": str(path), "limit": limit})
+    spec = read_section(FileDataset, {"source": "jsonl", "layout": layout, "path": str(path), "limit": limit})
     return load_dataset(path.stem, spec)
 
 

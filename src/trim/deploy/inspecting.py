@@ -14,8 +14,15 @@ from trim.deploy.report import shown
 from trim.errors import DamagedFile, InputError
 from trim.files import read_json, read_origin
 
-POLICY_FILES: Mapping[str, str] = {"thresholds.json": "trim-thr", "policy.json": "", "solved.npz": "trim-pomdp"}
+POLICY_FILES: Mapping[str, str] = {
+    "thresholds.json": "trim-thr",
+    "policy.json": "",
+    "solved.npz": "trim-pomdp",
+    "gains.json": "fitted-q",
+}
 """What tells the folder of a fitted router, and which one it is; empty where the file says so itself."""
+BASELINES_FILE = "policies.json"
+"""What tells the folder of the query-level baselines."""
 
 
 def inspect(place: Path) -> Iterator[str | Table]:
@@ -30,6 +37,8 @@ def inspect(place: Path) -> Iterator[str | Table]:
         yield from _deployed(place)
     elif found := next((name for name in POLICY_FILES if (place / name).is_file()), None):
         yield from _policy(place, POLICY_FILES[found])
+    elif (place / BASELINES_FILE).is_file():
+        yield from _baselines(place)
     elif place.is_dir() and any(place.glob("*/identity.json")):
         yield from _store(place)
     elif (place / "tables").is_dir() or (place / "models").is_dir():
@@ -81,6 +90,13 @@ def _policy(place: Path, router: str) -> Iterator[str | Table]:
     points = step_router(name, Routers()).load(place)
     yield f"{name}, {place.name}: {len(points)} operating points"
     yield ", ".join(f"{point.setting:g}" for point in points)
+
+
+def _baselines(place: Path) -> Iterator[str | Table]:
+    table = Table("router", "variant", "operating points", title=f"query-level baselines {place}")
+    for policy in read_json(place / BASELINES_FILE, whole=place)["policies"]:
+        table.add_row(policy["router"], policy["variant"], str(len(policy["thresholds"])))
+    yield table
 
 
 def _store(place: Path) -> Iterator[str | Table]:

@@ -26,7 +26,7 @@ PATIENCE = 50
 """Passes of models in process after which a request goes first."""
 Fitted = dict[tuple[str, Path], Sequence[OperatingPoint]]
 """Operating points by router and folder."""
-_THRESHOLD = re.compile(r"trim-thr-(\d+(?:\.\d+)?)")
+_THRESHOLD = re.compile(r"trim-thr-(\d{1,9}(?:\.\d{1,30})?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ def render_page() -> str:
         "# Configuration",
         "",
         "Generated from `src/trim/config/`. An overlay holds only what differs from `config.yaml`:",
-        "`snakemake --configfile config/mine.yaml`. Unknown keys are errors.",
+        "`snakemake --configfile config/mine.yaml`. Unknown keys are errors. A key whose value is `null` is removed from the",
+        "default, but for `tuning`, whose null is a value, and keys under `extra`.",
     ]
     names = {k: v for m in (serving, routers, models, datasets, prices, experiment) for k, v in vars(m).items()}
     sections = [entry for entry in names.values() if isinstance(entry, type) and issubclass(entry, Section)]

@@ -131,7 +131,7 @@ def _counts(claims: pd.DataFrame) -> str:
     count = {verdict: sum(given == verdict for given in together.values()) for verdict in (*get_args(Verdict), "mixed")}
     said = [
         f"Of {len(together)} claims of the paper, each counted once however many statements it makes, {count['holds']} "
-        f"hold, {count['fails']} fail, {count['mixed']} do either in part (of routers, budgets or datasets), "
+        f"hold, {count['fails']} fail, {count['mixed']} hold or fail for some routers, budgets or datasets only, "
         f"{count['undecided']} are undecided and {count['not tested']} were not tested."
     ]
     headlines = claims[claims["headline"].notna()]
@@ -147,8 +147,8 @@ def _counts(claims: pd.DataFrame) -> str:
         ", ".join(budgets.loc[budgets["verdict"] == verdict, "method"]) or "none" for verdict in ("holds", "fails")
     )
     said.append(
-        "What looking ahead gains over TRIM-Thr depends on the share of the strong tokens: more accurate is "
-        f"{ahead}; less accurate is {behind}; all else is undecided (a sweep that ends earlier counts as at its end)."
+        "What looking ahead gains over TRIM-Thr depends on the share of the strong tokens. Shown to be more accurate: "
+        f"{ahead}. Shown to be less accurate: {behind}. All else is undecided (a sweep that ends earlier counts as at its end)."
     )
     conditions = headlines["conditions"].iloc[0] if len(headlines) else ""
     said.append(f"Intervals cover the draw of problems alone; verdicts depend on all else: {conditions}.")
@@ -165,7 +165,7 @@ def _as_trained(training: pd.DataFrame) -> str:
     ]
     if not failed:
         return ""
-    return f"As trained, and nothing to conclude from (`training.csv`): {'; '.join(failed)}."
+    return f"Training failed, and nothing can be concluded about (`training.csv`): {'; '.join(failed)}."
 
 
 def _alone(main: pd.DataFrame, dataset: str) -> str:
@@ -212,7 +212,7 @@ def _priced(tables: Path, experiment: Experiment, dataset: str, source: str) -> 
     )
     verdicts = read_csv(tables / "price_verdicts.csv").pivot(index="headline", columns="price", values="verdict")
     changed = verdicts.ne(verdicts[decoded[0]], axis=0).any(axis=1)
-    return f"{said} {changed.sum()} of the {len(verdicts)} headline verdicts are others there (`price_verdicts.csv`)."
+    return f"{said} {changed.sum()} of the {len(verdicts)} headline verdicts change there (`price_verdicts.csv`)."
 
 
 def _main_ones(main: pd.DataFrame) -> pd.DataFrame:

@@ -138,6 +138,8 @@ def _matched(table: pd.DataFrame, decisions: pd.DataFrame) -> pd.Series:
     if not decisions["regenerate"].isin([0, 1]).all():
         raise InputError("decisions: the column 'regenerate' must hold 0 or 1 in every row")
     known, given = set(table["prefix"]), decisions["prefix"]
+    if given.isna().any():
+        raise InputError("decisions: a row has no prefix; name one of the table in each row")
     if (again := given[given.duplicated()]).size:
         raise InputError(f"decisions: prefix {again.iloc[0]!r} has two rows; leave one")
     if odd := sorted(set(given) - known):

@@ -283,7 +283,7 @@ def latex_claims(claims: pd.DataFrame) -> str:
     for key, rows in analogue.groupby("key", sort=False):
         title = escape(str(rows["title"].iloc[0]).replace("delta IBC", "\N{GREEK CAPITAL LETTER DELTA}IBC"))
         title = title.replace("\N{GREEK CAPITAL LETTER DELTA}", r"$\Delta$")
-        title = rf"\textbf{{{title}}}" if rows["headline"].ne("").any() and rows["headline"].notna().any() else title
+        title = rf"\textbf{{{title}}}" if rows["headline"].fillna("").ne("").any() else title
         bar = form_of(rows["measure"].iloc[0]).latex(rows["bar"].iloc[0])
         counts = [str(int(rows["verdict"].eq(verdict).sum())) for verdict in get_args(Verdict)]
         body.append([title, bar, rows["bar_from"].iloc[0], *counts, counted.get(str(key), OURS)])
