@@ -1,5 +1,6 @@
 """GPUs and memory of jobs, from where the config says the models run."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from overlays import completed
 
 from trim.config.experiment import Experiment
 from trim.config.parsing import parse_config
+from trim.config.reading import read_experiment
 from trim.config.serving import Role
 from trim.models.resources import GGUF_MB, JOB_MB, LOADED_MB, SERVER_MB, job_gpus, job_memory_mb
 
@@ -59,3 +61,13 @@ def test_pretrained_models_are_loaded_in_the_job(device: str, gpus: int, model: 
     experiment = parse_config({"pair": pair, "prms": prms, "reported_prms": []})
     assert job_gpus(experiment, ["weak", "strong"]) == gpus
     assert job_memory_mb(experiment, ["weak", "strong"]) == JOB_MB + 2 * megabytes
+
+
+def test_a_prm_that_reads_with_a_model_of_the_pair_takes_what_that_takes_once() -> None:
+    root = Path(__file__).parents[2]
+    gsm8k = read_experiment(root, [root / "config/qwen_gsm8k.yaml"])
+    assert job_memory_mb(gsm8k, ["prm"]) == JOB_MB + GGUF_MB
+    assert job_memory_mb(gsm8k, ALL) == JOB_MB + 2 * GGUF_MB
+    assert job_memory_mb(gsm8k, ["prm"], "noisy") == JOB_MB + GGUF_MB
+    on_gpu = gsm8k.model_copy(update={"pair": gsm8k.pair.model_copy(update={"device": "cuda"})})
+    assert (job_gpus(gsm8k, ["prm"]), job_gpus(on_gpu, ["prm"])) == (0, 1)

@@ -322,6 +322,12 @@ def test_a_change_of_the_config_reruns_what_depends_on_it(what: str, smoke_run: 
     assert planned_figures(output) == figures
 
 
+def test_more_replicates_of_test_problems_train_nothing_again(smoke_run: Path) -> None:
+    planned = planned_rules(snakemake(smoke_run, "--dry-run", changes={"replicates": {"test": 3}}))
+    assert {"collect_rollouts", "evaluate_routers", "evaluate_oracles", "route_by_prm"} <= set(planned)
+    assert not {"train_language_model", "train_prm", "grow_trees", "fit_router", "fit_query_router"} & set(planned)
+
+
 def test_one_figure_is_redrawn_alone_and_all_by_their_rule(smoke_run: Path) -> None:
     picture = RESULTS / "figures/strong_calls_arith.png"
     assert planned_figures(snakemake(smoke_run, "--dry-run", "--force", targets=(picture,))) == {"strong_calls_arith"}

@@ -7,10 +7,10 @@ rule compute_ablations:
             if Path(path).parts[-3] not in EXPERIMENT.routers.query.baselines
         ],
         by_prm=BY_PRM_EPISODES,
-        dev=[path for path in dev_episodes() if "query-level" not in path],
+        dev=stepwise_dev(),
         quality=BY_PRM_QUALITY,
         learned=[path for router in LEARNED for path in fitted_for(router)],
-        # As for compute_metrics: without disjoint parts no table.
+        # As for compute_metrics: without disjoint parts none of the main tables.
         checked=f"{RESULTS}/problems/disjoint.json",
     output:
         ablations=report(
@@ -72,7 +72,8 @@ rule compute_ablations:
 rule compute_misfit:
     input:
         solved=list(SOLVED_POMDPS.values()),
-        dev=[path for path in dev_episodes() if "query-level" not in path],
+        # Each holds both models alone too.
+        dev=[f"{folder}.dev.parquet" for folder in SOLVED_POMDPS.values()],
         test=[
             f"{RESULTS}/episodes/{router}/{source}/{dataset}.parquet"
             for dataset in SOLVED_POMDPS
@@ -173,7 +174,7 @@ rule compute_generalization:
     input:
         episodes=EPISODES,
         dev=list(dev_episodes()),
-        # As for compute_metrics: without disjoint parts no table.
+        # As for compute_metrics: without disjoint parts none of the main tables.
         checked=f"{RESULTS}/problems/disjoint.json",
     output:
         generalization=report(
@@ -208,7 +209,7 @@ rule compute_generalization:
 rule compute_budgets:
     input:
         episodes=EPISODES,
-        # As for compute_metrics: without disjoint parts no table.
+        # As for compute_metrics: without disjoint parts none of the main tables.
         checked=f"{RESULTS}/problems/disjoint.json",
     output:
         budgeted=report(

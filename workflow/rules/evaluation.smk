@@ -27,7 +27,7 @@ rule evaluate_routers:
             "random_shares": EXPERIMENT.routers.random_shares,
             "others": ROUTER_SETTINGS["others"],
         },
-        replicates=settings_of(EXPERIMENT.replicates),
+        replicates=replicates_of("test"),
         version=STAGE["episodes"],
     message:
         "Evaluating every router on {wildcards.dataset}"
@@ -58,7 +58,7 @@ rule evaluate_oracles:
         runtime=480,
     params:
         pair=pair_params(),
-        replicates=settings_of(EXPERIMENT.replicates),
+        replicates=replicates_of("test"),
         version=STAGE["episodes"],
     message:
         "Evaluating the oracles on {wildcards.dataset}"
@@ -116,7 +116,7 @@ rule route_by_prm:
         **compared_on(),
         pair=lambda wildcards: pair_params(wildcards.prm),
         labelled=is_labelled,
-        replicates=settings_of(EXPERIMENT.replicates),
+        replicates=replicates_of("train", "test"),
         settings=refit_settings(),
         routers=refitted_routers,
         main_dataset=MAIN,
@@ -155,6 +155,7 @@ rule evaluate_query_routers:
         "../../envs/models.yaml"
     threads: 1
     resources:
+        gpu=reading_gpus(),
         mem_mb=3000,
         runtime=60,
     params:
@@ -170,7 +171,7 @@ rule evaluate_query_routers:
 rule compute_metrics:
     input:
         episodes=EPISODES,
-        # Without disjoint parts no table. Not an input of training: a new check is no reason to train again.
+        # Without disjoint parts none of the main tables. Not an input of training: a new check is no reason to train again.
         checked=f"{RESULTS}/problems/disjoint.json",
     output:
         curves=report(

@@ -42,6 +42,7 @@ rule train_prm:
         "../../envs/models.yaml"
     threads: 1
     resources:
+        gpu=prm_training_gpus,
         mem_mb=prm_training_mb,
         runtime=120,
     params:

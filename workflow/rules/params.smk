@@ -8,6 +8,8 @@ from trim.models.resources import job_gpus, job_memory_mb
 # routers stand with them, in the registry.
 STAGE = {
     "problems": 1,
+    "disjoint": 1,
+    "labelled_solutions": 1,
     "language_model": 2,
     "prm": 2,
     "rollouts": 4,
@@ -79,6 +81,11 @@ def replicates(wildcards):
     return EXPERIMENT.replicates.test if is_test else EXPERIMENT.replicates.train
 
 
+def replicates_of(*kinds):
+    """Replicates of the kinds of splits that a job reads: `train`, `test` or both."""
+    return {kind: getattr(EXPERIMENT.replicates, kind) for kind in kinds}
+
+
 def is_labelled(wildcards):
     """Whether steps of a dataset have exact labels."""
     return has_labels(wildcards.get("dataset") or wildcards.get("trained_on") or MAIN)
@@ -89,7 +96,7 @@ def tree_params():
     return {
         "pair": pair_params(),
         "labelled": is_labelled,
-        "replicates": settings_of(EXPERIMENT.replicates),
+        "replicates": replicates_of("train"),
         **tree_budget(),
     }
 
@@ -148,7 +155,18 @@ def prm_training_mb(wildcards, attempt):
     prm = EXPERIMENT.prms[wildcards.prm]
     if isinstance(prm, ReadingPRM):
         return memory_mb(prm.backbone)(wildcards, attempt)
-    return 2000
+    return attempt * 2000
+
+
+def prm_training_gpus(wildcards):
+    """GPUs to train a PRM: one that reads with a real model of the pair runs that where the pair runs."""
+    prm = EXPERIMENT.prms[wildcards.prm]
+    return gpus(prm.backbone)(wildcards) if isinstance(prm, ReadingPRM) else 0
+
+
+def reading_gpus():
+    """GPUs of what reads problems for the query-level baselines."""
+    return int(EXPERIMENT.pair.device == "cuda")
 
 
 # What decides intervals where routers are not compared at given shares.

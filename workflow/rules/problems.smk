@@ -42,7 +42,7 @@ rule check_splits:
     conda:
         "../../envs/problems.yaml"
     params:
-        version=STAGE["problems"],
+        version=STAGE["disjoint"],
     message:
         "Checking that no problem serves two purposes, in whatever dataset"
     script:
@@ -65,7 +65,7 @@ rule read_solutions:
         "../../envs/problems.yaml"
     params:
         dataset=lambda wildcards: settings_of(EXPERIMENT.datasets[wildcards.dataset]),
-        version=STAGE["problems"],
+        version=STAGE["labelled_solutions"],
     message:
         "Reading the labelled solutions of {wildcards.dataset}"
     script:

@@ -121,7 +121,7 @@ rule grow_trees:
     params:
         **tree_budget(),
         pair=pair_params(),
-        replicates=settings_of(EXPERIMENT.replicates),
+        replicates=replicates_of("train"),
         labelled=is_labelled,
         largest_tree=EXPERIMENT.routers.largest_tree,
         version=STAGE["trees"],

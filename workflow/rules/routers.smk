@@ -53,6 +53,7 @@ rule fit_query_router:
         "../../envs/models.yaml"
     threads: 1
     resources:
+        gpu=reading_gpus(),
         mem_mb=3000,
         runtime=120,
     params:

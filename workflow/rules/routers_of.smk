@@ -86,14 +86,22 @@ def episodes_of(routers):
     }
 
 
+def stepwise_dev(sources=EXPERIMENT.routers.trained_on):
+    """Episodes on dev of every fitted router that decides step by step, at the operating points chosen there."""
+    return [
+        f"{fitted}.dev.parquet"
+        for source in sources
+        for router in FITTED
+        if not FITTED[router].fitted_as
+        for fitted in fitted_of(router, source)
+    ]
+
+
 def dev_episodes():
-    """Episodes on dev of every fitted router, at the operating points chosen there."""
-    for trained_on in EXPERIMENT.routers.trained_on:
-        for router in FITTED:
-            if not FITTED[router].fitted_as:
-                for fitted in fitted_of(router, trained_on):
-                    yield f"{fitted}.dev.parquet"
-        yield f"{RESULTS}/routers/query-level/{trained_on}/dev.parquet"
+    """The same of every fitted router, query-level baselines too."""
+    for source in EXPERIMENT.routers.trained_on:
+        yield from stepwise_dev([source])
+        yield f"{RESULTS}/routers/query-level/{source}/dev.parquet"
 
 
 def explorer_inputs():

@@ -87,7 +87,7 @@ class FileDataset(Section):
     revision: str | None = Field(None, description="commit of the hub dataset; required unless path is a local copy")
     subset: str | None = Field(None, description="hub configuration name")
     hub_split: str = Field("test", description="split of the hub dataset to read")
-    licence: str = Field("unknown", description="recorded in the manifest")
+    licence: str = Field("unknown", description="recorded in the manifest; changing it prepares the problems anew")
     part: Literal["train", "test"] | None = Field(
         None,
         description="half of AIME: every other year before 2000, then paper I (train) or II (test), as in the paper",

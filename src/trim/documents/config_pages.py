@@ -55,7 +55,7 @@ def render_page() -> str:
         "# Configuration",
         "",
         "Generated from `src/trim/config/`. An overlay holds only what differs from `config.yaml`:",
-        "`snakemake --configfile config/mine.yaml`. Unknown keys are errors. A key whose value is `null` is removed from the",
+        "`snakemake --configfile config/mine.yaml`. Unknown keys are errors. A key that is `null` is removed from the",
         "default, but for `tuning`, whose null is a value, and keys under `extra`.",
     ]
     names = {k: v for m in (serving, routers, models, datasets, prices, experiment) for k, v in vars(m).items()}

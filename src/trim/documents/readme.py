@@ -148,7 +148,8 @@ def _counts(claims: pd.DataFrame) -> str:
     )
     said.append(
         "What looking ahead gains over TRIM-Thr depends on the share of the strong tokens. Shown to be more accurate: "
-        f"{ahead}. Shown to be less accurate: {behind}. All else is undecided (a sweep that ends earlier counts as at its end)."
+        f"{ahead}. Shown to be less accurate: {behind}. All else is undecided (a sweep that ends earlier counts as at "
+        "its end)."
     )
     conditions = headlines["conditions"].iloc[0] if len(headlines) else ""
     said.append(f"Intervals cover the draw of problems alone; verdicts depend on all else: {conditions}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from trim.config.experiment import Experiment
-from trim.config.models import NoisyPRM
+from trim.config.models import PRM, NoisyPRM, ReadingPRM
 from trim.config.serving import Role
 
 # Host memory: of a job with its tables; of a vLLM server with its worker processes; of a model of a few billion
@@ -39,14 +39,16 @@ def job_gpus(experiment: Experiment, roles: Collection[Role], prm: str | None = 
 def job_memory_mb(experiment: Experiment, roles: Collection[Role], prm: str | None = None) -> int:
     """Host memory of a job that runs the models of these roles; `prm` as of `job_gpus`."""
     need = {"own server": SERVER_MB, "pretrained": LOADED_MB, "gguf": GGUF_MB}
-    return JOB_MB + sum(need.get(_where(experiment, role, prm), 0) for role in roles)
+    # A PRM that reads with a model of the pair shares it.
+    loaded = {_backbone(_scorer(experiment, prm)) or role if role == "prm" else role for role in roles}
+    return JOB_MB + sum(need.get(_where(experiment, role, prm), 0) for role in loaded)
 
 
 def _where(experiment: Experiment, role: Role, prm: str | None) -> str:
     """Tell what the model of a role is to its job: an own server, one elsewhere, or in the job itself."""
-    model = experiment.prms[prm or experiment.pair.prm] if role == "prm" else getattr(experiment.pair, role)
-    if isinstance(model, NoisyPRM):
-        model = experiment.prms[model.of]
+    model = _scorer(experiment, prm) if role == "prm" else getattr(experiment.pair, role)
+    if backbone := _backbone(model):
+        return _where(experiment, backbone, None)
     if model.kind == "api" or (model.kind == "served" and role in experiment.serving.endpoints):
         return "elsewhere"
     if model.kind == "served":
@@ -54,3 +56,14 @@ def _where(experiment: Experiment, role: Role, prm: str | None) -> str:
     if model.kind in ("pretrained", "token-classifier"):
         return "pretrained"
     return "gguf" if model.kind == "gguf" else "trained"
+
+
+def _scorer(experiment: Experiment, prm: str | None) -> PRM:
+    """Return a PRM itself, without noise."""
+    model = experiment.prms[prm or experiment.pair.prm]
+    return experiment.prms[model.of] if isinstance(model, NoisyPRM) else model
+
+
+def _backbone(model: object) -> Role | None:
+    """Return the role of the language model that a PRM reads with, if it does."""
+    return model.backbone if isinstance(model, ReadingPRM) else None
