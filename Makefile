@@ -103,7 +103,7 @@ apptainer.def: Dockerfile src/trim/documents/apptainer.py $(INSTALLED)
 rules: $(INSTALLED) ## draw the graph of rules again: docs/rules.md
 	$(BIN)/snakemake --rulegraph --forceall | $(BIN)/python -m trim.documents.rulegraph > docs/rules.md
 
-clean: ## remove caches; results and .venv stay
+clean: ## remove caches and builds; results and .venv stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site
 	find src tests workflow benchmarks -name __pycache__ -prune -exec rm -rf {} +
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trim.config.models import ReadingPRM
+from trim.config.models import GivenPRM, ReadingPRM
 
 HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 
