@@ -19,9 +19,9 @@ DECODED_PER_SECOND = 2_000
 READ_PER_SECOND = 20_000
 
 MIXED_SHARE = 0.3  # of the steps of the mixed rollouts, written by the strong model
-# Three variants of TRIM-Thr, takeover, three of TRIM-POMDP at 18 settings; random-step at 8 shares; RSD.
-POINTS = 18 * 7 + 8 + 1
-DEV_POINTS = 19 + 18 + 18 * 3  # on dev: thresholds, and none; per-token; kappas of the variants of TRIM-POMDP
+# Three variants of TRIM-Thr, takeover, three of TRIM-POMDP, fitted Q at 18 settings; random-step at 8 shares; RSD.
+POINTS = 18 * 8 + 8 + 1
+DEV_POINTS = 19 + 18 + 18 * 4  # on dev: thresholds, and none; per-token; kappas of TRIM-POMDP's variants and fitted Q
 
 
 @dataclass(frozen=True, slots=True)
