@@ -10,6 +10,7 @@ from smoke import ROOT
 from trim.config.experiment import Experiment
 from trim.documents.readme import fill_readme, render_results
 from trim.errors import InputError
+from trim.evaluation.claims.seeds import statement
 from trim.files import write_csv, write_json
 
 NAN = float("nan")
@@ -18,6 +19,8 @@ CLAIM = {
     "source": "Table 1",
     "measure": "delta IBC",
     "claim": "Something holds",
+    "dataset": "arith",
+    "method": "TRIM-Thr",
     "paper_value": 5.0,
 }
 CLAIM |= {"ours": 2.0, "lo": 1.0, "hi": 3.0, "conditions": "PRM verifier; one seed"}
@@ -64,7 +67,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> None:
-    text = render_results(Experiment(), results, routers="all")
+    text = render_results(Experiment(), results, {}, routers="all")
     assert "Of 4 claims of the paper, each counted once" in text
     assert "2 hold, 1 fail, 1 hold or fail for some" in text
     assert "| trim-thr | 3 | 50.0% [50.0%, 50.0%] |" in text
@@ -73,9 +76,16 @@ def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> 
     assert "verdicts depend on all else: PRM verifier; one seed." in text
 
 
+def test_headlines_say_in_how_many_runs_with_other_seeds_they_hold(results: Path) -> None:
+    first = CLAIM | {"key": "five-fold"}
+    text = render_results(Experiment(), results, {statement(first): "4 of 5"}, routers="none")
+    assert "| verdict at 95 % | holds with other seeds |" in text and "| **holds** | 4 of 5 |" in text
+    assert "| **holds** | – |" in render_results(Experiment(), results, {("another",): "1 of 5"}, routers="none")
+
+
 def test_what_the_prm_knows_is_said_where_it_was_measured(results: Path) -> None:
     assert "right in 50.0% [50.0%, 50.0%] of the problems of arith" in render_results(
-        Experiment(), results, routers="all"
+        Experiment(), results, {}, routers="all"
     )
     judged = {
         "measure": "AUC of the minimum score",
@@ -93,7 +103,7 @@ def test_what_the_prm_knows_is_said_where_it_was_measured(results: Path) -> None
     needed = [gains | {"scores": "in use"}, gains | {"scores": "foreseeing", "delta_ibc": 0.7}]
     write_csv(pd.DataFrame(outcomes), results / "tables/prm_outcomes.csv")
     write_csv(pd.DataFrame(needed), results / "tables/needed_prm.csv")
-    text = render_results(Experiment(), results, routers="none")
+    text = render_results(Experiment(), results, {}, routers="none")
     assert "an AUC of 0.755 [0.700, 0.800], on 180 solutions of 60 problems" in text
     assert "have a ΔIBC of 0.10 [0.00, 0.20]" in text and "of 0.70 [0.00, 0.20] (`needed_prm.csv`)" in text
 
@@ -107,18 +117,18 @@ def test_half_of_the_gap_is_told_at_every_price(results: Path) -> None:
     verdicts = [("a", "decoded", "holds"), ("b", "decoded", "fails"), ("a", "flops", "fails"), ("b", "flops", "fails")]
     told = pd.DataFrame(verdicts, columns=["headline", "price", "verdict"])
     write_csv(told, results / "tables/price_verdicts.csv")
-    text = render_results(Experiment(), results, routers="none")
+    text = render_results(Experiment(), results, {}, routers="none")
     assert "1 of the 2 headline verdicts change there" in text
     assert "beyond it: 790.0% [40.0%, 60.0%] at `flops` (`prices.csv`)" in text
 
 
 def test_failed_training_is_named(results: Path) -> None:
     assert "nothing can be concluded about (`training.csv`): trim-agg (2 of 9)." in render_results(
-        Experiment(), results, routers="all"
+        Experiment(), results, {}, routers="all"
     )
     table = pd.read_csv(results / "tables/training.csv").assign(trained="yes", why=NAN)
     write_csv(table, results / "tables/training.csv")
-    assert "Training failed" not in render_results(Experiment(), results, routers="all")
+    assert "Training failed" not in render_results(Experiment(), results, {}, routers="all")
 
 
 def test_only_what_has_results_is_filled(results: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trim.durations import stages
+from trim.evaluation.claims.seeds import statement
 from trim.evaluation.format import form_of
 from trim.files import read_csv, read_json, write_json
 
@@ -19,17 +20,20 @@ PAGE = Path("docs/claims.md")
 PUBLISHED = Path("data/published/claims.csv")
 KEPT = Path("docs/results")
 """What the page is made of beside README.md: ledgers, and what the runs that they are from took."""
+SEEDED, COUNTED = "embedded", Path("results/seeds")
+"""The experiment that `make seeds` runs with other seeds, and where it counts in how many of them statements hold."""
 
 BLOCK = re.compile(r"<!-- (?:results|claims) of (\w+): .*?-->\n(.*?)<!-- end of results -->", re.DOTALL)
 ORIGIN = re.compile(r"^Code [^\[\n]*\S(?= \[|$)", re.MULTILINE)
-ROW = re.compile(r"^\| (.+?) \| .+? \| .+? \| (.+?) \| \*\*(.+?)\*\* \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (.+?) \| .+? \| .+? \| (.+?) \| \*\*(.+?)\*\* \|(?: [^|]* \|)?$", re.MULTILINE)
 HEAD = """\
 # Claims
 
 What the paper claims, asked of an experiment: a measure must exceed a bar, which is the paper's where it names one. A
 verdict `holds` or `fails` where the whole 95 % interval lies on one side of the bar, else it is `undecided`; nothing
-here is about the paper's models. `trim claims` and `trim readme` generate this page from `data/published/claims.csv`
-and from the results that README.md shows.
+here is about the paper's models. `other seeds`: in how many runs of the whole pipeline with other seeds a statement
+holds, of those in which it could be tested. `trim claims` and `trim readme` generate this page from
+`data/published/claims.csv` and from the results that README.md shows.
 
 The commands run inside the environment. The first makes the ledger and all that it reads, and does nothing where that
 is there; then each claim's lines are looked up by its key. The same code and config give the same numbers on CPUs of
@@ -38,23 +42,38 @@ one kind.
 
 
 class Expected(NamedTuple):
-    """What a statement came to: the statement, our number with its interval, and the verdict."""
+    """What a statement came to: our number with its interval, the verdict, and how often it holds with other seeds."""
 
     statement: str
     ours: str
     verdict: str
+    other_seeds: str = ""
 
 
 def keep_results(root: Path, name: str) -> None:
-    """Keep the ledger of an experiment beside the pages, and what its run took as far as Snakemake measured it."""
+    """Keep the ledger of an experiment beside the pages, and what its run took as far as Snakemake measured it.
+
+    Of the one that was run with other seeds too, keep in how many its statements hold.
+    """
     results, kept = root / "results" / name, root / KEPT
     kept.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results / "tables/claims.csv", kept / f"{name}.claims.csv")
+    if name == SEEDED and (root / COUNTED / "seeds.csv").is_file():
+        shutil.copyfile(root / COUNTED / "seeds.csv", kept / f"{name}.seeds.csv")
+        (root / "docs/figures/seeds").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / COUNTED / "seeds.png", root / "docs/figures/seeds/seeds.png")
     ran = stages(results / "benchmarks")
     if ran:
         files = [path for path in results.rglob("*") if path.is_file()]
         took = {"jobs": sum(stage.jobs for stage in ran), "cpu_seconds": round(sum(stage.cpu for stage in ran))}
         write_json(took | {"megabytes": round(sum(path.stat().st_size for path in files) / 1e6)}, kept / f"{name}.json")
+
+
+def held_over_seeds(root: Path, name: str) -> dict[tuple[str, ...], str]:
+    """Return in how many runs with other seeds each statement of an experiment holds ("4 of 5"), where that is kept."""
+    counted = root / KEPT / f"{name}.seeds.csv"
+    rows = read_csv(counted).to_dict("records") if counted.is_file() else []
+    return {statement(row): row["verdict"] for row in rows}
 
 
 def write_claims(root: Path) -> None:
@@ -78,10 +97,12 @@ def _expected(root: Path, name: str, block: str, published: pd.DataFrame) -> dic
     found: dict[str, list[Expected]] = {}
     ledger = root / KEPT / f"{name}.claims.csv"
     if ledger.is_file():
-        rows = read_csv(ledger)
+        rows, seeds = read_csv(ledger), held_over_seeds(root, name)
         for row in rows[rows["verdict"] != "not tested"].to_dict("records"):
             ours = form_of(row["measure"]).text(row["ours"], (row["lo"], row["hi"]))
-            found.setdefault(row["key"], []).append(Expected(row["claim"], ours, row["verdict"]))
+            found.setdefault(row["key"], []).append(
+                Expected(row["claim"], ours, row["verdict"], seeds.get(statement(row), ""))
+            )
         return found
     templates = {claim["key"]: _pattern(claim["statement"]) for claim in published.to_dict("records")}
     for row in ROW.findall(block):
@@ -137,6 +158,6 @@ _NO_HEADLINE = "Not tested, or no headline where no ledger is kept: no number of
 
 
 def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield "| experiment | statement | here | verdict |"
-    yield "|---|---|---|---|"
+    yield "| experiment | statement | here | verdict | other seeds |"
+    yield "|---|---|---|---|---|"
     yield from (f"| {' | '.join(row)} |" for row in rows)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from trim.config.experiment import Experiment
 from trim.config.prices import DecodedPrice
 from trim.config.reading import read_experiment
-from trim.documents.claims_page import keep_results, write_claims
+from trim.documents.claims_page import held_over_seeds, keep_results, write_claims
 from trim.errors import InputError
 from trim.evaluation.claims.ledger import by_claim
+from trim.evaluation.claims.seeds import statement
 from trim.evaluation.claims.verdicts import Verdict
 from trim.evaluation.curves import CPTS
 from trim.evaluation.format import ends_of, form_of
@@ -54,16 +56,16 @@ def fill_readme(root: Path) -> list[str]:
         raise InputError(f"{root / 'results'}: no results of {' or '.join(named)}; run `make reproduce` first")
     blocks = {}
     for name, results in there.items():
-        experiment = _experiment(root, name)
+        keep_results(root, name)
+        experiment, seeds = _experiment(root, name), held_over_seeds(root, name)
         for shows, routers in (("results", "main"), ("claims", "none")):
-            shown = render_results(experiment, results, routers=routers)  # type: ignore[arg-type]
+            shown = render_results(experiment, results, seeds, routers=routers)  # type: ignore[arg-type]
             blocks[shows, name] = f"{shown} [All routers](docs/results/{name}.md)."
         page = root / "docs" / "results" / f"{name}.md"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(
-            f"# Results: {name}\n\n{render_results(experiment, results, routers='all')}\n", encoding="utf-8"
+            f"# Results: {name}\n\n{render_results(experiment, results, seeds, routers='all')}\n", encoding="utf-8"
         )
-        keep_results(root, name)
 
     def filled(found: re.Match[str]) -> str:
         block = blocks.get((found["shows"], found["name"]))
@@ -85,8 +87,20 @@ def _experiment(root: Path, name: str) -> Experiment:
     return read_experiment(root, [overlay] if overlay.is_file() else [])
 
 
-def render_results(experiment: Experiment, results: Path, *, routers: Literal["all", "main", "none"]) -> str:
-    """Return results as Markdown: claims, routers, what training was, and where all are from."""
+def render_results(
+    experiment: Experiment,
+    results: Path,
+    seeds: Mapping[tuple[str, ...], str],
+    *,
+    routers: Literal["all", "main", "none"],
+) -> str:
+    """Return results as Markdown: claims, routers, what training was, and where all are from.
+
+    Parameters
+    ----------
+    seeds
+        In how many runs with other seeds statements hold, where there are such runs.
+    """
     names = ("claims", "main", "training")
     claims, main, training = (read_csv(_existing(results / "tables" / f"{name}.csv")) for name in names)
     dataset, source = experiment.compared_on, experiment.main_dataset
@@ -98,7 +112,7 @@ def render_results(experiment: Experiment, results: Path, *, routers: Literal["a
     known = [_alone(main, dataset), _judged(tables, experiment.pair.prm), _priced(tables, experiment, dataset, source)]
     if routers == "none":
         known += [_as_trained(training)]
-    parts = [_claims(claims), _counts(claims), " ".join(filter(None, known))]
+    parts = [_claims(claims, seeds), _counts(claims), " ".join(filter(None, known))]
     if routers != "none":
         points = read_csv(_existing(tables / "curves.csv"))
         parts += [_routers(main if routers == "all" else _main_ones(main), points, dataset, source)]
@@ -112,17 +126,21 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def _claims(claims: pd.DataFrame) -> str:
-    rows = []
+def _claims(claims: pd.DataFrame, seeds: Mapping[tuple[str, ...], str]) -> str:
+    header, rows = ["statement", "measure", "paper", "here", "verdict at 95 %"], []
+    if seeds:
+        header.append("holds with other seeds")
     for row in claims[claims["headline"].notna()].to_dict("records"):
         form = form_of(row["measure"])
         ours = form.text(row["ours"], (row["lo"], row["hi"]))
         rows.append([row["claim"], row["measure"], form.text(row["paper_value"]), ours, f"**{row['verdict']}**"])
+        if seeds:
+            rows[-1].append(seeds.get(statement(row), "–"))
     heading = (
         "The headline claims of the paper, as statements about this experiment. "
         "The ledger (`claims.csv`) has all of them, with the reasons."
     )
-    return heading + "\n\n" + _table(["statement", "measure", "paper", "here", "verdict at 95 %"], rows)
+    return heading + "\n\n" + _table(header, rows)
 
 
 def _counts(claims: pd.DataFrame) -> str:

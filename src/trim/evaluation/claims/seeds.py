@@ -75,20 +75,21 @@ def count_verdicts(ledgers: Mapping[str, pd.DataFrame], beside: pd.DataFrame | N
     """
     import pandas as pd
 
-    other = {} if beside is None else {_statement(row): row for row in beside.to_dict("records")}
+    other = {} if beside is None else {statement(row): row for row in beside.to_dict("records")}
     together = pd.concat(list(ledgers.values()), ignore_index=True)
     rows = []
     for _, runs in together.groupby(STATEMENT, sort=False):
         first = runs.iloc[0].to_dict()
         row = {name: first[name] for name in (*STATEMENT, *SAID)} | _count(runs)
         if beside is not None:
-            theirs = other.get(_statement(first), {})
+            theirs = other.get(statement(first), {})
             row |= {"beside": theirs.get("verdict", ""), "beside_ours": theirs.get("ours")}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _statement(row: Mapping[str, Any]) -> tuple[str, ...]:
+def statement(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what tells the statement of a row from others, an empty cell as what it is read as."""
     return tuple(str(row[name]) for name in STATEMENT)
 
 
