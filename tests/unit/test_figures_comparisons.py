@@ -1,6 +1,7 @@
 """Figures that compare routers, PRMs and claims: what is drawn of small tables."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from figure_inputs import (
     ablation_table,
@@ -37,7 +38,7 @@ def test_reliability_has_a_column_a_prm() -> None:
     figure = prm_reliability.draw(*prm_tables())
     above, below = figure.axes[:2], figure.axes[2:]
     assert [axes.get_title() for axes in above] == ["PRM “verifier”", "PRM “classifier”"]
-    assert above[0].get_ylabel() == "share of steps that are right"
+    assert above[0].get_ylabel() == "share of right steps"
     assert [axes.get_xlabel() for axes in below] == ["PRM score"] * 2
     assert above[0].get_legend().get_title().get_text() == "AUC, ECE"
     assert legend(above[0]) == ["0.900, 0.000", "0.910, 0.010"]
@@ -50,6 +51,20 @@ def test_reliability_has_a_column_a_prm() -> None:
     assert list(right.values) == [50] * 4  # both datasets together
     assert list(wrong.values) == [10] * 4
     assert list(right.edges) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_reliability_of_many_prms_stays_readable() -> None:
+    one = [table[table["prm"] == "verifier"] for table in prm_tables()]
+    names = ("verifier", "noisy", "classifier", "sharp", "first-token", "mean-token", "lowest-token")
+    figure = prm_reliability.draw(*(pd.concat([table.assign(prm=name) for name in names]) for table in one))
+    figure.canvas.draw()
+    above = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in above] == [f"PRM “{name}”" for name in names]
+    titles = [axes.title.get_window_extent() for axes in above]
+    assert not any(one.overlaps(other) for i, one in enumerate(titles) for other in titles[:i])
+    for axes in above:
+        legend, panel = axes.get_legend().get_window_extent(), axes.get_window_extent()
+        assert panel.x0 <= legend.x0 and legend.x1 <= panel.x1
 
 
 def test_prices_have_a_panel_each_with_the_best_baselines() -> None:

@@ -26,7 +26,7 @@ STAGE = {
     "prefixes": 1,
     "claims": 4,
     "prices": 2,
-    "figures": 9,
+    "figures": 10,
     "explorer": 1,
     "calculator": 1,
     "paper": 4,

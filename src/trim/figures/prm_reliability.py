@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 
 
 def draw(quality: pd.DataFrame, reliability: pd.DataFrame, histogram: pd.DataFrame) -> Figure:
-    """Draw a column a PRM: reliability by dataset above, score distributions of all datasets below."""
+    """Draw two panels a PRM: reliability by dataset above, score distributions of all datasets below.
+
+    At most four PRMs stand abreast.
+    """
     palette = begin()
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
 
     prms = list(dict.fromkeys(reliability["prm"]))
     looks = dataset_looks(dict.fromkeys(reliability["dataset"]))
-    figure, grid = plt.subplots(
-        2, len(prms), figsize=(PAGE_INCHES, 0.6 * PAGE_INCHES), squeeze=False, sharex=True, sharey="row"
-    )
-    for (above, below), prm in zip(grid.T, prms, strict=True):
+    rows = -(-len(prms) // 4)
+    columns = -(-len(prms) // rows)
+    size = PAGE_INCHES, rows * 0.5 * PAGE_INCHES
+    figure, grid = plt.subplots(2 * rows, columns, figsize=size, squeeze=False, sharex=True, sharey="row")
+    upper, lower = grid[::2].ravel(), grid[1::2].ravel()
+    for axes in (*upper[len(prms) :], *lower[len(prms) :]):
+        axes.remove()
+    for above, below, prm in zip(upper, lower, prms, strict=False):
         above.plot([0, 1], [0, 1], color="0.5", linewidth=0.7, linestyle="--")
         for dataset, look in looks.items():
             part = reliability[(reliability["prm"] == prm) & (reliability["dataset"] == dataset)]
@@ -39,9 +46,11 @@ def draw(quality: pd.DataFrame, reliability: pd.DataFrame, histogram: pd.DataFra
         below.stairs(scores["right"], edges, fill=True, color=palette[9], label="right steps")
         below.stairs(scores["wrong"], edges, color=palette[BLACK], label="wrong steps", linewidth=0.9)
         below.set(xlabel="PRM score", yscale="symlog")
+        below.tick_params(labelbottom=True)
         above.set_xticks([0, 0.5, 1])
-    grid[0, 0].set_ylabel("share of steps that are right")
-    grid[1, 0].set_ylabel("steps")
+    for above, below in zip(grid[::2, 0], grid[1::2, 0], strict=True):
+        above.set_ylabel("share of right steps")
+        below.set_ylabel("steps")
     handles, names = below.get_legend_handles_labels()
     handles += [Line2D([], [], **look.drawn(palette)) for look in looks.values()]
     figure.legend(handles, [*names, *looks], loc="outside lower center", ncols=len(handles))
