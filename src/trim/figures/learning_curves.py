@@ -48,17 +48,17 @@ def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
 
     keys = [key for key in names() if ((learning["router"] == key[0]) & (learning["variant"] == key[1])).any()]
     height = 0.42 * PAGE_INCHES
-    figure, grid = plt.subplots(1, len(keys), figsize=(PAGE_INCHES, height), squeeze=False, sharey=True)
+    figure, grid = plt.subplots(1, len(keys), figsize=(PAGE_INCHES, height), squeeze=False)
     for axes, key in zip(grid[0], keys, strict=True):
         look = look_of(*key)
         rows = learning[(learning["router"] == key[0]) & (learning["variant"] == key[1])]
         _draw_runs(axes, rows, palette[look.colour])
+        trained = rows[rows["timesteps"] > 0]["dev_return"]
+        margin = 0.1 * (trained.max() - trained.min()) + 0.001
+        # An untrained policy is worth far less: its point lies below.
+        axes.set_ylim(trained.min() - margin, trained.max() + margin)
         axes.set(title=look.label.replace(", ", ",\n"), xlabel="decisions (thousands)")
-    figure.suptitle(f"Training on {trained_on}: a dot is the snapshot kept", fontsize=8)
-    trained = learning[learning["timesteps"] > 0]["dev_return"]
-    margin = 0.1 * (trained.max() - trained.min()) + 0.001
-    # An untrained policy is worth far less: its point lies below.
-    grid[0, 0].set_ylim(trained.min() - margin, trained.max() + margin)
+    figure.suptitle(f"Training on {trained_on}: a dot is the snapshot kept; each panel has its own scale", fontsize=8)
     grid[0, 0].set_ylabel("return on dev (right answers \N{MINUS SIGN} price)")
     return figure
 
@@ -71,6 +71,7 @@ def _draw_runs(axes: Axes, rows: pd.DataFrame, colour: tuple[float, float, float
         best = y.idxmax()
         axes.plot(x[best], y[best], marker="o", color="0.15", markersize=3.5, linestyle="none")
         if not np.isnan(kappa):
+            axes.margins(x=0.15)  # room for the kappa
             axes.annotate(
                 f"{kappa:g}", (x.iloc[-1], y.iloc[-1]), xytext=(3, -2), textcoords="offset points", fontsize=SMALL
             )
