@@ -11,8 +11,9 @@ import pomdp_py
 import pytest
 from figure_inputs import solved_pomdp
 from pomdp_models import random_model
+from pomdp_tree import tree_values
 
-from trim.checks.export import draft_state, flatten, tree_values
+from trim.checks.export import draft_state, flatten
 from trim.checks.memoryless import MemorylessPolicies
 from trim.checks.planners import (
     COLUMNS,

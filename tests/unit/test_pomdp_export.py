@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pomdp_models import random_model
+from pomdp_tree import tree_values
 
-from trim.checks.export import flatten, sarsop_value, tree_values, write_pomdp, write_pomdpx
+from trim.checks.export import flatten, sarsop_value, write_pomdp, write_pomdpx
 from trim.errors import InputError
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import regeneration_gain

@@ -1,4 +1,4 @@
-"""The same POMDP for other people's solvers, through pomdp-py: .pomdp and .pomdpx files, SARSOP, exact Q values.
+"""The same POMDP for other people's solvers, through pomdp-py: .pomdp and .pomdpx files, SARSOP.
 
 Here a state is (position, state of the draft, final?, token count), so that a flat solver sees what the draft
 shows. A fourth state of a draft, "broken", is S1 just after the strong model's step was the wrong one: that
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trim.errors import InputError
-from trim.routers.pomdp.belief import Belief
 from trim.routers.pomdp.model import PomdpModel
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ ACTIONS = ("keep", "regenerate")
 RIGHT, EARLIER, LAST, BROKEN = range(4)
 BEGIN, END = 0, 1
 """Indices of the two states without a draft."""
+DISCOUNT = 0.999999
+"""All but none: the model itself discounts nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,16 +154,14 @@ def to_agent(flat: FlatPomdp) -> pomdp_py.Agent:
     return pomdp_py.Agent(belief, Policy(), Transition(), Emission(), Reward())
 
 
-def write_pomdp(model: PomdpModel, cost: float, path: str | Path, discount: float = 0.999999) -> None:
+def write_pomdp(model: PomdpModel, cost: float, path: str | Path) -> None:
     """Write the model in Cassandra's .pomdp format."""
     import pomdp_py
 
-    pomdp_py.to_pomdp_file(to_agent(flatten(model, cost)), str(path), discount)
+    pomdp_py.to_pomdp_file(to_agent(flatten(model, cost)), str(path), DISCOUNT)
 
 
-def write_pomdpx(
-    model: PomdpModel, cost: float, path: str | Path, pomdpconvert: str | Path, discount: float = 0.999999
-) -> None:
+def write_pomdpx(model: PomdpModel, cost: float, path: str | Path, pomdpconvert: str | Path) -> None:
     """Write the model as .pomdpx, with the converter that comes with SARSOP.
 
     Raises
@@ -174,12 +173,10 @@ def write_pomdpx(
 
     converter, target = _binary(pomdpconvert), Path(path).resolve()
     with TemporaryDirectory() as scratch, chdir(scratch):  # pomdp-py writes beside where it stands
-        pomdp_py.to_pomdpx_file(to_agent(flatten(model, cost)), converter, str(target), discount)
+        pomdp_py.to_pomdpx_file(to_agent(flatten(model, cost)), converter, str(target), DISCOUNT)
 
 
-def sarsop_value(
-    model: PomdpModel, cost: float, pomdpsol: str | Path, seconds: int = 60, discount: float = 0.999999
-) -> float:
+def sarsop_value(model: PomdpModel, cost: float, pomdpsol: str | Path, seconds: int = 60) -> float:
     """Return the value of an episode's beginning, as SARSOP's policy has it: a lower bound of ours.
 
     Raises
@@ -192,38 +189,10 @@ def sarsop_value(
     solver, agent = _binary(pomdpsol), to_agent(flatten(model, cost))
     with TemporaryDirectory() as scratch, chdir(scratch):
         try:
-            policy = pomdp_py.sarsop(agent, solver, discount, seconds, memory=2000, precision=1e-3 * model.reward)
+            policy = pomdp_py.sarsop(agent, solver, DISCOUNT, seconds, memory=2000, precision=1e-3 * model.reward)
         except FileNotFoundError as error:
             raise InputError(f"{pomdpsol}: left no policy; see what it printed") from error
     return float(policy.value(agent.belief))
-
-
-def tree_values(
-    model: PomdpModel, cost: float, position: int, belief: Belief, count: int, final: bool
-) -> tuple[float, float]:
-    """Return exact Q values of keep and regenerate, from pomdp-py's tree of all beliefs: for small models.
-
-    Parameters
-    ----------
-    belief
-        About the draft, its score seen.
-    count
-        Index into the token counts.
-    """
-    from pomdp_py.algorithms.value_function import qvalue
-
-    agent = to_agent(flatten(model, cost))
-    states = list(agent.all_states)
-    start = dict.fromkeys(states, 0.0)
-    for state, probability in enumerate(belief):
-        start[states[draft_state(model, position, state, final, count)]] = float(probability)
-    parts = (agent.transition_model, agent.observation_model, agent.reward_model)
-    actions, observations = list(agent.all_actions), list(agent.all_observations)
-    horizon = model.max_steps - position
-    keep, regenerate = (
-        qvalue(start, action, states, actions, observations, *parts, 1.0, horizon=horizon) for action in actions
-    )
-    return keep, regenerate
 
 
 def _binary(path: str | Path) -> str:

@@ -129,7 +129,15 @@ class Pouct:
         return np.array([self.plan(*draft) for draft in drafts])
 
     def plan(self, belief: Sequence[float], position: int, final: bool, count: int) -> bool:
-        """Plan one decision; arguments as those of `tree_values`."""
+        """Plan one decision.
+
+        Parameters
+        ----------
+        belief
+            About the draft, its score seen.
+        count
+            Index into the token counts.
+        """
         model, states = self._exact.model, self._world.states
         at = {states[draft_state(model, position, state, final, count)]: float(p) for state, p in enumerate(belief)}
         planner = pomdp_py.POUCT(
