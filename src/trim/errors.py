@@ -19,9 +19,13 @@ class TrimError(Exception):
         return " ".join(super().__str__().splitlines())
 
 
-def abridged(text: str, most: int = 600) -> str:
+LONGEST_QUOTE = 600
+"""Characters of a quoted value that an error shows."""
+
+
+def abridged(text: str) -> str:
     """Leave out the middle of what nobody would read: a value that an error quotes may be long."""
-    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE // 2]} ... {text[-LONGEST_QUOTE // 2 :]}"
 
 
 class ConfigError(TrimError):

@@ -74,9 +74,9 @@ def test_calibration_error_is_the_weighted_distance_of_bins() -> None:
 
 
 def test_a_reliability_table_by_hand() -> None:
-    table = calibration([0.0, 0.2, 0.6, 0.9, 1.0], [False, True, True, True, False], bins=4)
-    assert table["bin"].tolist() == [0, 2, 3]  # empty bins are left out
-    assert table["score"].tolist() == pytest.approx([0.1, 0.6, 0.95])
+    table = calibration([0.0, 0.02, 0.61, 0.95, 1.0], [False, True, True, True, False])
+    assert table["bin"].tolist() == [0, 9, 14]  # empty bins are left out
+    assert table["score"].tolist() == pytest.approx([0.01, 0.61, 0.975])
     assert table["right"].tolist() == [0.5, 1.0, 0.5]
     assert table["count"].tolist() == [2, 1, 2]
 
@@ -138,9 +138,10 @@ def test_the_measures_of_a_prm_by_hand() -> None:
 
 
 def test_a_histogram_counts_every_step_once() -> None:
-    table = score_histogram(solutions(), bins=4)
-    assert table["low"].tolist() == [0, 0.25, 0.5, 0.75]
-    assert table["right"].tolist() == [1, 0, 2, 2]
-    assert table["wrong"].tolist() == [1, 1, 1, 0]
+    table = score_histogram(solutions())
+    assert table["low"].tolist() == pytest.approx([place / 40 for place in range(40)])
+    quarters = table[["right", "wrong"]].groupby(table.index // 10).sum()
+    assert quarters["right"].tolist() == [1, 0, 2, 2]
+    assert quarters["wrong"].tolist() == [1, 1, 1, 0]
     edges = pd.DataFrame({"score": [0.0, 1.0], "valid": [True, False]})
     assert score_histogram(edges)[["right", "wrong"]].sum().tolist() == [1, 1]

@@ -18,24 +18,31 @@ Array = NDArray[np.float64]
 Measure = Callable[[ArrayLike, ArrayLike, NDArray[np.int64], Array], Number]
 
 CALIBRATION_BINS = 15
+HISTOGRAM_BINS = 40
 RESAMPLES_AT_A_TIME = 64
 
 
-def calibration(scores: Sequence[float], labels: Sequence[bool], bins: int = CALIBRATION_BINS) -> pd.DataFrame:
+def calibration(scores: Sequence[float], labels: Sequence[bool]) -> pd.DataFrame:
     """Mean score and share of right steps in bins of equal width: columns bin, score, right, count."""
     import pandas as pd
 
     frame = pd.DataFrame({"score": np.asarray(scores, float), "right": np.asarray(labels, float)})
-    frame["bin"] = np.minimum((frame["score"] * bins).astype(int), bins - 1)
+    frame["bin"] = _bins(frame["score"])
     grouped = frame.groupby("bin")
     return grouped.mean().assign(count=grouped.size()).reset_index()
 
 
+def _bins(scores: ArrayLike) -> NDArray[np.int64]:
+    """Return the bin of each score; the last bin also holds a score of 1."""
+    low: NDArray[np.int64] = (np.asarray(scores, float) * CALIBRATION_BINS).astype(int)
+    return np.minimum(low, CALIBRATION_BINS - 1)
+
+
 def up_to_first_error(steps: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Keep the steps of each solution up to and with its first wrong one: rows in order of position."""
-    wrong_before = (~steps["valid"].astype(bool)).groupby([steps[k] for k in keys], sort=False).cumsum()
-    wrong_here = ~steps["valid"].astype(bool)
-    return steps[(wrong_before - wrong_here.astype(int)) == 0]
+    wrong = ~steps["valid"].astype(bool)
+    wrong_so_far = wrong.groupby([steps[k] for k in keys], sort=False).cumsum()
+    return steps[(wrong_so_far - wrong.astype(int)) == 0]
 
 
 def auc(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts: Array) -> Number:
@@ -64,9 +71,8 @@ def auc(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts:
 def calibration_error(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts: Array) -> Number:
     """Mean distance between score and share of right steps over bins, weighted by their counts; parameters as `auc`."""
     score = np.asarray(scores, float)
-    bins = np.minimum((score * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     apart = np.zeros((counts.shape[1], CALIBRATION_BINS))
-    np.add.at(apart, (places, bins), score - np.asarray(labels, float))
+    np.add.at(apart, (places, _bins(score)), score - np.asarray(labels, float))
     steps = np.bincount(places, minlength=counts.shape[1])
     return np.asarray(np.abs(counts @ apart).sum(axis=1) / (counts @ steps))
 
@@ -120,11 +126,11 @@ def prm_quality(steps: pd.DataFrame, keys: list[str], settings: Bootstrap, seed:
     return pd.DataFrame(rows)
 
 
-def score_histogram(steps: pd.DataFrame, bins: int = 40) -> pd.DataFrame:
+def score_histogram(steps: pd.DataFrame) -> pd.DataFrame:
     """Count scores of right and of wrong steps in bins of equal width: columns low, right, wrong."""
     import pandas as pd
 
-    edges = np.linspace(0, 1, bins + 1)
+    edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
     right, _ = np.histogram(steps.loc[steps["valid"], "score"], edges)
     wrong, _ = np.histogram(steps.loc[~steps["valid"], "score"], edges)
     return pd.DataFrame({"low": edges[:-1], "right": right, "wrong": wrong})

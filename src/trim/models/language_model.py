@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.config.models import Sampling, TrainedModel
 from trim.models.fixed_writing import FixedShapeWriter
 from trim.models.generator import StepGenerator
@@ -24,10 +24,16 @@ from trim.problems.problem import Problem
 
 logger = logging.getLogger(__name__)
 
+MOST_STEPS = 30
+"""Steps after which a solution counts as wrong when a snapshot is evaluated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An evaluation of a model in training: its accuracy alone on dev problems, sampled as in the experiment."""
+    """An evaluation of a model in training: its accuracy alone on dev problems.
+
+    Steps are sampled as in the experiment, but solutions end at `MOST_STEPS` whatever the experiment's `max_steps` is.
+    """
 
     training_step: int
     accuracy: float
@@ -136,16 +142,14 @@ def _nearest(snapshots: Sequence[Snapshot], aim: float) -> Snapshot:
     return min(snapshots, key=lambda s: (abs(s.accuracy - aim), -s.training_step))
 
 
-def accuracy_alone(
-    model: Any, tokenizer: Any, problems: Sequence[Problem], sampling: Sampling, max_steps: int = 30
-) -> float:
+def accuracy_alone(model: Any, tokenizer: Any, problems: Sequence[Problem], sampling: Sampling) -> float:
     """Share of problems that a model solves without help."""
     training, attention = model.training, model.config._attn_implementation
     model.set_attn_implementation("eager")
     generator = StepGenerator(FixedShapeWriter(model, PrefixTokenizer(tokenizer)), "snapshot", sampling)
     live = [(problem, Prefix.of(problem.text)) for problem in problems]
     right = 0
-    for _ in range(max_steps):
+    for _ in range(MOST_STEPS):
         steps = generator.run([(prefix, 0) for _, prefix in live])
         taken = list(zip(live, steps, strict=True))
         right += sum(step.is_final and extract_answer(step.text) == problem.answer for (problem, _), step in taken)
