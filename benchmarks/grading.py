@@ -20,9 +20,10 @@ from pathlib import Path
 
 from renditions import RIGHT, WRONG
 
-from trim.config.experiment import FileDataset
+from trim.config.datasets import FileDataset
 from trim.problems.adapters import load_dataset
-from trim.problems.grading import Grader, extract_answer, text_only
+from trim.problems.answers.boxes import extract_answer
+from trim.problems.grading import Grader, text_only
 from trim.problems.problem import Problem
 
 REPOSITORY = Path(__file__).parents[1]

@@ -14,6 +14,7 @@ from pathlib import Path
 from trim.checks.memoryless import MemorylessPolicies, Worth
 from trim.checks.released_parameters import published_model
 from trim.checks.simulator import play
+from trim.config.routers import PomdpRouter
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
 from trim.routers.pomdp.released import ReleasedPolicy, with_late_hazard
@@ -49,7 +50,7 @@ def rules_table(official: PomdpModel) -> None:
     print(f"\n{'cost':>5}   {'best threshold':20} {'official rule':20} {'best memoryless':20} certified optimum")
     for cost, upper, lower in zip(COSTS, solution.upper, solution.lower, strict=True):
         thresholds = [policies.evaluate(policies.threshold(k), cost) for k in range(bins)]
-        rule = ReleasedPolicy(official, upper, cost, token_bin=LOOKED_UP_AT)
+        rule = ReleasedPolicy(official, upper, cost, PomdpRouter().closeness, token_bin=LOOKED_UP_AT)
         found = [
             max(thresholds, key=lambda worth: worth.net_reward),
             policies.evaluate(policies.tabulate(rule.decide_symbols), cost),

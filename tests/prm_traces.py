@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.models.prm_kinds import Trace
 from trim.models.protocols import Prefix
 from trim.problems.arithmetic import draw_program, step_labels

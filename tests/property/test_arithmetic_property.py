@@ -7,6 +7,7 @@ from string import ascii_lowercase
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trim.problems.answers.boxes import extract_answer
 from trim.problems.arithmetic import (
     MULTIPLIERS,
     Instruction,
@@ -17,7 +18,6 @@ from trim.problems.arithmetic import (
     slipped,
     step_labels,
 )
-from trim.problems.grading import extract_answer
 from trim.problems.splits import SPLIT_RANGES, split_of
 
 WORDINGS = st.sampled_from(["symbols", "words"])

@@ -5,8 +5,8 @@ from fractions import Fraction
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from trim.problems.answers.boxes import extract_answer, has_boxed_answer
 from trim.problems.answers.comparison import same
-from trim.problems.grading import extract_answer, has_boxed_answer
 
 integers = st.integers(-(10**15), 10**15)
 decimals = st.tuples(st.integers(-(10**6), 10**6), st.integers(1, 6))

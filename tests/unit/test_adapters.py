@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trim.config.experiment import FileDataset
+from trim.config.datasets import FileDataset
 from trim.errors import InputError
 from trim.problems.adapters import load_dataset, source_digest
 from trim.problems.problem import Problem, read_problems, write_problems

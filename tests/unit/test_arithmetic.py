@@ -6,7 +6,8 @@ from statistics import mean, variance
 
 import pytest
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
+from trim.problems.answers.boxes import extract_answer, has_boxed_answer
 from trim.problems.arithmetic import (
     Instruction,
     Program,
@@ -20,7 +21,6 @@ from trim.problems.arithmetic import (
     step_is_valid,
     step_labels,
 )
-from trim.problems.grading import extract_answer, has_boxed_answer
 
 TEXT = "97 a*3 b+7! c-74?"
 STEPS = ["a:97*3=91\n\n", "now work out the next one b:91+7=98\n\n", "c:98-74=24\n\n", "\\boxed{24}"]

@@ -11,7 +11,8 @@ from snakemake.utils import update_config
 from typer.testing import CliRunner
 
 from trim.cli import app
-from trim.config.experiment import ArithmeticFamily, Experiment, config_hash
+from trim.config.datasets import ArithmeticFamily
+from trim.config.experiment import Experiment, config_hash
 from trim.config.models import ApiModel, PretrainedModel, Sampling, ServedModel, ServedPRM
 from trim.config.parsing import RENAMED, parse_config
 from trim.documents.config_pages import GENERATED, render_config, stale_files, write_files

@@ -12,7 +12,8 @@ import pytest
 
 from trim.errors import BackendError
 from trim.problems import grading
-from trim.problems.grading import Grader, Verdict, extract_answer, has_boxed_answer, normalise, text_only
+from trim.problems.answers.boxes import extract_answer, has_boxed_answer
+from trim.problems.grading import Grader, Verdict, normalise, text_only
 
 WRONG = Verdict(strict=False, symbolic=False)
 SYMBOLIC = Verdict(strict=False, symbolic=True)

@@ -6,7 +6,8 @@ import pytest
 from grading_kinds import EXPRESSIONS, INTERVALS, ODD, SEVERAL, TINY, VECTORS
 from grading_numbers import BASES, E_NOTATION, NUMBERS, PERCENT, THOUSANDS, TYPOGRAPHY, UNICODE, UNITS
 
-from trim.problems.grading import Grader, extract_answer
+from trim.problems.answers.boxes import extract_answer
+from trim.problems.grading import Grader
 
 TABLES = {
     "numbers": NUMBERS,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.models.protocols import FinishReason, ModelPair, Score, Step
 from trim.problems.arithmetic import draw_problems, parse_program, step_is_valid, step_labels
 from trim.rollout.history import Observed, Reads

@@ -16,6 +16,7 @@ from pomdp_models import random_model, random_observed
 from trim.checks.memoryless import MemorylessPolicies
 from trim.checks.released_parameters import published_model
 from trim.checks.simulator import play
+from trim.config.routers import PomdpRouter
 from trim.errors import InputError
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy
@@ -24,6 +25,7 @@ from trim.routers.pomdp.solver import Solution, solve
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published"
 COSTS = [0.05, 0.25, 0.45, 0.75]
+CLOSENESS = PomdpRouter().closeness
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_the_official_rule_earns_its_reference_figures(official: PomdpModel, sol
     policies = MemorylessPolicies(official)
     found = []
     for index, cost in enumerate(COSTS):
-        policy = ReleasedPolicy(official, solution.upper[index], cost, token_bin=50)
+        policy = ReleasedPolicy(official, solution.upper[index], cost, CLOSENESS, token_bin=50)
         found.append(policies.evaluate(policies.tabulate(policy.decide_symbols), cost))
     assert [worth.net_reward for worth in found] == pytest.approx([78.51, 59.08, 41.56, 26.63], abs=0.1)
     assert [worth.accuracy for worth in found] == pytest.approx([0.837, 0.836, 0.825, 0.708], abs=0.003)
@@ -90,7 +92,7 @@ def test_the_filter_earns_its_value_on_single_scores() -> None:
 
 def test_the_rule_reads_score_lowest_score_and_position(official: PomdpModel, solution: Solution) -> None:
     observed = random_observed(np.random.default_rng(0), official, 300)
-    policy = ReleasedPolicy(official, solution.upper[1], 0.25)
+    policy = ReleasedPolicy(official, solution.upper[1], 0.25, CLOSENESS)
     decisions = policy.decide(replace(observed, tokens=np.full_like(observed.tokens, 60)))
     for row in range(300):
         position = observed.position[[row]]

@@ -11,6 +11,7 @@ import pytest
 from deployed import on_endpoints
 from fake_server import FakeServer, Script, fake_vllm
 from live import live
+from stored import misses
 
 from trim.deploy.answering import as_problem
 from trim.deploy.manifest import Deployed
@@ -50,7 +51,7 @@ def test_steps_are_those_of_the_endpoints_and_kept_ones_are_replayed_without(
         asked = sum(len(fake.requests) for fake in fakes.values())
     assert answers[0]["choices"][0]["message"]["content"] == "".join(kept.step.text for kept in expected.kept)
     assert answers[1]["choices"] == answers[0]["choices"] and answers[1]["trim"] == answers[0]["trim"]
-    assert store.misses == 0 and asked == sum(len(fake.requests) for fake in fakes.values())
+    assert misses(store) == 0 and asked == sum(len(fake.requests) for fake in fakes.values())
 
 
 def test_a_prm_server_that_goes_down_costs_no_answer(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_server import FakeServer, Model, Script, fake_vllm
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling, ServedModel, ServedPRM
 from trim.config.serving import Endpoint, Role, Serving
 from trim.errors import BackendError, ConfigError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.small import SmallModel

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from trim.config.experiment import Bootstrap, FileDataset
+from trim.config.datasets import FileDataset
+from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.prm_quality import prm_quality
 from trim.problems.adapters import load_dataset

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trim.config.experiment import ArithmeticFamily, FileDataset
+from trim.config.datasets import ArithmeticFamily, FileDataset
 from trim.errors import InputError
 from trim.problems import splits
 from trim.problems.arithmetic import draw_problems

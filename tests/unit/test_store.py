@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored import key, segments
+from stored import key, misses, segments
 
 from trim.errors import BackendError, StoreError
 from trim.models import store as store_module
@@ -43,7 +43,7 @@ def test_a_second_run_calls_no_model(tmp_path: Path, scripted_pair: MakePair, ma
         assert solve_all(runs(make_problems), behind_store(pair, store), 30) == plain
         store.flush()
         calls = [pair.weak.calls, pair.strong.calls, pair.prm.calls]
-        assert store.misses == sum(map(len, calls))
+        assert misses(store) == sum(map(len, calls))
         assert [len(c) > 0 for c in calls] == [attempt == 0] * 3
         assert all(len(c) == len(set(map(str, c))) for c in calls)  # though runs share their prefixes
     assert sum(counts["hits"] for counts in store.report().values()) > 50
@@ -61,7 +61,7 @@ def test_requests_for_the_same_step_are_computed_once(tmp_path: Path, scripted_p
     answers = asyncio.run(main())
     assert len(set(answers[0:10:2])) == len(set(answers[1:10:2])) == len(set(answers[10:])) == 1
     assert answers[0] != answers[1]
-    assert (len(pair.weak.calls), len(pair.prm.calls), store.misses) == (2, 1, 3)
+    assert (len(pair.weak.calls), len(pair.prm.calls), misses(store)) == (2, 1, 3)
 
 
 def test_one_entry_that_does_not_fit_takes_no_other_with_it(tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_what_tells_entries_apart(tmp_path: Path, scripted_pair: MakePair) -> No
                     await model.step(prefix, replicate)
 
     asyncio.run(main())
-    assert store.misses == len(pair.weak.calls) + len(pair.strong.calls) == 16
+    assert misses(store) == len(pair.weak.calls) + len(pair.strong.calls) == 16
     other = StepStore(tmp_path, "other part")
     asyncio.run(StoredStepModel(pair.weak, other).step(PREFIX, 0))
-    assert other.misses == 1
+    assert misses(other) == 1
 
 
 # --- offline ----------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from trim.config.experiment import ArithmeticFamily, Experiment
+from trim.config.datasets import ArithmeticFamily
+from trim.config.experiment import Experiment
 from trim.config.models import Architecture
 from trim.models.tiny import ASSISTANT, CONTEXT, END, STEP_TAG, USER, build_config
 from trim.models.training import IGNORED, SolutionStream

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from stored import misses
 from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling
 from trim.errors import BackendError, RefusedRequest
 from trim.models.fixed_writing import MOST_PASSED_OVER, FixedShapeWriter
@@ -337,7 +338,7 @@ def test_episodes_are_the_same_in_any_company_and_from_the_store(
     together = solve_all(runs, pair, 4)
     assert 0 < sum(e.costs.strong_calls for e in together) < sum(len(e.kept) for e in together)
     store.flush()
-    assert store.misses > 50
+    assert misses(store) > 50
     pair, _ = open_models(model_folders, verifier, tmp_path / "first", offline=True)
     assert solve_all(runs, pair, 4) == together
     pair, _ = open_models(model_folders, verifier, tmp_path / "second")

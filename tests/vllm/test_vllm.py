@@ -21,7 +21,7 @@ import pytest
 import torch
 from widen import widen_heads
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.config.models import PretrainedModel, Sampling, ServedModel, ServedPRM
 from trim.config.serving import Role, ServerOptions, Serving
 from trim.models.opening import open_pair

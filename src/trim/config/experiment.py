@@ -14,10 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from trim.config.datasets import ArithmeticFamily as ArithmeticFamily
-from trim.config.datasets import Dataset as Dataset
-from trim.config.datasets import FileDataset as FileDataset
-from trim.config.datasets import Sizes as Sizes
+from trim.config.datasets import ArithmeticFamily, Dataset, Sizes
 from trim.config.models import (
     PRM,
     Architecture,

@@ -78,17 +78,13 @@ class StateMemory:
             self._states.move_to_end(digest)
         return self._states.get(digest)
 
-    def put(self, digest: bytes, state: PrefixState) -> None:
-        """Keep a state, in place of an older one of the same prefix."""
-        self._remove(digest)
-        self._states[digest] = state
+    def keep(self, prefix: Prefix, state: PrefixState) -> None:
+        """Keep a state of a prefix, in place of an older one; those that it rests on are not forgotten before it."""
+        self._remove(prefix.digest)
+        self._states[prefix.digest] = state
         self._bytes += state.cache.nbytes
         while self._bytes > self._budget:
             self._remove(next(iter(self._states)))
-
-    def keep(self, prefix: Prefix, state: PrefixState) -> None:
-        """Keep a state of a prefix; those that it rests on are not forgotten before it."""
-        self.put(prefix.digest, state)
         self.chain(prefix)
 
     def chain(self, prefix: Prefix, states: Mapping[bytes, PrefixState] = MappingProxyType({})) -> list[PrefixState]:

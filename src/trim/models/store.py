@@ -240,11 +240,6 @@ class StepStore:
             "but not kept; get the right to write there, or copy it and name the copy as step_store"
         )
 
-    @property
-    def misses(self) -> int:
-        """How many steps and scores were not in the store."""
-        return sum(partition.counts.misses for partition in self.partitions.values())
-
     def report(self) -> dict[str, dict[str, int]]:
         """Return the counts by model identity."""
         return {identity: vars(partition.counts).copy() for identity, partition in self.partitions.items()}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch.nn.functional import cross_entropy
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.problems.arithmetic import draw_program, slipped
 from trim.problems.splits import split_of
 

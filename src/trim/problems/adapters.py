@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from trim.config.experiment import FileDataset
+from trim.config.datasets import FileDataset
 from trim.errors import InputError
 from trim.problems.answers.boxes import extract_answer
 from trim.problems.answers.comparison import read_tolerance

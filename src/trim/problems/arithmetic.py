@@ -29,7 +29,7 @@ from itertools import accumulate
 from string import ascii_lowercase
 from typing import Literal
 
-from trim.config.experiment import ArithmeticFamily
+from trim.config.datasets import ArithmeticFamily
 from trim.problems.problem import Problem, fingerprint
 
 MODULUS = 100

@@ -22,8 +22,6 @@ from string import whitespace
 
 from trim.errors import BackendError
 from trim.problems.answers.algebra import is_mathematics, verified
-from trim.problems.answers.boxes import extract_answer as extract_answer
-from trim.problems.answers.boxes import has_boxed_answer as has_boxed_answer
 from trim.problems.answers.comparison import LONGEST, same
 from trim.problems.answers.kinds import Leaf
 from trim.problems.answers.reading import read

@@ -6,7 +6,7 @@ import reprlib
 from dataclasses import dataclass
 from typing import Any
 
-from trim.config.experiment import FileDataset
+from trim.config.datasets import FileDataset
 from trim.errors import InputError
 from trim.problems.adapters import Record, read_records
 from trim.problems.problem import fingerprint

@@ -21,7 +21,7 @@ _SYSTEM = re.compile(
 )
 _GREEK_OR_LETTER = r"(?:[a-zA-Z]|\\(?!text|frac|sqrt|pi\b|infty|sin|cos|tan|log|ln|exp|pm|cdot)[a-zA-Z]+)"
 _SUBSCRIPT = r"(?:_(?:\{[^{}]*(?:\{[^{}]*\})?[^{}]*\}|[a-zA-Z0-9]|\\[a-zA-Z]+))?"
-_CALL = r"(?:\^\{?(?:-1|\([a-z0-9]+\)|-1)\}?)?(?:\([^()=]*(?:\([^()]*\))?[^()=]*\))?"
+_CALL = r"(?:\^\{?(?:-1|\([a-z0-9]+\))\}?)?(?:\([^()=]*(?:\([^()]*\))?[^()=]*\))?"
 _NAME = re.compile(
     rf"(?:{_GREEK_OR_LETTER}|\\(?:dot|ddot|hat|bar|vec|tilde|overline|overrightarrow|mathcal)\{{[^{{}}]*\}}){_SUBSCRIPT}'*{_SUBSCRIPT}{_CALL}"
     r"|[A-Z]{2,4}'*|[a-zA-Z]{4,}|m?\\angle[A-Z]{1,3}|\\triangle[A-Z]{3}|\|[A-Z]{2}\||\[[A-Z]{3,}\]"

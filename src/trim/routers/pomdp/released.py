@@ -20,9 +20,6 @@ from trim.routers.pomdp.policy import check_length, likelihoods_of, regeneration
 
 Array = NDArray[np.float64]
 
-CLOSENESS = 0.4
-"""A draft is kept if the likeliest state leads S2 by at least this; the value of the released runs."""
-
 NO_MASK = 2.0
 """A closeness that no lead of a state reaches."""
 
@@ -48,7 +45,7 @@ class ReleasedPolicy(WantsEveryDraft):
     cost
         Of a token, in units of the reward.
     closeness
-        The mask; `NO_MASK` for none.
+        A draft is kept if the likeliest state leads S2 by at least this; `NO_MASK` for no such mask.
     token_bin
         Width of the bins to whose lower edges token counts fall when a decision is looked up; 0 for exact counts.
         The official table has such bins: it decides of a draft of 60 tokens as of 50, which `token_bin=50` does.
@@ -57,7 +54,7 @@ class ReleasedPolicy(WantsEveryDraft):
     model: PomdpModel
     values: Array
     cost: float
-    closeness: float = CLOSENESS
+    closeness: float
     token_bin: float = 0.0
     reads = Reads.HISTORY
 
