@@ -23,7 +23,7 @@ from trim.config.models import GgufModel, PretrainedModel
 from trim.config.reading import read_experiment
 from trim.evaluation.prm_outcomes import prm_outcomes
 from trim.files import read_parquet
-from trim.layouts import STEPS
+from trim.layouts import SOLUTION_KEYS, STEPS
 from trim.models.opening import fetch_gguf
 from trim.models.prm_kinds import Trace
 from trim.models.prompts import PrefixTokenizer
@@ -32,7 +32,6 @@ from trim.models.store import StepStore
 from trim.models.transformers_backend import load_model
 from trim.models.value_prm import PARTS, Floats, Readings, predict_folds, read_traces
 from trim.problems.problem import read_problems
-from trim.rollout.tables import STEP_KEYS
 
 FEATURES = PARTS["hidden"].start
 MEASURES = {
@@ -51,7 +50,7 @@ def read_rollouts(experiment: Experiment, root: Path) -> list[Trace]:
     steps = read_parquet(results / f"rollouts/{main}.prm_train.parquet", STEPS)
     return [
         Trace(texts[problem], tuple(own["text"]), (), bool(own["correct"].iloc[0]), behaviour)
-        for (behaviour, problem, _), own in steps.groupby(STEP_KEYS, sort=True)
+        for (behaviour, problem, _), own in steps.groupby(SOLUTION_KEYS, sort=True)
         if behaviour != "strong-only"
     ]
 

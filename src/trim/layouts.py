@@ -71,6 +71,9 @@ STEPS: Layout = {
 SCORED_STEPS: Layout = {**STEPS, "score": Column("number", 0, 1)}
 """A row a step, with its PRM score."""
 
+SOLUTION_KEYS = ["behaviour", "problem_id", "replicate"]
+"""Columns that tell solutions apart in tables of steps."""
+
 _OF_AN_ACTION: Layout = {
     **dict.fromkeys(("tokens", "prompt_tokens"), Column("whole", -1)),
     "score": Column("number", 0, 1, gaps=True),

@@ -11,8 +11,8 @@ from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import resample_counts
 from trim.evaluation.prm_quality import auc as resampled_auc
 from trim.evaluation.prm_quality import calibration, calibration_error, prm_quality, score_histogram, up_to_first_error
+from trim.layouts import SOLUTION_KEYS as KEYS
 
-KEYS = ["behaviour", "problem_id", "replicate"]
 SETTINGS = Bootstrap(resamples=100)
 
 

@@ -11,9 +11,10 @@ from trim.config.datasets import FileDataset
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.prm_quality import prm_quality
+from trim.layouts import SOLUTION_KEYS
 from trim.problems.adapters import load_dataset
 from trim.problems.solutions import load_solutions
-from trim.rollout.tables import STEP_KEYS, solution_table
+from trim.rollout.tables import solution_table
 
 
 def record(problem: str, steps: list[str], label: int, **more: Any) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def test_a_problem_with_several_solutions_is_one_problem(tmp_path: Path) -> None
 
 
 def test_every_solution_is_told_apart(table: pd.DataFrame) -> None:
-    keys = [tuple(key) for key, _ in table.groupby(STEP_KEYS, sort=False)]
+    keys = [tuple(key) for key, _ in table.groupby(SOLUTION_KEYS, sort=False)]
     assert keys == [("scribe", "bench-0", 0), ("scribe", "bench-0", 1), ("poet", "bench-1", 0), ("poet", "bench-0", 0)]
 
 
@@ -74,7 +75,7 @@ def test_solutions_of_problems_that_were_left_out_are_left_out(tmp_path: Path) -
 def test_a_prm_is_measured_on_them(table: pd.DataFrame) -> None:
     steps = table.assign(score=table["valid"].map({True: 0.9, False: 0.2})).dropna(subset=["valid"])
     steps["valid"] = steps["valid"].astype(bool)
-    quality = prm_quality(steps, STEP_KEYS, Bootstrap(resamples=20), "0").set_index("measure")
+    quality = prm_quality(steps, SOLUTION_KEYS, Bootstrap(resamples=20), "0").set_index("measure")
     assert quality.loc["step AUC up to the first error", "value"] == 1.0
     assert quality.loc["step AUC up to the first error", "count"] == 7
 

@@ -14,10 +14,11 @@ from trim.config.experiment import Bootstrap
 from trim.config.parsing import read_section
 from trim.deploy.choosing import DOLLARS, LABELS, candidates
 from trim.deploy.manifest import Interval, Manifest
-from trim.deploy.opening import ALONE, Opened
+from trim.deploy.opening import Opened
 from trim.deploy.report import shown
 from trim.errors import ConfigError, InputError
 from trim.evaluation.prices import in_dollars
+from trim.names import END_POINTS
 from trim.problems.adapters import load_dataset
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
@@ -60,7 +61,7 @@ def evaluate(
 ) -> dict[str, dict[str, Interval]]:
     """Solve problems under a router and by each model alone; return what was measured by model name."""
     manifest = opened.deployed.manifest
-    names = dict.fromkeys((name, *ALONE))
+    names = dict.fromkeys((name, *END_POINTS))
     points = {one: opened.at(one) for one in names}
     results = run_points(list(points.values()), problems, opened.pair, replicates, manifest.max_steps, on_progress)
     with Grader() as grader:

@@ -16,12 +16,12 @@ from trim.jobs import use_threads
 from trim.models.opening import open_pair, with_cut_steps
 from trim.models.protocols import ModelPair
 from trim.models.store import StepStore
+from trim.names import END_POINTS
 from trim.rollout.history import Reads
 from trim.rollout.tables import OperatingPoint
 from trim.routers.registry import control_points, controls, fitted_routers, step_router
 from trim.routers.threshold import POLICIES
 
-ALONE = ("weak-only", "strong-only")
 PATIENCE = 50
 """Passes of models in process after which a request goes first."""
 Fitted = dict[tuple[str, Path], Sequence[OperatingPoint]]
@@ -100,8 +100,8 @@ def find_point(deployed: Deployed, name: str) -> Point:
     points = deployed.manifest.points
     if name in points:
         return points[name]
-    if name in ALONE:
-        return Point(router=name, setting=float(name == "strong-only"))
+    if name in END_POINTS:
+        return Point(router=name, setting=float(name == END_POINTS[1]))
     if (match := _THRESHOLD.fullmatch(name)) and deployed.manifest.prm is not None:
         return Point(router="trim-thr", setting=float(match[1]))
     raise InputError(f"there is no model {name!r}; there are {', '.join(model_names(deployed))}")
@@ -109,7 +109,7 @@ def find_point(deployed: Deployed, name: str) -> Point:
 
 def model_names(deployed: Deployed) -> list[str]:
     """Return the names that a deployed router answers to, the default first; thresholds may be any number."""
-    names = [*deployed.manifest.points, *ALONE]
+    names = [*deployed.manifest.points, *END_POINTS]
     return [*names, "trim-thr-<threshold>"] if deployed.manifest.prm is not None else names
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import columns, resample_counts, resampled_mean
+from trim.layouts import SOLUTION_KEYS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ def end_points(steps: pd.DataFrame, settings: Bootstrap, seed: str) -> pd.DataFr
     """
     import pandas as pd
 
-    solutions = steps.groupby(["behaviour", "problem_id", "replicate"])[["valid", "correct"]].all()
+    solutions = steps.groupby(SOLUTION_KEYS)[["valid", "correct"]].all()
     means = solutions.assign(valid=solutions["valid"] & solutions["correct"]).groupby(level=[0, 1]).mean()
     dataset, rows = str(steps["dataset"].iloc[0]), []
     for behaviour, part in means.groupby(level=0):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import Array, Number, columns, resample_counts
 from trim.evaluation.prm_quality import auc, calibration, calibration_error
+from trim.layouts import SOLUTION_KEYS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 Booleans = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
-SOLUTION = ["behaviour", "problem_id", "replicate"]
 SUMMARIES = ("minimum", "mean", "product", "last")
 ALL = "all"
 """What stands for solutions of every behaviour together."""
@@ -33,7 +33,7 @@ COLUMNS = ["behaviour", "measure", "value", "value_lo", "value_hi", "count", "pr
 
 def summaries(steps: pd.DataFrame) -> pd.DataFrame:
     """Return a row a solution: its keys, minimum, mean, product and last of its scores, and whether it is right."""
-    ordered = steps.sort_values("position", kind="stable").groupby(SOLUTION, sort=True)
+    ordered = steps.sort_values("position", kind="stable").groupby(SOLUTION_KEYS, sort=True)
     scores = ordered["score"]
     found = {"minimum": scores.min(), "mean": scores.mean(), "product": scores.prod(), "last": scores.last()}
     return ordered["correct"].first().to_frame().assign(**found).reset_index()

@@ -14,7 +14,7 @@ from trim.explorer.choice import KINDS, choose, disagreements, outcome_kinds
 from trim.explorer.html import fill
 from trim.explorer.traces import Traces, trace
 from trim.figures.style import STATE_LOOKS
-from trim.names import leading_variants, look_of
+from trim.names import END_POINTS, leading_variants, look_of
 from trim.problems.arithmetic import step_is_valid
 from trim.problems.problem import Problem
 from trim.rollout.tables import OperatingPoint
@@ -111,15 +111,16 @@ def explore_dataset(
     decisions = traces.decisions.reshape(len(traces.node), -1, len(SHARES))[traces.drafted]
     chosen = choose(kinds, disagreements(decisions, traces.owner[traces.drafted], len(first)), count)
     traces = trace(trees, first[chosen], policies, believe)
-    alone = curves[curves["router"].isin(["weak-only", "strong-only"])].set_index("router")["accuracy"]
+    alone = curves[curves["router"].isin(END_POINTS)].set_index("router")["accuracy"]
+    weak, strong = (_rounded(alone[name]) for name in END_POINTS)
     return {
         "name": trees.problems[0].dataset,
         "trained_on": trained_on,
         "labelled": labelled,
         "available": len(first),
         "counts": {kind: kinds.count(kind) for kind in KINDS},
-        "weak_accuracy": _rounded(alone["weak-only"]),
-        "strong_accuracy": _rounded(alone["strong-only"]),
+        "weak_accuracy": weak,
+        "strong_accuracy": strong,
         "routers": [router.describe() for router in routers],
         "problems": [_problem(trees, traces, i, kinds[index], labelled=labelled) for i, index in enumerate(chosen)],
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trim.layouts import SOLUTION_KEYS
 from trim.models.protocols import SEPARATOR, ModelPair, Prefix
 from trim.problems.arithmetic import operation_at, step_labels
 from trim.problems.grading import Grader, judge
@@ -189,7 +190,8 @@ def step_table(results: Sequence[tuple[OperatingPoint, Episode]], grader: Grader
     return pd.DataFrame(rows)
 
 
-STEP_KEYS = ["behaviour", "problem_id", "replicate"]
+STEP_KEYS = SOLUTION_KEYS
+"""The name by which scripts of the workflow import them."""
 
 
 def solution_table(solutions: Iterable[Solution], problems: Sequence[Problem]) -> pd.DataFrame:
@@ -252,7 +254,7 @@ def score_table(
 
     groups = [
         (texts[str(group["problem_id"].iloc[0])], group["text"].tolist())
-        for _, group in rollouts.groupby(STEP_KEYS, sort=False)
+        for _, group in rollouts.groupby(SOLUTION_KEYS, sort=False)
     ]
 
     async def score_all() -> list[list[float]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trim.config.routers import PomdpRouter
 from trim.errors import InputError
+from trim.layouts import SOLUTION_KEYS
 from trim.problems.arithmetic import prefix_is_right, step_is_valid
 from trim.rollout.history import Booleans, Floats, Integers, Router
 from trim.rollout.tables import OperatingPoint
@@ -40,9 +41,6 @@ JOINT_GRID = 100
 
 ALL_RIGHT, EARLIER_ERROR, STEP_WRONG = 0, 1, 2
 """States S0, S1 and S2 (paper, section 4.4)."""
-
-SOLUTION_KEYS = ["behaviour", "problem_id", "replicate"]
-"""Columns that tell solutions apart in tables of steps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.layouts import SOLUTION_KEYS
 from trim.models.vectors import StoredVectors, TextReader
+from trim.names import END_POINTS
 from trim.problems.problem import Problem
 from trim.routers.query_level.disk import Policy, Space
 from trim.routers.query_level.evidence import Floats, choose_thresholds
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GENERATORS = ("weak-only", "strong-only", "mixed")
+GENERATORS = (*END_POINTS, "mixed")
 """Behaviours in the rollouts that are Smoothie's three generators."""
 
 
@@ -28,7 +30,7 @@ def embed_solutions(rollouts: pd.DataFrame, problems: Sequence[Problem], reader:
 
     Of an encoder that stays frozen, they are kept with no more coordinates than their distances need.
     """
-    solutions = rollouts.groupby(["behaviour", "problem_id", "replicate"])["text"].agg("".join)
+    solutions = rollouts.groupby(SOLUTION_KEYS)["text"].agg("".join)
     replicates = sorted(rollouts["replicate"].unique())
     texts = [solutions[name, problem.id, r] for name in GENERATORS for problem in problems for r in replicates]
     shape = (len(GENERATORS), len(problems), len(replicates), -1)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trim.models.protocols import ModelPair
+from trim.names import END_POINTS
 from trim.problems.grading import Grader, Judge, judge
 from trim.problems.problem import Problem
 from trim.rollout.engine import Episode, Run, solve_all
@@ -36,7 +37,7 @@ SAMPLED = ["weak_calls", "weak_input_tokens"]
 
 ORACLE_SHARES = tuple(round(0.1 * i, 1) for i in range(1, 11))
 
-WEAK, STRONG = "weak-only", "strong-only"
+WEAK, STRONG = END_POINTS
 
 
 def solve_whole(
@@ -95,7 +96,7 @@ def _agreement(weak: Sequence[Episode], replicate: int, samples: int, verdict: J
 def gather_evidence(solved: pd.DataFrame, problems: Sequence[Problem], embeddings: Floats) -> Evidence:
     """Arrange what `solve_whole` returned by problem."""
     ids = [problem.id for problem in problems]
-    weak, strong = (solved[solved["router"] == name] for name in (WEAK, STRONG))
+    weak, strong = (solved[solved["router"] == name] for name in END_POINTS)
 
     def grid(rows: pd.DataFrame, name: str) -> Floats:
         return np.asarray(rows.pivot(index="problem_id", columns="replicate", values=name).loc[ids])
@@ -227,7 +228,7 @@ def oracle_table(solved: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     keys = ["problem_id", "replicate"]
-    weak, strong = (solved[solved["router"] == name].sort_values(keys, ignore_index=True) for name in (WEAK, STRONG))
+    weak, strong = (solved[solved["router"] == name].sort_values(keys, ignore_index=True) for name in END_POINTS)
     gained = np.flatnonzero(strong["correct"].to_numpy(bool) & ~weak["correct"].to_numpy(bool))
     rising = gained[np.argsort(strong["strong_tokens"].to_numpy()[gained], kind="stable")]
     tables = []
