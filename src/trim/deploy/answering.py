@@ -76,8 +76,7 @@ class Capped:
     def decide(self, observed: Observed) -> Booleans:
         """Decide as the router does, within the budget; where it would want no draft, it wants the strong model."""
         position = observed.position
-        past = np.arange(observed.scores.shape[1]) < position[:, None]
-        spent = np.sum(observed.tokens, axis=1, where=past & observed.strong)
+        spent = np.sum(observed.tokens, axis=1, where=observed.past & observed.strong)
         before = observed.strong[np.arange(len(position)), np.maximum(position - 1, 0)] & (position > 0)
         wanted = self.router.decide(observed) | ~self.router.wants_drafts(before)
         affordable = spent + self.longest <= self.budget

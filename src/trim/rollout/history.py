@@ -87,12 +87,12 @@ class Observed:
     @property
     def minimum(self) -> Floats:
         """Lowest score of the kept steps, 1 where there is none, shape (n,)."""
-        return np.asarray(np.min(self.scores, axis=1, initial=1.0, where=self._past))
+        return np.asarray(np.min(self.scores, axis=1, initial=1.0, where=self.past))
 
     @property
     def product(self) -> Floats:
         """Product of the scores of the kept steps, shape (n,)."""
-        return np.asarray(np.prod(self.scores, axis=1, where=self._past))
+        return np.asarray(np.prod(self.scores, axis=1, where=self.past))
 
     @property
     def ending(self) -> Booleans:
@@ -100,7 +100,8 @@ class Observed:
         return np.asarray(self.final[:, None] & (np.arange(self.scores.shape[1]) == self.position[:, None]))
 
     @property
-    def _past(self) -> Booleans:
+    def past(self) -> Booleans:
+        """Whether a column holds a kept step, shape (n, T)."""
         return np.arange(self.scores.shape[1]) < self.position[:, None]
 
 

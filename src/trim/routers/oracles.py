@@ -22,8 +22,8 @@ from trim.problems.arithmetic import prefix_is_right, step_is_valid
 from trim.rollout.history import Booleans, Integers, Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
-from trim.rollout.vectorised import Nodes, outcomes, roll_out
-from trim.routers.controls import StrongOnly
+from trim.rollout.vectorised import Nodes
+from trim.routers.kappas import tokens_per_solution
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,7 +168,7 @@ def best_actions(trees: RolloutTrees, price: float, allowed: Booleans) -> Boolea
 
 def optimum_table(trees: RolloutTrees, kappas: Sequence[float] = KAPPAS) -> pd.DataFrame:
     """Explore rollout trees unless they are closed, and lay out the episodes of the optimum as `episode_table` does."""
-    price = outcomes(trees, roll_out(trees, StrongOnly()))[1].mean()
+    price = tokens_per_solution(trees)
     allowed = np.ones(len(trees), dtype=bool) if trees.closed else grow_where_right(trees)
     optima = {kappa: LookUp(best_actions(trees, kappa / price, allowed)) for kappa in kappas}
     points = [OperatingPoint("perfect-information", "default", kappa, best) for kappa, best in optima.items()]

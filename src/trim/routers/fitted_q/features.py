@@ -21,8 +21,7 @@ def describe(observed: Observed) -> Floats:
     Who wrote a step is left out: where both models write the same, histories differ in nothing else, and the trees hold
     one node for both.
     """
-    rows, position = np.arange(len(observed.position)), observed.position
-    past = np.arange(observed.scores.shape[1]) < position[:, None]
+    rows, position, past = np.arange(len(observed.position)), observed.position, observed.past
     kept, drafted = (_logit(np.where(past, scores, 0.5)) for scores in (observed.scores, observed.draft_scores))
     steps = np.maximum(position, 1)
     draft, lowest, product = observed.score, observed.minimum, observed.product

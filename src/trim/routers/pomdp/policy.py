@@ -89,8 +89,7 @@ class PomdpPolicy(WantsEveryDraft):
         """Return Q(regenerate) - Q(keep) of n drafts, shape (n,): deciding otherwise than by its sign loses as much."""
         position, seen = observed.position, self.believe(observed)
         final = observed.final | (position == self.model.max_steps - 1)
-        tokens = observed.tokens[np.arange(len(position)), position]
-        return regeneration_gain(self.model, self.values, self.cost, position, seen, tokens, final)
+        return regeneration_gain(self.model, self.values, self.cost, position, seen, observed.draft_tokens, final)
 
     def believe(self, observed: Observed) -> belief.Belief:
         """Filter n episodes: the belief about the drafts under decision, their scores seen; arrays of shape (n,)."""

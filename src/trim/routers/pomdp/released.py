@@ -60,12 +60,9 @@ class ReleasedPolicy(WantsEveryDraft):
 
     def decide(self, observed: Observed) -> NDArray[np.bool_]:
         """Decide n drafts: True where the strong model shall write the step again, shape (n,)."""
-        rows, position = np.arange(len(observed.position)), observed.position
-        check_length(self.model, position.max(initial=0))
-        before = np.arange(observed.scores.shape[1]) < position[:, None]
-        minimum = np.where(before, observed.scores, 1.0).min(1)
-        symbol = self.model.observation.draft_symbol(observed.scores[rows, position], minimum)
-        return self.decide_symbols(position, symbol, observed.tokens[rows, position])
+        check_length(self.model, observed.position.max(initial=0))
+        symbol = self.model.observation.draft_symbol(observed.score, observed.minimum)
+        return self.decide_symbols(observed.position, symbol, observed.draft_tokens)
 
     def decide_symbols(self, position: Any, symbol: NDArray[np.int64], tokens: Any) -> NDArray[np.bool_]:
         """Decide drafts whose symbols are known; whether a draft is final is not looked at."""
