@@ -7,6 +7,7 @@ bytes of the file, before anything in them is believed: no size, no shape, no na
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from trim.errors import DamagedFile
@@ -21,6 +22,14 @@ TRACE = b"MDAw" * 15
 
 SUMS = "SHA256SUMS"
 """File with the checksums of a folder, as `sha256sum` writes and checks them."""
+
+SHORT_DIGEST = re.compile("[0-9a-f]{16}")
+"""What `short_digest` looks like."""
+
+
+def short_digest(content: bytes) -> str:
+    """Return the first 16 digits of a SHA-256: the name of a file or folder that belongs to some content."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def seal(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -11,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from trim.archive.card import OWN, front_matter, origin_page
-from trim.archive.parts import LEFT_BEHIND, Held, Manifest, Piece, import_archive, write_archive
-from trim.checksums import SUMS, summed_names
+from trim.archive.parts import LEFT_BEHIND, Held, Manifest, import_archive, write_archive
+from trim.checksums import SHORT_DIGEST, SUMS, short_digest, summed_names
 from trim.config.datasets import FileDataset
 from trim.config.experiment import Experiment
 from trim.config.models import GivenPRM, NoisyPRM, ReadingPRM
@@ -31,8 +30,6 @@ from trim.routers.kept_fits import fit_facts
 from trim.routers.registry import fitted_routers
 
 Files = dict[str, bytes]
-
-_PARTITIONS = re.compile("[0-9a-f]{16}")
 
 
 def export_store(
@@ -170,7 +167,7 @@ def _steps_and_scores(experiment: Experiment, root: Path) -> tuple[list[Held], F
                     partition.write_whole(segment)
                     content = segment.read_bytes()
                     # Sorts before all that is written by jobs: a replay has these steps, whatever else is there.
-                    name = f"00000000-{Piece.of('segment', content).sha256[:16]}.parquet"
+                    name = f"00000000-{short_digest(content)}.parquet"
                     files[f"{folder.name}/{part.name}/{name}"] = content
                     held.append(Held(model=model, identity=identity, kind=kind, part=part.name, entries=len(partition)))
             files[f"{folder.name}/identity.json"] = (folder / "identity.json").read_bytes()
@@ -238,7 +235,7 @@ def _other_rooms(store: Path) -> Iterator[tuple[str, bytes]]:
     """
     known = {*ROOMS, *LEFT_BEHIND}
     for room in sorted(store.iterdir()):
-        if room.is_dir() and room.name not in known and not _PARTITIONS.fullmatch(room.name):
+        if room.is_dir() and room.name not in known and not SHORT_DIGEST.fullmatch(room.name):
             for path in sorted(room.rglob("*")):
                 if path.is_file() and path.suffix not in (".tmp", ASIDE):
                     yield path.relative_to(store).as_posix(), path.read_bytes()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trim.checksums import SHORT_DIGEST, short_digest
 from trim.errors import DamagedFile, InputError, TrimError, about_disk
 from trim.files import read_arrays
 from trim.models.entries import SCORES, STEPS, Codec
@@ -23,8 +22,6 @@ from trim.models.vectors import FOLDER as VECTORS
 
 ASIDE = ".aside"
 """What is put behind the name of a damaged file: nothing reads it then."""
-
-_PARTITIONS = re.compile("[0-9a-f]{16}")
 
 
 @dataclass
@@ -94,7 +91,7 @@ def set_aside(path: Path) -> Path:
 
 def _files(root: Path) -> Iterator[tuple[Path, Callable[[Path], int]]]:
     """Yield the files of a store, and what checks each."""
-    for folder in sorted(path for path in root.iterdir() if _PARTITIONS.fullmatch(path.name)):
+    for folder in sorted(path for path in root.iterdir() if SHORT_DIGEST.fullmatch(path.name)):
         if (described := folder / IDENTITY_FILE).exists():
             yield described, _check_description
         for path in sorted(folder.glob("*/*.parquet")):
@@ -108,7 +105,7 @@ def _files(root: Path) -> Iterator[tuple[Path, Callable[[Path], int]]]:
 
 def _named(folder: Path, identity: bytes) -> bool:
     """Tell whether a folder is named by an identity."""
-    return hashlib.sha256(identity).hexdigest()[:16] == folder.name
+    return short_digest(identity) == folder.name
 
 
 def _check_description(path: Path) -> int:

@@ -6,7 +6,6 @@ identity.json says what that is and whose SHA256SUMS is checked before anything 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trim.checksums import SUMS, check_folder, sum_folder, summed_names
+from trim.checksums import SUMS, check_folder, short_digest, sum_folder, summed_names
 from trim.errors import ClosedFolder, DamagedFile
 from trim.files import written_aside
 
@@ -55,7 +54,7 @@ class Kept:
         facts
             All that decides it, as JSON has it.
         """
-        return self.root / room / hashlib.sha256(_said(facts)).hexdigest()[:16]
+        return self.root / room / short_digest(_said(facts))
 
     def restore(self, room: str, facts: Mapping[str, Any], folder: Path) -> bool:
         """Copy into a folder what is kept; return whether there is any.

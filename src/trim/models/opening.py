@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from trim.checksums import short_digest
 from trim.config.models import (
     ApiModel,
     ConfidencePRM,
@@ -300,7 +300,7 @@ def open_remote(spec: ServedModel | ApiModel, opening: Opening) -> StepModel:
     endpoint = servers.endpoint(role) if servers else None
     if endpoint is None or endpoint.price is None:
         raise ConfigError(f"pair.{role} is an API model: serving.endpoints.{role} must name its url and price")
-    paid = store.root / "spending" / hashlib.sha256(spec.name.encode()).hexdigest()[:16]
+    paid = store.root / "spending" / short_digest(spec.name.encode())
     return ApiStepModel(spec, identity, opening.sampling, connect, Ledger(paid, endpoint.price))
 
 
@@ -311,7 +311,7 @@ def open_served_scorer(spec: ServedPRM, store: StepStore, servers: Servers | Non
 
     connect = _connector("prm", spec, store, servers)
     identity = identify_remote(spec, role="prm")
-    computed = store.root / "golden" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
+    computed = store.root / "golden" / f"{short_digest(identity.encode())}.json"
     return ServedStepScorer(spec, identity, connect, lambda: golden_solutions(spec, computed))
 
 

@@ -27,6 +27,7 @@ from typing import Any, Generic
 
 import pyarrow as pa
 
+from trim.checksums import short_digest
 from trim.errors import ClosedFolder, StoreError, TrimError, about_disk
 from trim.files import write_table, written_aside
 from trim.models.entries import SCORES, STEPS, UNFIT, Codec, Entry
@@ -216,7 +217,7 @@ class StepStore:
 
     def folder(self, identity: str) -> Path:
         """Return where the partitions of a model are."""
-        return self.root / hashlib.sha256(identity.encode()).hexdigest()[:16]
+        return self.root / short_digest(identity.encode())
 
     def flush(self) -> None:
         """Write what is not on disk yet, of every partition, before an error of one of them is told."""

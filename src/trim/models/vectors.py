@@ -20,6 +20,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trim.checksums import short_digest
 from trim.config.models import GgufModel, PretrainedModel
 from trim.errors import BackendError, ClosedFolder, StoreError, about_disk
 from trim.files import read_arrays, write_arrays, written_aside
@@ -75,7 +76,7 @@ class StoredVectors:
     """
 
     def __init__(self, store: StepStore, identity: str, load: Callable[[], TextReader]) -> None:
-        self.folder = store.root / FOLDER / hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self.folder = store.root / FOLDER / short_digest(identity.encode())
         self._part, self._offline = store.part, store.offline
         self._identity = identity
         self._load = load
