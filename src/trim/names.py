@@ -140,6 +140,9 @@ RANDOM_QUERY = "random-query"
 THR = "trim-thr"
 """The router that every other one of the paper is held against."""
 
+THRESHOLD: Key = (THR, "default")
+TAKEOVER: Key = ("one-step-takeover", "default")
+
 
 def look_ahead() -> tuple[str, ...]:
     """Return the routers that weigh what comes after a step: all of the paper's but the threshold."""

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, columns, compared
+from trim.evaluation.bootstrap import Number, column_names, columns, compared
 from trim.evaluation.curves import METRICS
 from trim.evaluation.format import named
 from trim.evaluation.study import HEADLINE_METRICS, PAIR, SWEEP, Study, Sweep, SweepKey, correct_for_multiplicity
-from trim.names import END_POINTS, THR, Key, look_ahead, names, routers_of
+from trim.names import END_POINTS, TAKEOVER, THR, THRESHOLD, Key, look_ahead, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-THRESHOLD, HULL, PER_TOKEN = (THR, "default"), (THR, "hull"), (THR, "per-token")
-TAKEOVER = ("one-step-takeover", "default")
+HULL, PER_TOKEN = (THR, "hull"), (THR, "per-token")
 POMDP = ("trim-pomdp", "default")
 # One policy for each kappa, or one that sees kappa.
 POLICIES = ("default", "conditioned")
@@ -285,5 +284,5 @@ def prm_routing(
                 for metric in HEADLINE_METRICS:
                     row |= columns(metric, data[name].metrics[sweep.key][metric], level)
                 rows.append(row)
-    measured = [f"{metric}{end}" for metric in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
+    measured = [column for metric in HEADLINE_METRICS for column in column_names(metric)]
     return pd.DataFrame(rows, columns=["prm", "auc", *SWEEP[1:], *measured])

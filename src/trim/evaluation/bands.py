@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trim.evaluation.ablations import HULL, THRESHOLD, looking_ahead, pairs
+from trim.evaluation.ablations import HULL, looking_ahead, pairs
 from trim.evaluation.bootstrap import compared
 from trim.evaluation.curves import BANDS
 from trim.evaluation.study import PAIR, Study, correct_for_multiplicity
+from trim.names import THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -90,10 +90,15 @@ def at_floor(apart: Number) -> bool:
     return bool(min((drawn <= 0).sum(), (drawn >= 0).sum()) == 0)
 
 
+def column_names(name: str) -> tuple[str, str, str]:
+    """Return the columns that hold a number: its estimate and both ends of its interval."""
+    return name, f"{name}_lo", f"{name}_hi"
+
+
 def columns(name: str, number: Number, level: float) -> dict[str, float]:
     """Return estimate and interval as columns of a table: empty where undefined, or infinite as a CPT not reached."""
     found = (value if np.isfinite(value) else np.nan for value in bounds(number, level))
-    return dict(zip((name, f"{name}_lo", f"{name}_hi"), found, strict=True))
+    return dict(zip(column_names(name), found, strict=True))
 
 
 def compared(ours: Number, theirs: Number, level: float) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, columns
+from trim.evaluation.bootstrap import Number, column_names, columns
 from trim.evaluation.format import cell, escape, named, tabular
 from trim.evaluation.study import EPISODE, SWEEP, Array, Study, nearest
 from trim.names import END_POINTS, routers_of
@@ -89,7 +89,7 @@ def interventions(episodes: pd.DataFrame, main: Mapping[str, Study], level: floa
             for name, share, count in zip(INTERVENTIONS, _shares(counts, data), counts.sum(axis=1), strict=True):
                 rows.append({**head, "strong_calls": name, "solved": int(count), **columns("share", share, level)})
     names = ["dataset", *SWEEP, "wanted_share", "operating_point", "strong_share", "strong_calls", "solved"]
-    return pd.DataFrame(rows, columns=[*names, "share", "share_lo", "share_hi"])
+    return pd.DataFrame(rows, columns=[*names, *column_names("share")])
 
 
 def stepwise() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import columns, resample_counts, resampled_mean
+from trim.evaluation.bootstrap import column_names, columns, resample_counts, resampled_mean
 from trim.layouts import SOLUTION_KEYS
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("dataset", "behaviour", "n_problems"),
-    *(f"{name}{end}" for name in ("accuracy", "accuracy_all_right", "lucky_share") for end in ("", "_lo", "_hi")),
+    *(column for name in ("accuracy", "accuracy_all_right", "lucky_share") for column in column_names(name)),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, columns, compared
+from trim.evaluation.bootstrap import Number, column_names, columns, compared
 from trim.evaluation.format import ABSENT, cell, escape, named, tabular
 from trim.evaluation.study import (
     CURVE,
@@ -58,7 +58,7 @@ def generalization(main: Mapping[str, Study], level: float) -> pd.DataFrame:
                 found = compared(ours["delta_ibc"], native["delta_ibc"], level)
                 row |= {"home_delta_ibc": found.pop("other_value"), **found}
             rows.append(row)
-    metrics = [f"{name}{end}" for name in HEADLINE_METRICS for end in ("", "_lo", "_hi")]
+    metrics = [column for name in HEADLINE_METRICS for column in column_names(name)]
     compared_names = ["home_delta_ibc", "difference", "difference_lo", "difference_hi", "p_value", "p_at_floor"]
     names = [*SWEEP[1:], SWEEP[0], "dataset", *metrics, *compared_names]
     table = correct_for_multiplicity(pd.DataFrame(rows, columns=names), ["dataset"])
@@ -94,7 +94,7 @@ def transfer(main: Mapping[str, Study], dev: pd.DataFrame, level: float) -> pd.D
             for name, number in _at_point(data, sweep, sweep.settings.index(setting)).items():
                 row |= columns(name, number, level)
             rows.append(row)
-    measured = [f"{name}{end}" for name in ("strong_share", "accuracy", "pgr") for end in ("", "_lo", "_hi")]
+    measured = [column for name in ("strong_share", "accuracy", "pgr") for column in column_names(name)]
     head = [*SWEEP[1:], SWEEP[0], "operating_point", "wanted_share", "dev_strong_share", "dataset"]
     table = pd.DataFrame(rows, columns=[*head, *measured])
     return table.sort_values([*SWEEP[1:], SWEEP[0], "dataset"], kind="stable", ignore_index=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import Number, columns, compared
+from trim.evaluation.bootstrap import Number, column_names, columns, compared
 from trim.evaluation.prm_quality import auc
 from trim.evaluation.study import CURVE, Study, measure, study
 from trim.names import THR
@@ -20,7 +20,7 @@ IN_USE = "in use"
 COLUMNS = [
     "scores",
     "deviation",
-    *(f"{name}{end}" for name in ("auc", "delta_ibc", "difference") for end in ("", "_lo", "_hi")),
+    *(column for name in ("auc", "delta_ibc", "difference") for column in column_names(name)),
     "p_value",
     "p_at_floor",
     "problems",

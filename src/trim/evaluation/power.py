@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.ablations import AGG, POMDP, TAKEOVER, THRESHOLD, looking_ahead, pairs
+from trim.evaluation.ablations import AGG, POMDP, looking_ahead, pairs
 from trim.evaluation.bootstrap import Number
 from trim.evaluation.study import PAIR, Study, Sweep
-from trim.names import Key
+from trim.names import TAKEOVER, THRESHOLD, Key
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.ablations import THRESHOLD, looking_ahead
-from trim.evaluation.bootstrap import Number, columns, resample_counts, resampled_mean
+from trim.evaluation.ablations import looking_ahead
+from trim.evaluation.bootstrap import Number, column_names, columns, resample_counts, resampled_mean
 from trim.evaluation.study import CURVE, Array, Sweep, measure, nearest, study
+from trim.names import THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ COLUMNS = [
     "problems",
     "measure",
     "sampling",
-    *(f"{name}{end}" for name in ("standard_error", "problems_factor") for end in ("", "_lo", "_hi")),
+    *(column for name in ("standard_error", "problems_factor") for column in column_names(name)),
 ]
 
 

@@ -67,6 +67,16 @@ def rows_of(curves: pd.DataFrame, dataset: str, trained_on: str) -> pd.DataFrame
     return curves[(curves["dataset"] == dataset) & curves["trained_on"].isin(["untrained", trained_on])]
 
 
+def of_router(rows: pd.DataFrame, key: Key) -> pd.DataFrame:
+    """Return the rows of one variant of a router."""
+    return rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])]
+
+
+def first_runs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first training run of each router."""
+    return rows[rows["seed"] == rows.groupby(["router", "variant"])["seed"].transform("min")]
+
+
 def draw_curves(
     axes: Axes, rows: pd.DataFrame, palette: Sequence[Any], keys: Sequence[Key], banded: Sequence[Key] = ()
 ) -> None:
@@ -82,7 +92,7 @@ def draw_curves(
             mixed = [weak["accuracy"], strong["accuracy"]]
             axes.plot([0, full], mixed, label=look.label, **look.drawn(palette))
             continue
-        part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
+        part = of_router(rows, key).sort_values("strong_tokens")
         for run, (_, points) in enumerate(part.groupby("seed")):
             _draw_run(axes, points, palette, look_of(*key), banded=key in banded, named=run == 0)
     axes.set(xlabel="strong tokens per problem", xlim=(0, full))

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.figures.accuracy_vs_cost import rows_of
+from trim.figures.accuracy_vs_cost import first_runs, of_router, rows_of
 from trim.figures.style import PAGE_INCHES, begin, panels
-from trim.names import in_order, leading_variants, look_of, routers_of
+from trim.names import TAKEOVER, in_order, leading_variants, look_of, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-TAKEOVER = ("one-step-takeover", "default")
 SPREAD = 0.36
 """How far to the sides of a budget's middle its routers lie; the next budget is at 1."""
 
@@ -33,12 +32,12 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
     keys = [*leading_variants(table), *(key for key in in_order(table) if key == TAKEOVER), *best_query_level(table)]
     for axes, dataset in zip(grid, datasets, strict=True):
         rows = rows_of(table, dataset, trained_on)
-        rows = rows[rows["seed"] == rows.groupby(["router", "variant"])["seed"].transform("min")]
+        rows = first_runs(rows)
         budgets = np.unique(rows["strong_share"])
         places = np.arange(len(budgets))
         for key, shift in zip(keys, np.linspace(-SPREAD, SPREAD, len(keys)), strict=True):
             look = look_of(*key)
-            points = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])]
+            points = of_router(rows, key)
             x = places[np.searchsorted(budgets, points["strong_share"])] + shift
             axes.plot(x, 100 * points["pgr"], label=look.label, **{**look.drawn(palette), "linestyle": "none"})
             axes.vlines(x, 100 * points["pgr_lo"], 100 * points["pgr_hi"], color=palette[look.colour], linewidth=0.9)

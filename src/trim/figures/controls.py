@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trim.figures.accuracy_vs_cost import draw_curves, rows_of
-from trim.figures.style import PAGE_INCHES, begin
-from trim.names import THR, Key, look_ahead, names, routers_of
+from trim.figures.style import DRAWN_SHARE, PAGE_INCHES, begin
+from trim.names import THR, THRESHOLD, Key, look_ahead, names, routers_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-HIGHEST_SHARE = 0.4
-"""Strong share up to which is drawn: beyond it the curves lie on each other."""
-
-REFERENCE: Key = (THR, "default")
 
 
 def questions() -> dict[str, list[Key]]:
@@ -23,7 +18,7 @@ def questions() -> dict[str, list[Key]]:
     controls, ahead = (THR, *routers_of("control")), (*look_ahead(), *routers_of("own"))
     return {
         "controls of TRIM-Thr": [key for key in names() if key[0] in controls],
-        "routers that look ahead": [REFERENCE, *(key for key in names() if key[0] in ahead)],
+        "routers that look ahead": [THRESHOLD, *(key for key in names() if key[0] in ahead)],
     }
 
 
@@ -36,8 +31,8 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str) -> Figure:
     panels = questions()
     figure, grid = plt.subplots(1, len(panels), figsize=(PAGE_INCHES, 0.58 * PAGE_INCHES), sharey=True)
     for axes, (title, keys) in zip(grid, panels.items(), strict=True):
-        draw_curves(axes, rows, palette, keys, banded=[REFERENCE])
-        axes.set(title=f"{dataset}: {title}", xlim=(0, HIGHEST_SHARE * axes.get_xlim()[1]))
+        draw_curves(axes, rows, palette, keys, banded=[THRESHOLD])
+        axes.set(title=f"{dataset}: {title}", xlim=(0, DRAWN_SHARE * axes.get_xlim()[1]))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, columnspacing=1.2)
     grid[0].set_ylabel("accuracy")
     return figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.figures.accuracy_vs_cost import first_runs
 from trim.figures.style import PAGE_INCHES, SMALL, begin
 from trim.names import in_order, look_of
 
@@ -23,7 +24,7 @@ def draw(table: pd.DataFrame) -> Figure:
     from matplotlib import pyplot as plt
     from matplotlib.patches import Rectangle
 
-    table = table[table["seed"] == table.groupby(["router", "variant"])["seed"].transform("min")]
+    table = first_runs(table)
     keys, datasets = in_order(table), list(dict.fromkeys(table["dataset"]))
     sources = list(dict.fromkeys(table["trained_on"]))
     low, high = np.nanmin([*table["delta_ibc"], 0]), np.nanmax([*table["delta_ibc"], 1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trim.evaluation.budgets import INTERVENTIONS
-from trim.figures.accuracy_vs_cost import rows_of
+from trim.figures.accuracy_vs_cost import first_runs, rows_of
 from trim.figures.style import begin, panels
 from trim.names import leading_variants, look_of
 
@@ -29,7 +29,7 @@ def draw(table: pd.DataFrame, datasets: Sequence[str], trained_on: str) -> Figur
     import matplotlib as mpl
 
     shades = mpl.colormaps["cividis"](np.linspace(0.05, 0.95, len(INTERVENTIONS)))
-    table = table[table["seed"] == table.groupby(["router", "variant"])["seed"].transform("min")]
+    table = first_runs(table)
     keys, budgets = leading_variants(table), np.unique(table["wanted_share"])
     bars = [(budget, key) for budget in budgets for key in keys]
     places = [place + 0.6 * (place // max(len(keys), 1)) for place in range(len(bars))]

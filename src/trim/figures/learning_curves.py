@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.figures.accuracy_vs_cost import of_router
 from trim.figures.style import PAGE_INCHES, SMALL, begin
 from trim.files import read_csv, read_json
 from trim.names import look_of, names
@@ -46,12 +47,12 @@ def draw(learning: pd.DataFrame, trained_on: str) -> Figure:
     palette = begin()
     from matplotlib import pyplot as plt
 
-    keys = [key for key in names() if ((learning["router"] == key[0]) & (learning["variant"] == key[1])).any()]
+    keys = [key for key in names() if len(of_router(learning, key))]
     height = 0.42 * PAGE_INCHES
     figure, grid = plt.subplots(1, len(keys), figsize=(PAGE_INCHES, height), squeeze=False)
     for axes, key in zip(grid[0], keys, strict=True):
         look = look_of(*key)
-        rows = learning[(learning["router"] == key[0]) & (learning["variant"] == key[1])]
+        rows = of_router(learning, key)
         _draw_runs(axes, rows, palette[look.colour])
         trained = rows[rows["timesteps"] > 0]["dev_return"]
         margin = 0.1 * (trained.max() - trained.min()) + 0.001

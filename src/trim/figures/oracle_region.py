@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from trim.figures.accuracy_vs_cost import draw_curves, rows_of
 from trim.figures.style import PAGE_INCHES, begin, panels
-from trim.names import END_POINTS, RANDOM_QUERY, THR, Key, variants
+from trim.names import END_POINTS, RANDOM_QUERY, THRESHOLD, variants
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-THRESHOLD: Key = (THR, "default")
 ORACLE = "oracle-query"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trim.figures.accuracy_vs_cost import rows_of
+from trim.figures.accuracy_vs_cost import of_router, rows_of
 from trim.figures.style import begin, panels
 from trim.names import END_POINTS, in_order, leading_variants, look_of, routers_of
 
@@ -39,7 +39,7 @@ def draw(price_curves: pd.DataFrame, prices: pd.DataFrame, dataset: str, trained
         best = of_price.dropna(subset=["delta_ibc"]).sort_values("delta_ibc", ascending=False).head(NAMED)
         query = [key for key in best[["router", "variant"]].itertuples(index=False, name=None) if key in there]
         for key in [*leading_variants(at_price), *query]:
-            part = at_price[(at_price["router"] == key[0]) & (at_price["variant"] == key[1])].sort_values("cost_share")
+            part = of_router(at_price, key).sort_values("cost_share")
             look = look_of(*key)
             line = axes.plot(100 * part["cost_share"], part["accuracy"], label=look.label, **look.drawn(palette))
             handles.setdefault(look.label, line[0])

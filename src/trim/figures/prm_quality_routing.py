@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.figures.accuracy_vs_cost import of_router
 from trim.figures.style import PAGE_INCHES, begin
 from trim.names import in_order, look_of
 
@@ -46,7 +47,7 @@ def draw(table: pd.DataFrame, dataset: str, measure_of: str = "step AUC of the P
     for axes, (measure, scale, label, title) in zip(grid, PANELS, strict=True):
         for place, key in enumerate(keys):
             look = look_of(*key)
-            rows = table[(table["router"] == key[0]) & (table["variant"] == key[1])].dropna(subset=[measure])
+            rows = of_router(table, key).dropna(subset=[measure])
             rows = rows.sort_values("auc")
             odds = rows["auc"] / (1 - rows["auc"]) * np.exp(SPREAD * (place - (len(keys) - 1) / 2))
             x = odds / (1 + odds)

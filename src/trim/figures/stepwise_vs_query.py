@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trim.figures.accuracy_vs_cost import draw_curves, rows_of
+from trim.figures.accuracy_vs_cost import draw_curves, of_router, rows_of
 from trim.figures.style import PAGE_INCHES, begin
 from trim.names import RANDOM_QUERY, in_order, leading_variants, look_of, routers_of
 
@@ -39,7 +39,7 @@ def draw(curves: pd.DataFrame, main: pd.DataFrame, dataset: str, trained_on: str
     query = sorted((key for key in in_order(rows) if key[0] in routers_of("query")), key=lambda key: -gain[key])
     figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.55 * PAGE_INCHES), width_ratios=(3, 2))
     for key in query[NAMED:]:
-        part = rows[(rows["router"] == key[0]) & (rows["variant"] == key[1])].sort_values("strong_tokens")
+        part = of_router(rows, key).sort_values("strong_tokens")
         label = "_" * (key != query[NAMED]) + "other query-level"
         left.plot(part["strong_tokens"], part["accuracy"], color="0.72", linewidth=0.6, label=label)
     draw_curves(left, rows, palette, [*stepwise, *query[:NAMED], (RANDOM_QUERY, "default")], banded=stepwise)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trim.evaluation.study import nearest
-from trim.figures.accuracy_vs_cost import rows_of
+from trim.figures.accuracy_vs_cost import of_router, rows_of
 from trim.figures.style import PAGE_INCHES, begin
 from trim.names import leading_variants, look_of
 
@@ -54,7 +54,7 @@ def draw(calls: pd.DataFrame, curves: pd.DataFrame, dataset: str, trained_on: st
 
 def nearest_point(curves: pd.DataFrame, key: tuple[str, str], budget: float) -> pd.Series | None:
     """Return the operating point of a router's first training run that stands for a budget, if one is near."""
-    sweep = curves[(curves["router"] == key[0]) & (curves["variant"] == key[1])]
+    sweep = of_router(curves, key)
     first = sweep[sweep["seed"] == sweep["seed"].min()]
     at = nearest(first["strong_share"].to_numpy(float), budget)
     return None if at is None else first.iloc[at]

@@ -18,6 +18,9 @@ PAGE_INCHES = 6.9
 SMALL = 6.5
 DOTS_PER_INCH = 200
 
+DRAWN_SHARE = 0.4
+"""Strong share up to which some figures draw: beyond it the curves lie on each other."""
+
 
 class StateLook(NamedTuple):
     """How a state of TRIM-POMDP is drawn: its name, a colour of the palette, a line."""

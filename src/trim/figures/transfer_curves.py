@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trim.figures.style import PAGE_INCHES, begin
+from trim.figures.accuracy_vs_cost import of_router
+from trim.figures.style import DRAWN_SHARE, PAGE_INCHES, begin
 from trim.names import Look, leading_variants, look_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-HIGHEST_SHARE = 0.4
-"""Strong share up to which is drawn: beyond it the curves lie on each other."""
 
 TRANSFERRED = ("--", ":", "-.")
 """Line of a router that comes from another dataset, by the place of that dataset among those trained on."""
@@ -41,7 +39,7 @@ def draw(curves: pd.DataFrame, datasets: Sequence[str], trained_on: Sequence[str
     lines: dict[str, Any] = dict(zip(trained_on, TRANSFERRED * len(trained_on), strict=False))
     for row, dataset in zip(grid, datasets, strict=True):
         for axes, key in zip(row, keys, strict=True):
-            rows = curves[(curves["dataset"] == dataset) & (curves["router"] == key[0]) & (curves["variant"] == key[1])]
+            rows = of_router(curves[curves["dataset"] == dataset], key)
             _draw_sources(axes, rows[rows["seed"] == rows["seed"].min()], dataset, lines, look_of(*key), palette)
         row[0].set_ylabel(f"on {dataset}\naccuracy")
         row[0].yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
@@ -70,4 +68,4 @@ def _draw_sources(
         if source == dataset:
             band = points["accuracy_lo"], points["accuracy_hi"]
             axes.fill_between(x, *band, color=palette[look.colour], alpha=0.15, linewidth=0)
-    axes.set_xlim(0, 100 * HIGHEST_SHARE)
+    axes.set_xlim(0, 100 * DRAWN_SHARE)
