@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from trim.config.datasets import FileDataset
+from trim.config.datasets import FileDataset, Split
 from trim.files import read_json, write_json
 from trim.problems.adapters import load_dataset, source_digest
 from trim.problems.grading import text_only
 from trim.problems.problem import Problem, read_problems, write_problems
 from trim.problems.splits import divide, leave_out
 
-SPLITS = ("prm_train", "router_train", "dev", "test")
+SPLITS: tuple[Split, ...] = get_args(Split)
 ORIGIN_FILE = "origin.json"
 
 
