@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trim.arrays import Floats
 from trim.config.experiment import Bootstrap, Experiment
 from trim.config.models import GgufModel, PretrainedModel
 from trim.config.reading import read_experiment
@@ -30,7 +31,7 @@ from trim.models.prompts import PrefixTokenizer
 from trim.models.ragged import RaggedReader
 from trim.models.store import StepStore
 from trim.models.transformers_backend import load_model
-from trim.models.value_prm import PARTS, Floats, Readings, predict_folds, read_traces
+from trim.models.value_prm import PARTS, Readings, predict_folds, read_traces
 from trim.problems.problem import read_problems
 
 FEATURES = PARTS["hidden"].start

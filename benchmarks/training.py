@@ -17,9 +17,10 @@ from benchmarks.common import Options, Row, cpu_seconds, run_alone
 from benchmarks.environment import made_up_trees
 from benchmarks.lockstep import BATCH, solve_in_lockstep
 from benchmarks.pairs import EXPERIMENT, MAX_STEPS, has_models, no_judge, open_models, says, take_problems
+from trim.arrays import Booleans
 from trim.files import read_parquet
 from trim.layouts import NODES
-from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.rollout.trees import RolloutTrees
 from trim.routers.learned.fit import train_router
 

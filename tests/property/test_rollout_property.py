@@ -14,12 +14,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trim.arrays import Booleans
 from trim.explorer.traces import trace
 from trim.models.protocols import ModelPair, Prefix, Step, StepModel
 from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS, Costs
 from trim.rollout.engine import Episode, Run, solve_all
-from trim.rollout.history import Booleans, Observed, Reads, Router
+from trim.rollout.history import Observed, Reads, Router
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, RolloutTrees
 from trim.rollout.vectorised import Rollout, roll_out_all
 from trim.routers.controls import StrongOnly, WeakOnly

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trim.evaluation.bootstrap import Number, bounds
+from trim.evaluation.bootstrap import Resampled, bounds
 from trim.evaluation.claims.verdicts import greatest, judge, smallest
 
 value = st.one_of(st.integers(-20, 20).map(float), st.just(np.nan), st.just(np.inf), st.just(-np.inf))
@@ -15,13 +15,13 @@ bars = st.integers(-20, 20)
 
 
 @given(number, levels, bars)
-def test_a_claim_and_its_contrary_never_both_hold(x: Number, level: float, bar: int) -> None:
+def test_a_claim_and_its_contrary_never_both_hold(x: Resampled, level: float, bar: int) -> None:
     claim, contrary = judge(bounds(x, level), bar), judge(bounds(-x, level), -bar)
     assert {claim, contrary} in ({"holds", "fails"}, {"undecided"})
 
 
 @given(numbers, levels, bars)
-def test_what_holds_of_all_holds_of_each(found: dict[str, Number], level: float, bar: int) -> None:
+def test_what_holds_of_all_holds_of_each(found: dict[str, Resampled], level: float, bar: int) -> None:
     each = {judge(bounds(x, level), bar) for x in found.values()}
     if judge(smallest(found, level), bar) == "holds":
         assert each == {"holds"}
@@ -34,7 +34,7 @@ def test_what_holds_of_all_holds_of_each(found: dict[str, Number], level: float,
 
 
 @given(numbers, levels)
-def test_the_joint_interval_is_wider_but_never_crossed(found: dict[str, Number], level: float) -> None:
+def test_the_joint_interval_is_wider_but_never_crossed(found: dict[str, Resampled], level: float) -> None:
     joint = smallest(found, level)
     if not np.isnan(joint.lo):
         assert joint.lo <= joint.hi

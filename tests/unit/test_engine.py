@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from trim.arrays import Booleans
 from trim.errors import BackendError
 from trim.models.protocols import CutSteps, FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS, Costs, costs_of
 from trim.rollout.engine import Episode, KeptStep, Run, path_of, solve, solve_all
 from trim.rollout.engine import steps as steps_of
-from trim.rollout.history import Booleans, Observed, Reads, Router, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, Router, WantsEveryDraft
 from trim.routers.controls import RandomStep, StrongOnly, WeakOnly
 from trim.routers.threshold import OneStepTakeover, Threshold
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from trim.arrays import Booleans
 from trim.config.routers import PomdpRouter
 from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
-from trim.rollout.history import Booleans
 from trim.rollout.trees import KEEP, REGENERATE, RolloutTrees
 from trim.routers.pomdp import inferred
 from trim.routers.pomdp.fit import Labels, fit_pomdp, observe_trees

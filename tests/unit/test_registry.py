@@ -14,6 +14,7 @@ from made_episodes import ends, made_episodes
 
 import trim.plugins
 from trim import names
+from trim.arrays import Booleans
 from trim.config.routers import AggRouter, FittedQRouter, KappaRange, PomdpRouter, Ppo, Routers, SeqRouter
 from trim.config.section import Section
 from trim.errors import ConfigError, InputError
@@ -22,7 +23,7 @@ from trim.models.protocols import ModelPair
 from trim.names import RANDOM_QUERY, Look, Name, label_of, look_of, routers_of, variants
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
-from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points, run_points, score_table, step_table
 from trim.rollout.trees import RolloutTrees
 from trim.routers.controls import ALONE, WeakOnly

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
+from trim.arrays import Singles
 from trim.config.models import GgufModel, PretrainedModel
 from trim.errors import BackendError, DamagedFile, StoreError
 from trim.models.encoder import Encoder, RaggedEncoder
 from trim.models.store import MissingEntries, StepStore
-from trim.models.vectors import Floats, StoredVectors, identify_encoder, load_frozen
+from trim.models.vectors import StoredVectors, identify_encoder, load_frozen
 from trim.problems.problem import Problem
 from trim.routers.query_level.fit import GENERATORS, embed_solutions, turned
 
@@ -26,7 +27,7 @@ class Counting:
     def __init__(self) -> None:
         self.read: list[str] = []
 
-    def embed(self, texts: Sequence[str]) -> Floats:
+    def embed(self, texts: Sequence[str]) -> Singles:
         self.read += texts
         return np.array([[len(text), 1 / 3, 0, i, ord(text[0])] for i, text in enumerate(texts)], dtype=np.float32)
 
@@ -107,7 +108,7 @@ def test_damage_is_found(open_store: Open) -> None:
 
 def test_a_number_too_large_for_half_precision_is_refused(tmp_path: Path) -> None:
     class Wild:
-        def embed(self, texts: Sequence[str]) -> Floats:
+        def embed(self, texts: Sequence[str]) -> Singles:
             return np.full((len(texts), 2), 1e6, dtype=np.float32)
 
     with pytest.raises(BackendError, match="half-precision"):

@@ -15,15 +15,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Floats
 from trim.errors import InputError
 from trim.routers.pomdp.model import PomdpModel
 
 if TYPE_CHECKING:
     import pomdp_py
 
-Array = NDArray[np.float64]
 
 ACTIONS = ("keep", "regenerate")
 RIGHT, EARLIER, LAST, BROKEN = range(4)
@@ -51,9 +50,9 @@ class FlatPomdp:
 
     states: tuple[str, ...]
     observations: tuple[str, ...]
-    transition: Array
-    emission: Array
-    reward: Array
+    transition: Floats
+    emission: Floats
+    reward: Floats
 
 
 def draft_state(model: PomdpModel, position: int, state: int, final: bool, count: int) -> int:
@@ -80,7 +79,7 @@ def flatten(model: PomdpModel, cost: float) -> FlatPomdp:
     transition[:, END, END] = 1
     emission[:, :2, -1] = 1
 
-    def draft_next(row: Array, position: int, right: float, earlier: float, broken: float) -> None:
+    def draft_next(row: Floats, position: int, right: float, earlier: float, broken: float) -> None:
         """Add what is drafted at a position, after a step that left the prefix right, wrong, or broke it."""
         accuracy, hazard = steps.weak_accuracy[position], steps.hazard[position]
         shares = {RIGHT: right * accuracy, LAST: right * (1 - accuracy), EARLIER: earlier, BROKEN: broken}

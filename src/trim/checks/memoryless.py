@@ -12,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.rollout.history import Observed
 from trim.routers.pomdp.model import PomdpModel
 
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Table = NDArray[np.bool_]
+Table = Booleans
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class MemorylessPolicies:
         score = np.arange(self.shape[2]) % (len(self.model.observation.edges) - 1)
         return np.broadcast_to((score < bins)[:, None], self.shape)
 
-    def tabulate(self, decide: Callable[[Integers, Integers, Array], Table]) -> Table:
+    def tabulate(self, decide: Callable[[Integers, Integers, Floats], Table]) -> Table:
         """Write a rule on (position, symbol, token count) as a table."""
         steps, _, symbols, counts = self.shape
         position, symbol, count = (axis.ravel() for axis in np.indices((steps, symbols, counts)))
@@ -120,7 +118,7 @@ class MemorylessPolicies:
             found.append((worth, table))
         return max(found, key=lambda pair: pair[0].net_reward)
 
-    def _occupancies(self, table: Table) -> Array:
+    def _occupancies(self, table: Table) -> Floats:
         """Return P(an episode gets here with a wrong or right prefix and this lowest bin), shape (S, 2, J)."""
         occupancies = np.zeros((self.shape[0], 2, self.shape[1]))
         occupancies[0, 1, -1] = 1.0  # right, and nothing lower than 1 seen
@@ -132,7 +130,7 @@ class MemorylessPolicies:
             occupancies[step + 1] *= 1 - self.model.transition.hazard[step]
         return occupancies
 
-    def _flow(self, step: int, occupancy: Array, table: Table) -> tuple[Array, Array]:
+    def _flow(self, step: int, occupancy: Floats, table: Table) -> tuple[Floats, Floats]:
         """Return the probabilities of (right after, lowest bin before, symbol): of kept drafts, of new steps."""
         keep, regenerate = self._steps[step]
         share = table @ self._weights

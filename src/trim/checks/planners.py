@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import pomdp_py
 
+from trim.arrays import Booleans, Floats
 from trim.checks.export import ACTIONS, END, FlatPomdp, draft_state, flatten, sarsop_value
 from trim.checks.memoryless import MemorylessPolicies
 from trim.checks.simulator import play
 from trim.config.experiment import Planners
-from trim.rollout.history import Booleans, Floats, Observed
+from trim.rollout.history import Observed
 from trim.routers.pomdp.disk import SolvedPomdp
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import PomdpPolicy

@@ -13,10 +13,11 @@ from typing import Literal, Protocol
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from trim.arrays import Booleans
 from trim.checks.memoryless import MemorylessPolicies
 from trim.checks.simulator import Simulator, play
 from trim.config.routers import AggRouter, Ppo, SeqRouter
-from trim.rollout.history import Booleans, Observed
+from trim.rollout.history import Observed
 from trim.routers.learned.environment import Routing
 from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncoder
 from trim.routers.learned.networks import AggLearner, Learner, SeqLearner

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.errors import InputError
-from trim.rollout.history import Booleans, Drafts, Floats, Histories, Integers, Observed, Outcome
+from trim.rollout.history import Drafts, Histories, Observed, Outcome
 from trim.routers.pomdp.model import PomdpModel
 
 

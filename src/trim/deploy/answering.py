@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trim.arrays import Booleans
 from trim.deploy.manifest import Manifest
 from trim.deploy.opening import Opened
 from trim.evaluation.prices import in_dollars
@@ -17,7 +18,7 @@ from trim.models.protocols import FinishReason
 from trim.problems.problem import Problem, fingerprint
 from trim.rollout.costs import Costs
 from trim.rollout.engine import Episode, KeptStep, steps
-from trim.rollout.history import Booleans, Observed, Reads, Router
+from trim.rollout.history import Observed, Reads, Router
 from trim.rollout.tables import AUTHORS, OperatingPoint
 from trim.routers.controls import StrongOnly
 from trim.routers.threshold import Threshold

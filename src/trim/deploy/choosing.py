@@ -11,7 +11,7 @@ import numpy as np
 from trim.config.experiment import Bootstrap
 from trim.deploy.manifest import Interval, Measure
 from trim.errors import InputError
-from trim.evaluation.bootstrap import Bounds, Number, bounds
+from trim.evaluation.bootstrap import Bounds, Resampled, bounds
 from trim.evaluation.prices import Vector, spent
 from trim.evaluation.study import CURVE, Study, measure, study
 
@@ -86,7 +86,7 @@ class Candidate:
     variant: str
     run: int
     setting: float
-    numbers: Mapping[str, Number]
+    numbers: Mapping[str, Resampled]
 
     @property
     def key(self) -> tuple[str, str, str, int, float]:

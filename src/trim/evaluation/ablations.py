@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, column_names, columns, compared
+from trim.evaluation.bootstrap import Resampled, column_names, columns, compared
 from trim.evaluation.curves import METRICS
 from trim.evaluation.format import named
 from trim.evaluation.study import HEADLINE_METRICS, PAIR, SWEEP, Study, Sweep, SweepKey, correct_for_multiplicity
@@ -177,7 +177,7 @@ def _as_trained(sides: Sequence[Sweep], runs: Mapping[SweepKey, str] | None) -> 
     return {"trained": "no" if why else "yes", "why": why}
 
 
-def _read(data: Study, variants: set[Key]) -> dict[SweepKey, dict[str, Number]]:
+def _read(data: Study, variants: set[Key]) -> dict[SweepKey, dict[str, Resampled]]:
     """Read all measures of the variants that are there, by sweep."""
     at_shares = [f"PGR at {share:.0%}" for share in BUDGET_SHARES]
     return {

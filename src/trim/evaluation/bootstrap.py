@@ -14,11 +14,10 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from trim.arrays import Floats
 
-Number = NDArray[np.float64]
+Resampled = Floats
 """An estimate and its value on every resample, shape (1 + resamples,)."""
 
 
@@ -34,7 +33,7 @@ class Bounds(NamedTuple):
     hi: float
 
 
-def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Array:
+def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Floats:
     """Draw problems with replacement and count them: shape (1 + resamples, n_problems), the first row all ones.
 
     Use one array for all routers of a dataset. A text seed, such as the dataset's name, is hashed, to
@@ -53,12 +52,12 @@ def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Array:
     return counts
 
 
-def resampled_mean(values: Array, counts: Array) -> Array:
+def resampled_mean(values: Floats, counts: Floats) -> Floats:
     """Return the mean over problems on every resample: values (n,) give (R,), values (K, n) give (R, K)."""
     return np.asarray(counts @ values.T / counts.sum(axis=1).reshape(-1, *[1] * (values.ndim - 1)))
 
 
-def bounds(number: Number, level: float) -> Bounds:
+def bounds(number: Resampled, level: float) -> Bounds:
     """Return an estimate and its percentile interval.
 
     The one rule for every interval: its ends are resamples, the nearest ones outside the percentiles, not means of
@@ -73,7 +72,7 @@ def bounds(number: Number, level: float) -> Bounds:
     return Bounds(float(number[0]), float(drawn[outside]), float(drawn[-1 - outside]))
 
 
-def p_value(apart: Number) -> float:
+def p_value(apart: Resampled) -> float:
     """Return the two-sided p-value of no difference; undefined resamples are left out.
 
     It is twice the smaller share of resamples on either side of zero, each counted with one more resample,
@@ -84,7 +83,7 @@ def p_value(apart: Number) -> float:
     return min(1.0, 2 * (min(below, above) + 1) / (counted + 1))
 
 
-def at_floor(apart: Number) -> bool:
+def at_floor(apart: Resampled) -> bool:
     """Whether no resample lies on the other side of zero: the p-value is then no more than an upper bound."""
     drawn = apart[1:]
     return bool(min((drawn <= 0).sum(), (drawn >= 0).sum()) == 0)
@@ -95,13 +94,13 @@ def column_names(name: str) -> tuple[str, str, str]:
     return name, f"{name}_lo", f"{name}_hi"
 
 
-def columns(name: str, number: Number, level: float) -> dict[str, float]:
+def columns(name: str, number: Resampled, level: float) -> dict[str, float]:
     """Return estimate and interval as columns of a table: empty where undefined, or infinite as a CPT not reached."""
     found = (value if np.isfinite(value) else np.nan for value in bounds(number, level))
     return dict(zip(column_names(name), found, strict=True))
 
 
-def compared(ours: Number, theirs: Number, level: float) -> dict[str, float]:
+def compared(ours: Resampled, theirs: Resampled, level: float) -> dict[str, float]:
     """Return two numbers and their paired difference, with interval and p-value, as columns of a table.
 
     A difference of CPTs is -inf where only `theirs` is not reached, inf where only `ours` is not, and undefined where
@@ -122,7 +121,7 @@ def compared(ours: Number, theirs: Number, level: float) -> dict[str, float]:
     }
 
 
-def holm(p_values: Array) -> Array:
+def holm(p_values: Floats) -> Floats:
     """Correct the p-values of one family for multiple comparison (Holm's step-down method).
 
     The chance that any true null hypothesis of the family falls below a level is at most that level,

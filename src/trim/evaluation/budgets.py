@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, column_names, columns
+from trim.arrays import Floats
+from trim.evaluation.bootstrap import Resampled, column_names, columns
 from trim.evaluation.format import cell, escape, named, tabular
-from trim.evaluation.study import EPISODE, SWEEP, Array, Study, nearest
+from trim.evaluation.study import EPISODE, SWEEP, Study, nearest
 from trim.names import END_POINTS, routers_of
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _rescued(episodes: pd.DataFrame) -> pd.DataFrame:
     return episodes[right].merge(failed)
 
 
-def _shares(counts: Array, data: Study) -> list[Number]:
+def _shares(counts: Floats, data: Study) -> list[Resampled]:
     """Share of each class, from counts by class and problem; undefined where there is nothing to share."""
     means = data.mean(counts)
     with np.errstate(invalid="ignore"):

@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from trim.arrays import Booleans, Floats
 
-LEVELS: Array = np.arange(1, 101) / 100
+LEVELS: Floats = np.arange(1, 101) / 100
 """PGR at the upper ends of the 100 performance regions of delta IBC."""
 
 CPTS = {"cpt50": 50, "cpt80": 80, "cpt95": 95}
@@ -38,10 +37,10 @@ METRICS = (*CPTS, "delta_ibc", "apgr")
 All of them are undefined (NaN) where strong <= weak.
 """
 
-Metrics = Mapping[str, Array]
+Metrics = Mapping[str, Floats]
 """Each of METRICS for R curves, shape (R,)."""
 
-Reading = Callable[[Array, Array, Array, Array], Metrics]
+Reading = Callable[[Floats, Floats, Floats, Floats], Metrics]
 
 SMALLEST_SHARE = 1e-4
 """Delta IBC divides by a strong share; smaller ones, as of a gain that cost nothing, count as this."""
@@ -50,7 +49,7 @@ DECIMALS = 9
 """Shares and PGR are rounded to these, so that a tie or a level just reached does not depend on float noise."""
 
 
-def read_envelope(shares: Array, accuracies: Array, weak: Array, strong: Array) -> Metrics:
+def read_envelope(shares: Floats, accuracies: Floats, weak: Floats, strong: Floats) -> Metrics:
     """Read curves as their envelopes.
 
     In delta IBC, a level that the envelope does not reach by a share of 1 counts as c = 1: there the
@@ -74,7 +73,7 @@ def read_envelope(shares: Array, accuracies: Array, weak: Array, strong: Array) 
     return _metrics(crossings, np.minimum(crossings, 1), height, weak, strong)
 
 
-def read_as_paper(shares: Array, accuracies: Array, weak: Array, strong: Array) -> Metrics:
+def read_as_paper(shares: Floats, accuracies: Floats, weak: Floats, strong: Floats) -> Metrics:
     """Read curves as the paper does (reconstructed from its figures and tables).
 
     Where even the extrapolation does not reach a level, because the last line does not rise, CPT is
@@ -90,7 +89,7 @@ def read_as_paper(shares: Array, accuracies: Array, weak: Array, strong: Array) 
 READINGS: Mapping[str, Reading] = {"envelope": read_envelope, "paper": read_as_paper}
 
 
-def pgr_at(shares: Array, accuracies: Array, weak: Array, strong: Array, at: Sequence[float]) -> Array:
+def pgr_at(shares: Floats, accuracies: Floats, weak: Floats, strong: Floats, at: Sequence[float]) -> Floats:
     """Return the PGR of R envelopes at M strong shares: shape (R, M), NaN where strong <= weak.
 
     Beyond its last point an envelope stays flat.
@@ -106,7 +105,7 @@ def pgr_at(shares: Array, accuracies: Array, weak: Array, strong: Array, at: Seq
     return _heights(x, y, np.broadcast_to(np.asarray(at, dtype=np.float64), (len(x), len(at))))
 
 
-def delta_ibc_by_band(shares: Array, accuracies: Array, weak: Array, strong: Array) -> Array:
+def delta_ibc_by_band(shares: Floats, accuracies: Floats, weak: Floats, strong: Floats) -> Floats:
     """Return the parts of the delta IBC of R envelopes that lie in each of BANDS: shape (R, 5), NaN as it.
 
     They add up to delta IBC: each is the sum of p / c(p) - 1 over the levels p of a band, divided by 100.
@@ -124,7 +123,7 @@ def delta_ibc_by_band(shares: Array, accuracies: Array, weak: Array, strong: Arr
 # not count are moved onto the last corner that does: lines of zero length change nothing.
 
 
-def _points(shares: Array, accuracies: Array, weak: Array, strong: Array) -> tuple[Array, Array]:
+def _points(shares: Floats, accuracies: Floats, weak: Floats, strong: Floats) -> tuple[Floats, Floats]:
     """Return strong share and PGR by cost, the best first among equal costs, with the point (0, weak)."""
     if shares.ndim != 2 or not (shares.shape == accuracies.shape and (len(shares),) == weak.shape == strong.shape):
         raise ValueError("shares and accuracies must have shape (R, K), weak and strong (R,)")
@@ -137,24 +136,24 @@ def _points(shares: Array, accuracies: Array, weak: Array, strong: Array) -> tup
     return np.take_along_axis(x, order, 1), np.take_along_axis(y, order, 1)
 
 
-def _envelope(shares: Array, accuracies: Array, weak: Array, strong: Array) -> tuple[Array, Array]:
+def _envelope(shares: Floats, accuracies: Floats, weak: Floats, strong: Floats) -> tuple[Floats, Floats]:
     x, y = _points(shares, accuracies, weak, strong)
     return _through(x, y, y[:, 1:] > np.maximum.accumulate(y, axis=1)[:, :-1])
 
 
-def _by_cost(shares: Array, accuracies: Array, weak: Array, strong: Array) -> tuple[Array, Array]:
+def _by_cost(shares: Floats, accuracies: Floats, weak: Floats, strong: Floats) -> tuple[Floats, Floats]:
     x, y = _points(shares, accuracies, weak, strong)
     return _through(x, y, np.diff(x) > 0)
 
 
-def _through(x: Array, y: Array, counts: NDArray[np.bool_]) -> tuple[Array, Array]:
+def _through(x: Floats, y: Floats, counts: Booleans) -> tuple[Floats, Floats]:
     """Move every point that does not count onto the last one before it that does; the first counts."""
     corner = np.where(np.insert(counts, 0, True, axis=1), np.arange(x.shape[1]), 0)
     corner = np.maximum.accumulate(corner, axis=1)
     return np.take_along_axis(x, corner, 1), np.take_along_axis(y, corner, 1)
 
 
-def _crossings(x: Array, y: Array) -> Array:
+def _crossings(x: Floats, y: Floats) -> Floats:
     """Return the share at which each line first reaches each of LEVELS: (R, 100), infinite where it does not."""
     reached = y[:, None, :] >= LEVELS[:, None]
     after = reached.argmax(axis=2)
@@ -164,7 +163,7 @@ def _crossings(x: Array, y: Array) -> Array:
     return np.where(reached.any(axis=2), crossing, np.inf)
 
 
-def _crossings_extrapolated(x: Array, y: Array) -> Array:
+def _crossings_extrapolated(x: Floats, y: Floats) -> Floats:
     """Do as `_crossings`, but let the last line go on; infinite where it does not rise."""
     start = np.maximum((x < x[:, -1:]).sum(axis=1, keepdims=True) - 1, 0)
     run, rise = (v[:, -1:] - np.take_along_axis(v, start, 1) for v in (x, y))
@@ -173,7 +172,7 @@ def _crossings_extrapolated(x: Array, y: Array) -> Array:
     return np.where(np.isinf(crossings), beyond, crossings)
 
 
-def _heights(x: Array, y: Array, at: Array) -> Array:
+def _heights(x: Floats, y: Floats, at: Floats) -> Floats:
     """Return the PGR of each line at its own shares: `at` and result have shape (R, M)."""
     before = (x[:, None, :] <= at[:, :, None]).sum(axis=2) - 1
     after = np.minimum(before + 1, x.shape[1] - 1)
@@ -181,7 +180,7 @@ def _heights(x: Array, y: Array, at: Array) -> Array:
     return y0 + (y1 - y0) * (at - x0) / np.where(x1 > x0, x1 - x0, np.inf)
 
 
-def _mean_height(x: Array, y: Array) -> Array:
+def _mean_height(x: Floats, y: Floats) -> Floats:
     """Return the integral of each line over shares from 0 to 1, shape (R,)."""
     knots = np.append(np.minimum(x, 1), np.ones((len(x), 1)), axis=1)
     return np.asarray(np.trapezoid(_heights(x, y, knots), knots, axis=1))
@@ -190,7 +189,7 @@ def _mean_height(x: Array, y: Array) -> Array:
 # --- metrics ----------------------------------------------------------------------------
 
 
-def _metrics(crossings: Array, costs: Array, apgr: Array, weak: Array, strong: Array) -> Metrics:
+def _metrics(crossings: Floats, costs: Floats, apgr: Floats, weak: Floats, strong: Floats) -> Metrics:
     """Return METRICS from the shares that reach each of LEVELS, and those that delta IBC divides by, (R, 100)."""
     found = {name: crossings[:, percent - 1] for name, percent in CPTS.items()}
     found["delta_ibc"] = (LEVELS / np.maximum(costs, SMALLEST_SHARE)).mean(axis=1) - 1

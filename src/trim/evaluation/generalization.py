@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, column_names, columns, compared
+from trim.evaluation.bootstrap import Resampled, column_names, columns, compared
 from trim.evaluation.format import ABSENT, cell, escape, named, tabular
 from trim.evaluation.study import (
     CURVE,
@@ -113,7 +113,7 @@ def chosen_on_dev(dev: pd.DataFrame, share: float) -> dict[SweepKey, tuple[float
     return chosen
 
 
-def _at_point(data: Study, sweep: Sweep, index: int) -> dict[str, Number]:
+def _at_point(data: Study, sweep: Sweep, index: int) -> dict[str, Resampled]:
     """Read strong share, accuracy and PGR at one operating point."""
     share, accuracy = (values[:, index] for values in data.curve(sweep))
     gap = np.where(data.strong > data.weak, data.strong - data.weak, np.nan)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, columns
+from trim.evaluation.bootstrap import Resampled, columns
 from trim.evaluation.study import Study, Sweep, nearest
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def _rows(
             }
 
 
-def _net(data: Study, sweep: Sweep, point: int, cost: float) -> Number:
+def _net(data: Study, sweep: Sweep, point: int, cost: float) -> Resampled:
     return data.mean(sweep.values["correct"][point] - cost * sweep.values["strong_tokens"][point])
 
 
-def _compared(modelled: float, measured: Number, level: float) -> dict[str, float]:
+def _compared(modelled: float, measured: Resampled, level: float) -> dict[str, float]:
     found = {"modelled": modelled} | columns("measured", measured, level)
     return found | columns("difference", modelled - measured, level)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import Number, column_names, columns, compared
+from trim.evaluation.bootstrap import Resampled, column_names, columns, compared
 from trim.evaluation.prm_quality import auc
 from trim.evaluation.study import CURVE, Study, measure, study
 from trim.names import THR
@@ -75,12 +75,12 @@ def _study(routed: Routed, settings: Bootstrap, seed: str) -> Study:
     return study(measure(routed.episodes, CURVE), settings, seed)
 
 
-def _delta_ibc(data: Study) -> Number:
+def _delta_ibc(data: Study) -> Resampled:
     (sweep,) = data.find(THR)
     return data.metrics[sweep.key]["delta_ibc"]
 
 
-def _auc(lowest: pd.DataFrame, data: Study) -> Number:
+def _auc(lowest: pd.DataFrame, data: Study) -> Resampled:
     places = {problem: place for place, problem in enumerate(sorted(lowest["problem_id"].unique()))}
     scores, right = lowest["minimum"].to_numpy(float), lowest["correct"].to_numpy(bool)
     return auc(scores, right, lowest["problem_id"].map(places).to_numpy(int), data.counts)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trim.evaluation.ablations import AGG, POMDP, looking_ahead, pairs
-from trim.evaluation.bootstrap import Number
+from trim.evaluation.bootstrap import Resampled
 from trim.evaluation.study import PAIR, Study, Sweep
 from trim.names import TAKEOVER, THRESHOLD, Key
 
@@ -117,7 +117,7 @@ def _rows(data: Study, sweep: Sweep, other: Sweep) -> Iterator[dict[str, Any]]:
             yield {**head, "asked": "difference", "benchmark": benchmark, "difference": shown, "problems": problems}
 
 
-def _read(data: Study, *sweeps: Sweep) -> dict[str, tuple[Number, ...]]:
+def _read(data: Study, *sweeps: Sweep) -> dict[str, tuple[Resampled, ...]]:
     """Read the measures of `DIFFERENCES` from each sweep."""
     values = [
         (data.metrics[sweep.key]["delta_ibc"], data.accuracy(data.pgr(sweep, [ACCURACY_SHARE])[0])) for sweep in sweeps

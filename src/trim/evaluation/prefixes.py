@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
-from trim.evaluation.bootstrap import Number, columns, resample_counts
+from trim.evaluation.bootstrap import Resampled, columns, resample_counts
 from trim.layouts import CONTINUATIONS
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def score_routers(
     problems, owner = np.unique(table["problem_id"], return_inverse=True)
     counts = resample_counts(len(problems), settings.resamples, seed)
 
-    def mean(values: Array) -> Number:
+    def mean(values: Array) -> Resampled:
         """Weighted mean over prefixes, on every resample of problems."""
         weight = table["weight"].to_numpy()
         sums = (np.bincount(owner, weights=w, minlength=len(problems)) for w in (weight * values, weight))

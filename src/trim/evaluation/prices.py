@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.config.experiment import Bootstrap
 from trim.config.prices import ApiPrice, FlopsPrice, Parameters, PriceVector, SecondsPrice
 from trim.evaluation.bootstrap import columns, resample_counts
-from trim.evaluation.study import EPISODE, HEADLINE_METRICS, Array, Study, measure
+from trim.evaluation.study import EPISODE, HEADLINE_METRICS, Study, measure
 from trim.layouts import READ
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ Vector = Mapping[str, float]
 """The price of each quantity that has one."""
 
 
-def cost(quantities: Array, prices: Array) -> Array:
+def cost(quantities: Floats, prices: Floats) -> Floats:
     """Return what episodes cost, shape (n, K): quantities (n, Q) times prices of K kinds (Q, K)."""
     return np.asarray(quantities @ prices)
 
@@ -103,7 +104,7 @@ def vectors(prices: Mapping[str, PriceVector], parameters: Parameters) -> dict[s
     return {name: numbers for name, numbers in found.items() if numbers is not None}
 
 
-def spent(episodes: pd.DataFrame, prices: Collection[Vector]) -> Array:
+def spent(episodes: pd.DataFrame, prices: Collection[Vector]) -> Floats:
     """Return what episodes cost at each of some prices, shape (episodes, prices)."""
     table = np.array([[numbers.get(name, 0.0) for numbers in prices] for name in QUANTITIES])
     return cost(episodes[list(QUANTITIES)].to_numpy(float), table)

@@ -11,18 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import Array, Number, columns, resample_counts
+from trim.evaluation.bootstrap import Resampled, columns, resample_counts
 from trim.evaluation.prm_quality import auc, calibration, calibration_error
 from trim.layouts import SOLUTION_KEYS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Booleans = NDArray[np.bool_]
-Integers = NDArray[np.int64]
 
 SUMMARIES = ("minimum", "mean", "product", "last")
 ALL = "all"
@@ -68,8 +66,8 @@ def prm_outcomes(steps: pd.DataFrame, settings: Bootstrap, seed: str) -> pd.Data
 
 
 def _measures(
-    steps: pd.DataFrame, solutions: pd.DataFrame, problems: Sequence[str], counts: Array
-) -> Iterator[tuple[str, Number, int]]:
+    steps: pd.DataFrame, solutions: pd.DataFrame, problems: Sequence[str], counts: Floats
+) -> Iterator[tuple[str, Resampled, int]]:
     """Yield (measure, number, rows that it is of)."""
     places = {problem: place for place, problem in enumerate(problems)}
     of_steps, of_solutions = (part["problem_id"].map(places).to_numpy(int) for part in (steps, solutions))
@@ -108,7 +106,7 @@ def reliability(steps: pd.DataFrame) -> pd.DataFrame:
 # --- on every resample ------------------------------------------------------------------
 
 
-def _resampled_ratio(values: Array | Booleans, problems: Integers, counts: Array) -> Number:
+def _resampled_ratio(values: Floats | Booleans, problems: Integers, counts: Floats) -> Resampled:
     """Return the mean over rows on every resample of their problems."""
     total, size = (np.bincount(problems, weights, counts.shape[1]) for weights in (values, None))
     return np.asarray(counts @ total / (counts @ size))

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trim.arrays import Floats, Integers
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import Number, columns, resample_counts
+from trim.evaluation.bootstrap import Resampled, columns, resample_counts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
-Measure = Callable[[ArrayLike, ArrayLike, NDArray[np.int64], Array], Number]
+Measure = Callable[[ArrayLike, ArrayLike, Integers, Floats], Resampled]
 
 CALIBRATION_BINS = 15
 HISTOGRAM_BINS = 40
@@ -32,9 +32,9 @@ def calibration(scores: Sequence[float], labels: Sequence[bool]) -> pd.DataFrame
     return grouped.mean().assign(count=grouped.size()).reset_index()
 
 
-def _bins(scores: ArrayLike) -> NDArray[np.int64]:
+def _bins(scores: ArrayLike) -> Integers:
     """Return the bin of each score; the last bin also holds a score of 1."""
-    low: NDArray[np.int64] = (np.asarray(scores, float) * CALIBRATION_BINS).astype(int)
+    low: Integers = (np.asarray(scores, float) * CALIBRATION_BINS).astype(int)
     return np.minimum(low, CALIBRATION_BINS - 1)
 
 
@@ -45,7 +45,7 @@ def up_to_first_error(steps: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return steps[(wrong_so_far - wrong.astype(int)) == 0]
 
 
-def auc(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts: Array) -> Number:
+def auc(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) -> Resampled:
     """Area under the ROC curve: the chance that a right one scores above a wrong one; NaN without both kinds.
 
     Parameters
@@ -68,7 +68,7 @@ def auc(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts:
     return found
 
 
-def calibration_error(scores: ArrayLike, labels: ArrayLike, places: NDArray[np.int64], counts: Array) -> Number:
+def calibration_error(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) -> Resampled:
     """Mean distance between score and share of right steps over bins, weighted by their counts; parameters as `auc`."""
     score = np.asarray(scores, float)
     apart = np.zeros((counts.shape[1], CALIBRATION_BINS))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.config.experiment import Bootstrap
 from trim.evaluation.ablations import looking_ahead
-from trim.evaluation.bootstrap import Number, column_names, columns, resample_counts, resampled_mean
-from trim.evaluation.study import CURVE, Array, Sweep, measure, nearest, study
+from trim.evaluation.bootstrap import Resampled, column_names, columns, resample_counts, resampled_mean
+from trim.evaluation.study import CURVE, Sweep, measure, nearest, study
 from trim.names import THRESHOLD
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def sampling(dev: pd.DataFrame, settings: Bootstrap, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _by_replicate(dev: pd.DataFrame) -> Iterator[tuple[Sweep, Array, Array]]:
+def _by_replicate(dev: pd.DataFrame) -> Iterator[tuple[Sweep, Floats, Floats]]:
     """Yield every sweep, its strong shares (points,), and who was right (replicates, points, problems)."""
     replicates = [study(measure(part, CURVE)) for _, part in dev.groupby("replicate", sort=True)]
     for sweeps in zip(*(data.sweeps for data in replicates), strict=True):
@@ -72,7 +73,7 @@ def _by_replicate(dev: pd.DataFrame) -> Iterator[tuple[Sweep, Array, Array]]:
         yield sweeps[0], np.mean(shares, axis=0), np.stack([sweep.values["correct"] for sweep in sweeps])
 
 
-def _rows(dev: pd.DataFrame, counts: Array, level: float) -> Iterator[dict[str, Any]]:
+def _rows(dev: pd.DataFrame, counts: Floats, level: float) -> Iterator[dict[str, Any]]:
     read = list(_by_replicate(dev))
     references = [found for found in read if (found[0].router, found[0].variant) == THRESHOLD]
     looking = [found for found in read if (found[0].router, found[0].variant) in looking_ahead()]
@@ -91,7 +92,7 @@ def _rows(dev: pd.DataFrame, counts: Array, level: float) -> Iterator[dict[str, 
             yield {**head, "sampling": name, **measured}
 
 
-def standard_errors(ours: Array, theirs: Array, counts: Array) -> dict[str, Number]:
+def standard_errors(ours: Floats, theirs: Floats, counts: Floats) -> dict[str, Resampled]:
     """Return the standard errors of the mean of `ours - theirs` by way of sampling.
 
     Parameters
@@ -111,7 +112,7 @@ def standard_errors(ours: Array, theirs: Array, counts: Array) -> dict[str, Numb
     return {name: np.sqrt(variance / ours.shape[1]) for name, variance in variances.items()}
 
 
-def _variance(values: Array, counts: Array) -> Array:
+def _variance(values: Floats, counts: Floats) -> Floats:
     """Variance over problems, averaged over the rows (rows, problems) of values, on every resample."""
-    spread: Array = resampled_mean(values**2, counts) - resampled_mean(values, counts) ** 2
+    spread: Floats = resampled_mean(values**2, counts) - resampled_mean(values, counts) ** 2
     return np.asarray(spread.clip(min=0).mean(axis=1))

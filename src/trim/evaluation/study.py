@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Floats
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
-from trim.evaluation.bootstrap import Number, holm, resample_counts, resampled_mean
+from trim.evaluation.bootstrap import Resampled, holm, resample_counts, resampled_mean
 from trim.evaluation.curves import Metrics, Reading, delta_ibc_by_band, pgr_at, read_envelope
 from trim.files import read_parquet
 from trim.layouts import EPISODES, READ
@@ -22,7 +22,6 @@ from trim.names import END_POINTS, variants
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 SweepKey = tuple[str, str, str, int]
 """What tells sweeps apart: dataset trained on, router, variant, training run."""
 
@@ -54,7 +53,7 @@ class Sweep:
     variant: str
     seed: int
     settings: tuple[float, ...]
-    values: Mapping[str, Array]
+    values: Mapping[str, Floats]
 
     @property
     def key(self) -> SweepKey:
@@ -126,26 +125,26 @@ class Study:
     """
 
     sweeps: Sequence[Sweep]
-    counts: Array
+    counts: Floats
     cost: str = "strong_tokens"
 
     @cached_property
-    def weak(self) -> Number:
+    def weak(self) -> Resampled:
         """Accuracy of the weak model alone."""
         return self.mean(_end_point(self.sweeps, END_POINTS[0]).values["correct"][0])
 
     @cached_property
-    def strong(self) -> Number:
+    def strong(self) -> Resampled:
         """Accuracy of the strong model alone."""
         return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["correct"][0])
 
     @cached_property
-    def strong_tokens(self) -> Number:
+    def strong_tokens(self) -> Resampled:
         """Mean tokens of the strong model alone."""
         return self.mean(_end_point(self.sweeps, END_POINTS[1]).values["strong_tokens"][0])
 
     @cached_property
-    def span(self) -> Number:
+    def span(self) -> Resampled:
         """What the strong model alone costs beyond the weak one."""
         weak, strong = (_end_point(self.sweeps, name).values[self.cost][0] for name in END_POINTS)
         return self.mean(strong - weak)
@@ -155,7 +154,7 @@ class Study:
         """Their number."""
         return int(self.counts.shape[1])
 
-    def mean(self, values: Array) -> Array:
+    def mean(self, values: Floats) -> Floats:
         """Return means over problems: values (n,) give a number, values (K, n) K numbers, (1 + resamples, K)."""
         return resampled_mean(values, self.counts)
 
@@ -178,7 +177,7 @@ class Study:
         runs = ([sweep for sweep in there if sweep.variant == name] for name in wanted)
         return next(filter(None, runs), [])
 
-    def curve(self, sweep: Sweep) -> tuple[Array, Array]:
+    def curve(self, sweep: Sweep) -> tuple[Floats, Floats]:
         """Return cost shares and accuracies, both of shape (1 + resamples, points).
 
         At the paper's cost they are strong shares; otherwise shares of what strong costs beyond weak.
@@ -206,15 +205,15 @@ class Study:
         """Read the metrics of a curve."""
         return reading(*self.curve(sweep), self.weak, self.strong)
 
-    def pgr(self, sweep: Sweep, shares: Sequence[float]) -> list[Number]:
+    def pgr(self, sweep: Sweep, shares: Sequence[float]) -> list[Resampled]:
         """Read the PGR of a curve's envelope at strong shares."""
         return list(pgr_at(*self.curve(sweep), self.weak, self.strong, shares).T)
 
-    def bands(self, sweep: Sweep) -> list[Number]:
+    def bands(self, sweep: Sweep) -> list[Resampled]:
         """Split the delta IBC of a curve's envelope into bands of PGR."""
         return list(delta_ibc_by_band(*self.curve(sweep), self.weak, self.strong).T)
 
-    def accuracy(self, pgr: Number) -> Number:
+    def accuracy(self, pgr: Resampled) -> Resampled:
         """Return the accuracy that a PGR stands for; undefined where strong <= weak, as PGR is."""
         return self.weak + pgr * (self.strong - self.weak)
 
@@ -242,7 +241,7 @@ def studies_by_prm(paths: Iterable[str], settings: Bootstrap, seed: int) -> dict
     return {prm: data for prm, of_prm in found.items() for data in of_prm.values()}
 
 
-def nearest(shares: Array, wanted: float) -> int | None:
+def nearest(shares: Floats, wanted: float) -> int | None:
     """Return the index of the share nearest to the wanted one, the smaller of two; None where none is near."""
     order = np.lexsort((shares, np.round(np.abs(shares - wanted), 9)))
     return int(order[0]) if abs(shares[order[0]] - wanted) <= NEAR else None

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.config.experiment import Bootstrap
 from trim.evaluation.bootstrap import columns, compared
 from trim.evaluation.curves import CPTS, read_as_paper
 from trim.evaluation.format import cell, escape, named, tabular
-from trim.evaluation.study import MEASURED, SWEEP, Array, Study, Sweep, correct_for_multiplicity, measure, study
+from trim.evaluation.study import MEASURED, SWEEP, Study, Sweep, correct_for_multiplicity, measure, study
 from trim.names import THR, routers_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def make_tables(
     return pd.DataFrame(curves), pd.DataFrame(main), compared
 
 
-def _estimates(data: Study, sweep: Sweep) -> dict[str, Array]:
+def _estimates(data: Study, sweep: Sweep) -> dict[str, Floats]:
     """Return all that a sweep costs and gives at each of its points, each of shape (1 + resamples, points)."""
     means = {name: data.mean(sweep.values[name]) for name in MEASURED}
     means["accuracy"] = means.pop("correct")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number, bounds
+from trim.evaluation.bootstrap import Resampled, bounds
 from trim.evaluation.study import SWEEP, Study, Sweep, SweepKey
 from trim.files import read_csv
 from trim.names import THR
@@ -91,7 +91,7 @@ def _falls_short(data: Study, sweep: Sweep, level: float) -> Iterator[bool]:
             yield bounds(apart, corrected).hi < 0
 
 
-def _worth(data: Study, sweep: Sweep, kappa: float) -> Number:
+def _worth(data: Study, sweep: Sweep, kappa: float) -> Resampled:
     """Return right answers minus kappa times the strong share, of the best point of a sweep."""
     shares, accuracies = data.curve(sweep)
     return np.asarray((accuracies - kappa * shares).max(axis=1))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trim.rollout.history import Booleans, Floats, Integers
+from trim.arrays import Booleans, Floats, Integers
 
 
 class Kind(NamedTuple):

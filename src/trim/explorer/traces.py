@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from trim.rollout.history import Booleans, Floats, Histories, Integers, Observed, Router
+from trim.arrays import Booleans, Floats, Integers
+from trim.rollout.history import Histories, Observed, Router
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import Nodes
 

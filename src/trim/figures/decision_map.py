@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Floats, Integers
 from trim.figures.style import PAGE_INCHES, SMALL, begin, shown_kappas
 from trim.rollout.history import Observed
 from trim.routers.learned.agg import AggPolicy
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 SCORES = 1 / (1 + np.exp(-np.linspace(-7, 7.6, 160)))
 TICKS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
@@ -107,7 +106,7 @@ def with_lowest_before(scored: pd.DataFrame) -> pd.DataFrame:
     return drafts.assign(lowest_before=solutions.transform(lambda scores: scores.cummin().shift()))
 
 
-def longest_regenerated(policy: AggPolicy, position: int, scores: Array, tokens: Array) -> NDArray[np.int64]:
+def longest_regenerated(policy: AggPolicy, position: int, scores: Floats, tokens: Floats) -> Integers:
     """Return how many of the token counts lie at or below the longest that is regenerated.
 
     Parameters

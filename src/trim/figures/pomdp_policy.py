@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Floats
 from trim.figures.style import PAGE_INCHES, begin, shown_kappas
 from trim.routers.pomdp.disk import SolvedPomdp, load_solved
 from trim.routers.pomdp.policy import regeneration_gain
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 INTERVALS = 120
 """Intervals along a side of the simplex of beliefs."""
@@ -64,7 +63,7 @@ def draw(solved: SolvedPomdp, trained_on: str) -> Figure:
     return figure
 
 
-def simplex(intervals: int) -> Array:
+def simplex(intervals: int) -> Floats:
     """Return evenly spread beliefs over three states, shape (n, 3)."""
     first, second = np.meshgrid(np.arange(intervals + 1), np.arange(intervals + 1), indexing="ij")
     inside = first + second <= intervals
@@ -72,7 +71,7 @@ def simplex(intervals: int) -> Array:
     return np.column_stack([some, 1 - some.sum(axis=1)]).clip(0, 1)
 
 
-def break_even_tokens(solved: SolvedPomdp, kappa: float, position: int, beliefs: Array, final: bool) -> Array:
+def break_even_tokens(solved: SolvedPomdp, kappa: float, position: int, beliefs: Floats, final: bool) -> Floats:
     """Return the token count of a draft at which keeping and regenerating are worth the same, shape (n,).
 
     Parameters

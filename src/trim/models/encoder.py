@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from trim.arrays import Floats, Singles
 from trim.checksums import check_folder, sum_folder
 from trim.config.models import Precision
 from trim.config.routers import EncoderTuning
@@ -35,8 +35,6 @@ LONGEST_TEXT = 512
 BATCH_TEXTS = 64
 WEIGHT_DECAY = 0.01
 HEAD_FILE, SHAPE_FILE = "head.safetensors", "classifier.json"
-
-Floats = NDArray[np.float32]
 
 
 class Encoder(nn.Module):
@@ -77,7 +75,7 @@ class Encoder(nn.Module):
         return str(self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
 
     @torch.inference_mode()
-    def embed(self, texts: Sequence[str]) -> Floats:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Return vectors of shape (texts, width), read in batches of texts of like length."""
         self.eval()
         vectors = np.zeros((len(texts), self.width), dtype=np.float32)
@@ -93,7 +91,7 @@ class RaggedEncoder:
         model, tokenizer = _load(name, revision, device, "bfloat16")
         self._reader = RaggedReader(model, PrefixTokenizer(tokenizer), outputs="hidden")
 
-    def embed(self, texts: Sequence[str]) -> Floats:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Return vectors of shape (texts, width)."""
         means = self._reader.mean_hidden(Prefix.of(text) for text in texts)
         return np.asarray(torch.stack(list(means)).cpu().numpy(), dtype=np.float32)
@@ -123,7 +121,7 @@ class TextClassifier(nn.Module):
         return torch.as_tensor(self.head(self.encoder(texts)).unflatten(1, self.shape))
 
     @torch.inference_mode()
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def predict(self, texts: Sequence[str]) -> Floats:
         """Return probabilities of shape (texts, heads, classes)."""
         self.eval()
         logits = [self(part) for part in batched(texts, BATCH_TEXTS)]
@@ -148,8 +146,8 @@ class TextClassifier(nn.Module):
 
 def fine_tune(
     encoder: Encoder,
-    train: tuple[Sequence[str], NDArray[np.float64]],
-    dev: tuple[Sequence[str], NDArray[np.float64]],
+    train: tuple[Sequence[str], Floats],
+    dev: tuple[Sequence[str], Floats],
     settings: EncoderTuning,
     seed: str,
 ) -> TextClassifier:
@@ -187,7 +185,7 @@ def fine_tune(
     return classifier.eval()
 
 
-def _loss(classifier: TextClassifier, texts: Sequence[str], labels: NDArray[np.float64]) -> torch.Tensor:
+def _loss(classifier: TextClassifier, texts: Sequence[str], labels: Floats) -> torch.Tensor:
     logits = classifier(texts).flatten(0, 1)
     target = torch.as_tensor(labels, dtype=torch.float32, device=logits.device).flatten(0, 1)
     return nn.functional.cross_entropy(logits, target)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from trim.arrays import Integers
 from trim.checksums import MARK, sealed_bytes
 from trim.errors import DamagedFile, StoreError
 from trim.files import CHECKSUM
@@ -33,7 +34,6 @@ SHOWN_CHARACTERS = 300
 ATTEMPTS = 5
 """How often a folder is listed anew in which somebody joins segments."""
 
-Wholes = NDArray[np.int64]
 Halves = NDArray[np.uint64]
 
 
@@ -173,16 +173,16 @@ class Keys:
 
     high: Halves
     low: Halves
-    rows: Wholes
+    rows: Integers
 
     @classmethod
-    def of(cls, halves: Halves, first_row: int) -> tuple[Keys, Wholes, Wholes]:
+    def of(cls, halves: Halves, first_row: int) -> tuple[Keys, Integers, Integers]:
         """Put the keys of successive rows in order."""
         rows = np.arange(first_row, first_row + len(halves))
         return cls.sorted(halves[:, 0], halves[:, 1], rows)
 
     @classmethod
-    def sorted(cls, high: Halves, low: Halves, rows: Wholes) -> tuple[Keys, Wholes, Wholes]:
+    def sorted(cls, high: Halves, low: Halves, rows: Integers) -> tuple[Keys, Integers, Integers]:
         """Put keys in order; of those that stand there twice, the smallest row counts.
 
         Returns

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.config.models import ValuePRM
 from trim.models.batching import WholeBatches
 from trim.models.model_kinds import ReaderSource
@@ -25,8 +25,6 @@ from trim.models.prm_kinds import PrmTraining, Progress, Trace
 from trim.models.protocols import Prefix, Score
 from trim.models.reading import PrefixState, Reader
 from trim.problems.equations import equations
-
-Floats = NDArray[np.float64]
 
 HEAD_FILE = "value_head.safetensors"
 VALIDATION_FILE = "validation.csv"
@@ -110,9 +108,9 @@ class Readings:
     """
 
     rows: Floats
-    trace: NDArray[np.int64]
-    fold: NDArray[np.int64]
-    correct: NDArray[np.bool_]
+    trace: Integers
+    fold: Integers
+    correct: Booleans
 
 
 def train_value_prm(spec: ValuePRM, training: PrmTraining, folder: Path, on_progress: Progress | None = None) -> None:
@@ -176,12 +174,12 @@ def _fold(problem: str) -> int:
     return hashlib.sha256(problem.encode()).digest()[0] % FOLDS
 
 
-def _columns(readings: Readings, kinds: Sequence[str]) -> NDArray[np.int64]:
+def _columns(readings: Readings, kinds: Sequence[str]) -> Integers:
     """Return the columns of some kinds of features."""
     return np.concatenate([np.arange(readings.rows.shape[1])[PARTS[kind]] for kind in sorted(kinds)])
 
 
-def cross_validate(readings: Readings, columns: NDArray[np.int64], weak: NDArray[np.bool_]) -> dict[str, Any]:
+def cross_validate(readings: Readings, columns: Integers, weak: Booleans) -> dict[str, Any]:
     """Predict each fold from the others; of all strengths keep the one with the least loss.
 
     Parameters
@@ -198,7 +196,7 @@ def cross_validate(readings: Readings, columns: NDArray[np.int64], weak: NDArray
     return {"strength": strength, "loss": loss, **_quality(values, readings, weak)}
 
 
-def predict_folds(readings: Readings, columns: NDArray[np.int64]) -> tuple[float, float, Floats]:
+def predict_folds(readings: Readings, columns: Integers) -> tuple[float, float, Floats]:
     """Return the strength with the least loss, that loss, and the predictions of each fold from the others."""
     rows, right, fold = readings.rows[:, columns], readings.correct, readings.fold
     best: tuple[float, float, Floats] | None = None
@@ -215,7 +213,7 @@ def predict_folds(readings: Readings, columns: NDArray[np.int64]) -> tuple[float
     return best
 
 
-def _quality(values: Floats, readings: Readings, weak: NDArray[np.bool_]) -> dict[str, float]:
+def _quality(values: Floats, readings: Readings, weak: Booleans) -> dict[str, float]:
     """Measure predictions against final answers, on rollouts of the weak model alone."""
     import pandas as pd
 
@@ -237,7 +235,7 @@ def _auc(values: Any, right: Any) -> float:
     return float(above / (right.sum() * (~right).sum()))
 
 
-def fit_head(rows: Floats, right: NDArray[np.bool_], strength: float) -> ValueHead:
+def fit_head(rows: Floats, right: Booleans, strength: float) -> ValueHead:
     """Fit a logistic regression with a penalty on the squared coefficients of standardised features.
 
     Parameters

@@ -20,6 +20,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trim.arrays import Floats, Singles
 from trim.checksums import short_digest
 from trim.config.models import GgufModel, PretrainedModel
 from trim.errors import BackendError, ClosedFolder, StoreError, about_disk
@@ -30,7 +31,6 @@ from trim.models.store import MissingEntries, StepStore
 logger = logging.getLogger(__name__)
 
 FrozenModel = PretrainedModel | GgufModel
-Floats = NDArray[np.float32]
 
 VECTORS_VERSION = 1  # raised when a change here or of the encoders changes the vectors
 FOLDER = "vectors"
@@ -40,7 +40,7 @@ KEY_BYTES = 16
 class TextReader(Protocol):
     """Maps texts to vectors."""
 
-    def embed(self, texts: Sequence[str]) -> Floats:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Return vectors of shape (texts, width)."""
         ...
 
@@ -81,7 +81,7 @@ class StoredVectors:
         self._identity = identity
         self._load = load
 
-    def embed(self, texts: Sequence[str]) -> Floats:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Return vectors of shape (texts, width), rounded to half precision.
 
         Raises
@@ -103,9 +103,7 @@ class StoredVectors:
         logger.info("vectors of %s: %d texts, %d of them read now", self._part, len(texts), len(missing))
         return np.stack([known[key] for key in keys]).astype(np.float32)
 
-    def remember(
-        self, texts: Sequence[str], compute: Callable[[TextReader], NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
+    def remember(self, texts: Sequence[str], compute: Callable[[TextReader], Floats]) -> Floats:
         """Return what is computed from these texts together, flat and rounded to half precision.
 
         Raises
@@ -177,7 +175,7 @@ def _key(*texts: str) -> bytes:
     return digest.digest()
 
 
-def _halved(vectors: Floats | NDArray[np.float64]) -> NDArray[np.float16]:
+def _halved(vectors: Singles | Floats) -> NDArray[np.float16]:
     with np.errstate(over="ignore"):
         rounded = np.asarray(vectors, dtype=np.float16)
     if not np.isfinite(rounded).all():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.rollout.history import Booleans, Integers
+from trim.arrays import Booleans, Integers
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trim.arrays import Booleans, Integers
 from trim.errors import BackendError, StoreError
 from trim.models.protocols import ModelPair, Prefix, Score, Step
 from trim.models.store import MissingEntries
 from trim.problems.answers.boxes import solution_answer
 from trim.problems.problem import Problem
 from trim.rollout.costs import Costs, Path, costs_of
-from trim.rollout.history import Booleans, Drafts, Histories, Integers, Outcome, Reads, Router
+from trim.rollout.history import Drafts, Histories, Outcome, Reads, Router
 
 CONCURRENT_EPISODES = 4096
 

@@ -11,13 +11,9 @@ from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.models.protocols import Prefix
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
 
 ALL = slice(None)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats
 from trim.models.batching import BatchBackend
 from trim.models.protocols import Prefix
-from trim.rollout.history import Booleans, Floats, Observed, Reads, Router
+from trim.rollout.history import Observed, Reads, Router
 
 if TYPE_CHECKING:
     import torch

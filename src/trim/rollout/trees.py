@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Integers
 from trim.errors import InputError, StoreError
 from trim.models.protocols import ModelPair, Prefix, Step
 from trim.models.store import ask_all
@@ -90,7 +91,7 @@ class RolloutTrees:
         self._texts: list[list[str | None]] = []
         self._answers: list[list[str | None]] = []
         self._prefixes: dict[int, Prefix] = {}
-        self._roots: NDArray[np.int64] = np.full(len(problems) * replicates, UNKNOWN)
+        self._roots: Integers = np.full(len(problems) * replicates, UNKNOWN)
         self._count = 0
 
     def __len__(self) -> int:
@@ -102,7 +103,7 @@ class RolloutTrees:
         """All nodes, a record each; see `NODE`."""
         return self._nodes[: self._count]
 
-    def roots(self) -> NDArray[np.int64]:
+    def roots(self) -> Integers:
         """Return the node at which each tree begins; the weak model drafts the first step where nobody asked it yet."""
         missing = np.flatnonzero(self._roots == UNKNOWN)
         self._roots[missing] = self._plant([(int(tree), UNKNOWN, self._prefix_at_root(int(tree))) for tree in missing])
@@ -138,11 +139,11 @@ class RolloutTrees:
                 self._prefixes[node] = self.prefix(parent).extend(self.text(parent, action))
         return self._prefixes[node]
 
-    def knows(self, nodes: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def knows(self, nodes: Integers, actions: Integers) -> Booleans:
         """Tell where it is known what the actions lead to."""
         return np.asarray(self._nodes["child"][nodes, actions] != UNKNOWN)
 
-    def possible(self, nodes: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.int64]:
+    def possible(self, nodes: Integers, actions: Integers) -> Integers:
         """Return the actions that are taken: in closed trees, where one leads out of them, the other in its place."""
         if not self.closed:
             return actions
@@ -170,9 +171,7 @@ class RolloutTrees:
         self.closed = True
         return self
 
-    def follow(
-        self, nodes: NDArray[np.int64], actions: NDArray[np.int64], *, drafted: bool = True
-    ) -> NDArray[np.int64]:
+    def follow(self, nodes: Integers, actions: Integers, *, drafted: bool = True) -> Integers:
         """Return the nodes that the actions lead to, ENDS where a solution ends; the models write what is unknown.
 
         Parameters
@@ -180,7 +179,7 @@ class RolloutTrees:
         drafted
             Whether those nodes get their drafts too.
         """
-        children: NDArray[np.int64] = self._nodes["child"][nodes, actions].astype(np.int64)
+        children: Integers = self._nodes["child"][nodes, actions].astype(np.int64)
         unknown = children == UNKNOWN
         if unknown.any():
             assert not self.closed, "in closed trees only what is `possible` is followed"
@@ -190,7 +189,7 @@ class RolloutTrees:
             self.draft(children[children >= 0])
         return children
 
-    def draft(self, nodes: NDArray[np.int64]) -> None:
+    def draft(self, nodes: Integers) -> None:
         """Have the weak model draft the step after each node, and the PRM score it, where nobody did yet."""
         undrafted = np.unique(nodes[self._nodes["tokens"][nodes, KEEP] == UNKNOWN])
         if not undrafted.size:
@@ -209,7 +208,7 @@ class RolloutTrees:
             self._nodes["prm_tokens"][node] = prm_tokens
             self._write(node, KEEP, step, score)
 
-    def drafts(self, nodes: NDArray[np.int64], wanted: NDArray[np.bool_] | slice = slice(None)) -> Drafts:
+    def drafts(self, nodes: Integers, wanted: Booleans | slice = slice(None)) -> Drafts:
         """Return the drafts at nodes, shape (n,); where one is not wanted, nothing is seen of it."""
         at = self._nodes[nodes]
         seen = np.zeros(len(nodes), dtype=bool)
@@ -218,7 +217,7 @@ class RolloutTrees:
         tokens = np.where(seen, at["tokens"][:, KEEP], 0)
         return Drafts(score, tokens, at["position"].astype(np.int64), seen & at["final"][:, KEEP])
 
-    def outcome(self, nodes: NDArray[np.int64], regenerate: NDArray[np.bool_], children: NDArray[np.int64]) -> Outcome:
+    def outcome(self, nodes: Integers, regenerate: Booleans, children: Integers) -> Outcome:
         """Return what decisions at nodes brought, given the nodes that they lead to (`follow`)."""
         at, rows, actions = self._nodes[nodes], np.arange(len(nodes)), regenerate.astype(np.int64)
         tokens, score, ended = at["tokens"][rows, actions], at["score"][rows, actions], children < 0
@@ -257,7 +256,7 @@ class RolloutTrees:
             scores = ask_all(prm.score(self.prefix(node), self.text(node, action)) for node, action in part.tolist())
             self.nodes["score"][part[:, 0], part[:, 1]] = [score.value for score in scores]
 
-    def complete(self) -> NDArray[np.bool_]:
+    def complete(self) -> Booleans:
         """Tell of each tree whether every path in it is known, shape (trees,)."""
         whole = np.ones(len(self._roots), dtype=bool)
         whole[self.nodes["root"][(self.nodes["child"] == UNKNOWN).any(axis=1)]] = False
@@ -268,7 +267,7 @@ class RolloutTrees:
     def _prefix_at_root(self, tree: int) -> Prefix:
         return Prefix.of(self.problem(tree).text)
 
-    def _grow(self, wishes: NDArray[np.int64]) -> None:
+    def _grow(self, wishes: Integers) -> None:
         """Make known what follows from pairs (node, action), shape (n, 2), none of which is known."""
         self.draft(wishes[wishes[:, 1] == KEEP, 0])
         unasked = [
@@ -296,7 +295,7 @@ class RolloutTrees:
         for node, action in twins:
             self._nodes["child"][node, action] = self._nodes["child"][node, 1 - action]
 
-    def _plant(self, places: Sequence[tuple[int, int, Prefix]]) -> NDArray[np.int64]:
+    def _plant(self, places: Sequence[tuple[int, int, Prefix]]) -> Integers:
         """Add nodes at (tree, parent, prefix), without drafts, and return them."""
         added = np.arange(self._count, self._count + len(places))
         self._make_room(len(places))

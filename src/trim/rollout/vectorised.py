@@ -11,9 +11,10 @@ from itertools import cycle, islice, pairwise
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.models.protocols import Prefix
 from trim.rollout.costs import Path, costs_of
-from trim.rollout.history import Booleans, Floats, Histories, Integers, Observed, Reads, Router, WantsEveryDraft
+from trim.rollout.history import Histories, Observed, Reads, Router, WantsEveryDraft
 from trim.rollout.trees import KEEP, REGENERATE, TREES_AT_A_TIME, UNKNOWN, RolloutTrees
 
 EPISODES_AT_A_TIME = 1 << 18

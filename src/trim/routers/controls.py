@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trim.arrays import Booleans
 from trim.config.routers import Routers
-from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint
 from trim.routers.threshold import Threshold
 

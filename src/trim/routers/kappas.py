@@ -6,14 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Floats
 from trim.rollout.history import Router
 from trim.rollout.trees import RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
 from trim.routers.controls import StrongOnly
-
-Floats = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 

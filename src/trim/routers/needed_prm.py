@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.models.noise import disturbed
-from trim.rollout.history import Floats
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.routers.controls import ALONE

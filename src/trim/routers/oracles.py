@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.arrays import Booleans, Integers
 from trim.problems.arithmetic import prefix_is_right, step_is_valid
-from trim.rollout.history import Booleans, Integers, Observed, Reads, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import Nodes

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.layouts import CONTINUATIONS, PREFIXES
-from trim.rollout.history import Booleans, Floats, Integers, Observed, Router
+from trim.rollout.history import Observed, Router
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import Nodes
 from trim.routers.fitted_q.induction import Futures

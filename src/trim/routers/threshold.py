@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Integers
 from trim.errors import InputError
 from trim.files import read_json, write_json
-from trim.rollout.history import Booleans, Integers, Observed, Reads, Router, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, Router, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint, roll_out_points
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import roll_out
@@ -31,7 +31,7 @@ class Threshold(WantsEveryDraft):
     threshold: float
     reads = Reads.DRAFT
 
-    def decide(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> Booleans:
         """Compare n drafts."""
         return np.asarray(observed.score < self.threshold)
 
@@ -43,7 +43,7 @@ class PerToken(WantsEveryDraft):
     threshold: float
     reads = Reads.DRAFT
 
-    def decide(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> Booleans:
         """Compare the doubts that a token would settle."""
         return np.asarray((1 - observed.score) / np.maximum(observed.draft_tokens, 1) > self.threshold)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.names import Look, Name
-from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.routers.query_level.evidence import Evidence, every_replicate
 from trim.routers.query_level.registry import Baseline, QueryTraining
 
 NAMES = (Name("by-length", "default", "query", Look("by length", 6, "d", ":")),)

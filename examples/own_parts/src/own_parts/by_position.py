@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from trim.arrays import Booleans
 from trim.config.section import Section, Share
 from trim.files import read_json, write_json
 from trim.names import Look, Name
-from trim.rollout.history import Booleans, Observed, Reads, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.rollout.tables import OperatingPoint
 from trim.routers.router import StepRouter, TrainingData
 from trim.routers.threshold import weak_only_nodes

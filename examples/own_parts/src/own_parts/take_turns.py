@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trim.arrays import Booleans
 from trim.config.routers import Routers
 from trim.names import Look, Name
-from trim.rollout.history import Booleans, Observed, Reads
+from trim.rollout.history import Observed, Reads
 from trim.rollout.tables import OperatingPoint
 
 NAMES = (Name("take-turns", "default", "control", Look("taking turns", 6, "s", "")),)

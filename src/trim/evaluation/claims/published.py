@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from trim.evaluation.curves import CPTS, Array, pgr_at, read_as_paper, read_envelope
+from trim.arrays import Floats
+from trim.evaluation.curves import CPTS, pgr_at, read_as_paper, read_envelope
 from trim.names import THR, routers_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def printed_tables(folder: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[["table", "dataset", "router", *MEASURES]]
 
 
-def published_curve(folder: Path, source: Source, dataset: str, router: str) -> tuple[Array, Array, Array, Array]:
+def published_curve(folder: Path, source: Source, dataset: str, router: str) -> tuple[Floats, Floats, Floats, Floats]:
     """Return strong shares and accuracies of a router, (1, K), and the accuracies of both models alone, (1,)."""
     points, alone = published_points(folder, source, dataset), anchor(folder, source, dataset)
     points = points[points["router"] == router]
@@ -92,7 +93,7 @@ INPUT_PRICES = {"": 0.0, ", input tokens at 1/10": 0.1, ", input tokens at 1/5":
 """Price of an input token, where one of output costs 1: behind the paper's strong model it is a fifth."""
 
 
-def priced_log(folder: Path, input_price: float) -> tuple[Array, Array, Array, Array]:
+def priced_log(folder: Path, input_price: float) -> tuple[Floats, Floats, Floats, Floats]:
     """Return the curve of TRIM-Thr in the log on MATH-500 as `published_curve` does, calls paying for their input.
 
     The log counts calls, not what they read. A step that is written again is taken to stand half-way through the

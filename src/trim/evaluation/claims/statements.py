@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number
+from trim.evaluation.bootstrap import Resampled
 from trim.evaluation.claims.verdicts import ratio
 from trim.evaluation.claims.world import (
     NO_GAP,
@@ -135,8 +135,8 @@ class Transfer:
     """Routers of the first dataset on another one: their delta IBC, and it minus that of each baseline from there."""
 
     dataset: str
-    alone: Mapping[str, Number]
-    ahead: Mapping[str, Number]
+    alone: Mapping[str, Resampled]
+    ahead: Mapping[str, Resampled]
 
 
 def _transfers(world: World, routers: Iterable[str]) -> list[Transfer]:
@@ -217,7 +217,7 @@ def _learned(world: World, claim: str, variant: str) -> Iterator[Case]:
             yield Case(claim, name, label_of(router), only(numbers, router), paper=papers[router])
 
 
-def _ahead_of_threshold(found: Study, source: str, variant: str = "default") -> dict[str, Number]:
+def _ahead_of_threshold(found: Study, source: str, variant: str = "default") -> dict[str, Resampled]:
     """Delta IBC of each router that looks ahead minus that of the threshold."""
     reference = delta_ibc(found, THR, source, variant)
     ours = present((router, delta_ibc(found, router, source)) for router in look_ahead())

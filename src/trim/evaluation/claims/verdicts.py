@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Bounds, Number, bounds
+from trim.evaluation.bootstrap import Bounds, Resampled, bounds
 
 Verdict = Literal["holds", "fails", "undecided", "not tested"]
 SameVerdict = Literal["reproduced", "partly", "not", "not tested"]
@@ -19,7 +19,7 @@ SMALLEST_SCALE = 0.1
 """Deviations are relative to at least this, because some published delta IBC lie around 0."""
 
 
-def smallest(numbers: Mapping[str, Number], level: float) -> Bounds:
+def smallest(numbers: Mapping[str, Resampled], level: float) -> Bounds:
     """Return the smallest of several numbers, with an interval that holds it at this level or more.
 
     Its lower end is the least of the lower ends: it is above the smallest number only where the lower end of that very
@@ -34,7 +34,7 @@ def smallest(numbers: Mapping[str, Number], level: float) -> Bounds:
     return Bounds(*(float(np.min(column)) for column in columns))  # NaN where any is
 
 
-def greatest(numbers: Mapping[str, Number], level: float) -> Bounds:
+def greatest(numbers: Mapping[str, Resampled], level: float) -> Bounds:
     """Return the greatest of several numbers, with an interval as that of `smallest`."""
     value, lo, hi = smallest({name: -number for name, number in numbers.items()}, level)
     return Bounds(-value, -hi, -lo)
@@ -47,7 +47,7 @@ def judge(found: Bounds, bar: float) -> Verdict:
     return "fails" if found.hi < bar else "undecided"
 
 
-def ratio(numerator: Number, denominator: Number) -> Number:
+def ratio(numerator: Resampled, denominator: Resampled) -> Resampled:
     """Divide, where only a positive denominator is worth being a multiple of.
 
     A positive number is infinitely many times one that is not positive; a number that is not positive is 0 times any.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trim.evaluation.bootstrap import Number
+from trim.evaluation.bootstrap import Resampled
 from trim.evaluation.claims.published import Paper, Place
 from trim.evaluation.format import named
 from trim.evaluation.study import Study, SweepKey
@@ -137,14 +137,14 @@ class Case:
     claim: str
     dataset: str
     method: str
-    numbers: Mapping[str, Number]
+    numbers: Mapping[str, Resampled]
     any_of: bool = False
     paper: float = np.nan
     headline: str = ""
     note: str = ""
     missing: str = NO_ROUTER
     undefined: str = NO_GAP
-    factors: Mapping[str, Number] = field(default_factory=dict)
+    factors: Mapping[str, Resampled] = field(default_factory=dict)
     paper_factor: float = np.nan
     prm: str = ""
 
@@ -152,22 +152,22 @@ class Case:
 # --- numbers: a router counts as the mean over its training runs, None where it was not evaluated --------------------
 
 
-def metric(data: Study, name: str, router: str, trained_on: str, variant: str = "") -> Number | None:
+def metric(data: Study, name: str, router: str, trained_on: str, variant: str = "") -> Resampled | None:
     """Return a metric of a router, by its leading variant or the one that is named."""
     return _mean(data.metrics[sweep.key][name] for sweep in data.find(router, variant, trained_on))
 
 
-def delta_ibc(data: Study, router: str, trained_on: str, variant: str = "") -> Number | None:
+def delta_ibc(data: Study, router: str, trained_on: str, variant: str = "") -> Resampled | None:
     """Return the delta IBC of a router, by its leading variant or the one that is named."""
     return metric(data, "delta_ibc", router, trained_on, variant)
 
 
-def pgr(data: Study, router: str, trained_on: str, share: float) -> Number | None:
+def pgr(data: Study, router: str, trained_on: str, share: float) -> Resampled | None:
     """Return the PGR of a router at a strong share."""
     return _mean(data.pgr(sweep, [share])[0] for sweep in data.find(router, trained_on=trained_on))
 
 
-def _mean(runs: Iterable[Number]) -> Number | None:
+def _mean(runs: Iterable[Resampled]) -> Resampled | None:
     found = list(runs)
     return np.mean(found, axis=0) if found else None
 
@@ -178,7 +178,7 @@ def cpt95(data: Study, router: str, trained_on: str) -> str:
     return f"at {share:.1%}" if np.isfinite(share) else "never"
 
 
-def baselines(data: Study, trained_on: str) -> dict[str, Number]:
+def baselines(data: Study, trained_on: str) -> dict[str, Resampled]:
     """Return the delta IBC of every query-level baseline."""
     return {
         named(sweep.router, sweep.variant): data.metrics[sweep.key]["delta_ibc"]
@@ -187,7 +187,7 @@ def baselines(data: Study, trained_on: str) -> dict[str, Number]:
     }
 
 
-def best_baseline(data: Study, trained_on: str) -> tuple[str, Number] | None:
+def best_baseline(data: Study, trained_on: str) -> tuple[str, Resampled] | None:
     """Return the delta IBC of the baseline that is best on each resample, and which is best on all problems."""
     found = baselines(data, trained_on)
     if not found:
@@ -195,17 +195,17 @@ def best_baseline(data: Study, trained_on: str) -> tuple[str, Number] | None:
     return max(found, key=lambda name: found[name][0]), np.max([*found.values()], axis=0)
 
 
-def minus(ours: Number | None, theirs: Mapping[str, Number | None]) -> dict[str, Number]:
+def minus(ours: Resampled | None, theirs: Mapping[str, Resampled | None]) -> dict[str, Resampled]:
     """Return a number minus each of several, as far as both are there."""
     with np.errstate(invalid="ignore"):  # two levels that are not reached: no difference
         return {name: ours - number for name, number in theirs.items() if ours is not None and number is not None}
 
 
-def present(numbers: Iterable[tuple[str, Number | None]]) -> dict[str, Number]:
+def present(numbers: Iterable[tuple[str, Resampled | None]]) -> dict[str, Resampled]:
     """Return the numbers that are there."""
     return {name: number for name, number in numbers if number is not None}
 
 
-def only(numbers: Mapping[str, Number], name: str) -> dict[str, Number]:
+def only(numbers: Mapping[str, Resampled], name: str) -> dict[str, Resampled]:
     """Return one of several numbers, if it is there."""
     return {name: numbers[name]} if name in numbers else {}

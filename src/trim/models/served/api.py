@@ -12,7 +12,7 @@ from trim.models.protocols import SEPARATOR, FinishReason, Prefix, Step
 from trim.models.served.client import Once
 from trim.models.served.models import Connect, seed_of, write_step
 from trim.models.served.spending import Ledger
-from trim.models.served.wire import MOST_TOKENS, Number, Text, Wire, check_one_step, read, shown
+from trim.models.served.wire import MOST_TOKENS, Text, Whole, Wire, check_one_step, read, shown
 
 CHAT = "/v1/chat/completions"
 UNKNOWN_TOKEN = -1  # stands for each decoded token: an API counts its tokens, but does not name them
@@ -103,14 +103,14 @@ class ApiStepModel:
 class Details(Wire):
     """How many of the decoded tokens were reasoning, where an API says so."""
 
-    reasoning_tokens: Number | None = None
+    reasoning_tokens: Whole | None = None
 
 
 class Usage(Wire):
     """What an API counted."""
 
-    prompt_tokens: Number
-    completion_tokens: Number
+    prompt_tokens: Whole
+    completion_tokens: Whole
     completion_tokens_details: Details | None = None
 
 

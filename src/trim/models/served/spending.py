@@ -14,11 +14,11 @@ from pydantic import Field, TypeAdapter
 
 from trim.config.serving import Price
 from trim.errors import BackendError, InputError
-from trim.models.served.wire import Number, shown
+from trim.models.served.wire import Whole, shown
 
 Checksum = Annotated[int, Field(ge=0, lt=1 << 32)]
 _ENTRY: TypeAdapter[tuple[int, int] | tuple[int, int, int]] = TypeAdapter(
-    tuple[Number, Number, Checksum] | tuple[Number, Number], config={"strict": True}
+    tuple[Whole, Whole, Checksum] | tuple[Whole, Whole], config={"strict": True}
 )
 
 

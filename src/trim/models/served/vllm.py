@@ -17,7 +17,7 @@ from trim.config.section import Share
 from trim.config.serving import ServerOptions
 from trim.errors import BackendError
 from trim.models.protocols import SEPARATOR, FinishReason
-from trim.models.served.wire import MOST_TOKENS, Number, Text, Tokens, Wire, check_one_step, read, shown
+from trim.models.served.wire import MOST_TOKENS, Text, Tokens, Whole, Wire, check_one_step, read, shown
 
 COMPLETIONS, POOLING, HEALTH, VERSION, MODELS = "/v1/completions", "/pooling", "/health", "/version", "/v1/models"
 ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -77,8 +77,8 @@ def completion_request(
 class Usage(Wire):
     """What vLLM counted."""
 
-    prompt_tokens: Number
-    completion_tokens: Number = 0
+    prompt_tokens: Whole
+    completion_tokens: Whole = 0
 
 
 class Choice(Wire):
@@ -175,7 +175,7 @@ class Served(Wire):
     """A model that a server names."""
 
     id: str
-    max_model_len: Number | None = None
+    max_model_len: Whole | None = None
 
 
 class Catalogue(Wire):

@@ -22,8 +22,8 @@ def encodable(text: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(encodable)]
-Number = Annotated[int, Field(ge=0, lt=1 << 31)]  # as wide as the step store's columns
-Tokens = Annotated[list[Number], Field(min_length=1, max_length=MOST_TOKENS)]
+Whole = Annotated[int, Field(ge=0, lt=1 << 31)]  # as wide as the step store's columns
+Tokens = Annotated[list[Whole], Field(min_length=1, max_length=MOST_TOKENS)]
 
 
 class Wire(BaseModel):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats
 from trim.errors import InputError
 from trim.files import read_json, read_tensors, write_json, write_tensors
-from trim.rollout.history import Booleans, Floats, Observed, Reads, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.fitted_q.features import Basis, describe
 
 DESCRIPTION, NUMBERS = "gains.json", "gains.safetensors"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.rollout.history import Floats, Observed
+from trim.arrays import Floats
+from trim.rollout.history import Observed
 
 CERTAIN = 1e-3
 """Scores nearer to 0 or 1 than this count as this near."""

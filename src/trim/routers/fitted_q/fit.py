@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.errors import InputError
-from trim.rollout.history import Booleans, Floats, Integers
 from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import UNKNOWN
 from trim.routers.fitted_q.disk import FITTED_AT, Gains, load_gains, save_gains

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.rollout.history import Booleans, Floats, Integers, Observed
+from trim.arrays import Booleans, Floats, Integers
+from trim.rollout.history import Observed
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 
 MOST_NODES = 200_000

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Singles
 from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.learned.features import AggregateEncoder
 
-ACTIVATIONS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+ACTIVATIONS: dict[str, Callable[[Singles], Singles]] = {
     "tanh": np.tanh,
     "relu": lambda values: np.maximum(values, 0),
 }
@@ -30,12 +30,12 @@ class Layer:
         Of the layer norm, shape (outputs,); None without one.
     """
 
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    gain: NDArray[np.float32] | None = None
-    shift: NDArray[np.float32] | None = None
+    weight: Singles
+    bias: Singles
+    gain: Singles | None = None
+    shift: Singles | None = None
 
-    def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(self, values: Singles) -> Singles:
         """Map (n, inputs) to (n, outputs)."""
         values = values @ self.weight.T + self.bias
         if self.gain is None:
@@ -67,7 +67,7 @@ class AggPolicy(WantsEveryDraft):
     kappa: float
     reads = Reads.HISTORY
 
-    def decide(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> Booleans:
         """Decide on n drafts: True where the strong model is to write the step, shape (n,)."""
         values = self.encoder.encode(observed, np.full(len(observed.position), self.kappa))
         for layer in self.layers[:-1]:

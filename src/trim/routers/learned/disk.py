@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from trim.arrays import Singles
 from trim.config.section import Section
 from trim.errors import InputError
 from trim.files import read_json, read_tensors, write_json, write_tensors
@@ -26,7 +26,7 @@ from trim.routers.learned.features import AggregateEncoder, Scale, SequenceEncod
 if TYPE_CHECKING:
     from trim.routers.learned.seq import SeqPolicy
 
-Tensors = Mapping[str, NDArray[np.float32]]
+Tensors = Mapping[str, Singles]
 
 DESCRIPTION, WEIGHTS = "policy.json", "policy.safetensors"
 
@@ -164,5 +164,5 @@ def build_seq(encoder: Any, shape: Mapping[str, Any], network: Tensors, kappa: f
     return SeqPolicy(encoder, reader, actor, kappa)
 
 
-def _with_prefix(tensors: Tensors, prefix: str) -> dict[str, NDArray[np.float32]]:
+def _with_prefix(tensors: Tensors, prefix: str) -> dict[str, Singles]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -15,15 +15,11 @@ from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from trim.arrays import Booleans, Floats, Integers, Singles
 from trim.rollout.history import Drafts, Histories, Observed, Outcome
 from trim.rollout.trees import REGENERATE, RolloutTrees
-
-Booleans = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Observations = NDArray[np.float32]
 
 
 class World(Protocol):
@@ -32,7 +28,7 @@ class World(Protocol):
     n_envs: int
     max_steps: int
 
-    def start(self, which: NDArray[np.int64]) -> None:
+    def start(self, which: Integers) -> None:
         """Begin new episodes in some environments."""
         ...
 
@@ -53,7 +49,7 @@ class Encoder(Protocol):
         """Length of an observation."""
         ...
 
-    def encode(self, observed: Observed, kappa: Floats) -> Observations:
+    def encode(self, observed: Observed, kappa: Floats) -> Singles:
         """Return observations, shape (n, size), of n histories at trade-offs kappa (n,)."""
         ...
 
@@ -69,7 +65,7 @@ class TreesWorld:
         self._node = np.zeros(n_envs, dtype=np.int64)
         self.timesteps = self.known_timesteps = self.answered_otherwise = 0
 
-    def start(self, which: NDArray[np.int64]) -> None:
+    def start(self, which: Integers) -> None:
         """Begin new episodes in some environments."""
         self._node[which] = self._rng.choice(self._trees.roots(), size=len(which))
 
@@ -127,12 +123,12 @@ class Routing:
         self._kappa = np.ones(world.n_envs)
         self._histories = Histories(world.n_envs, world.max_steps)
 
-    def reset(self) -> Observations:
+    def reset(self) -> Singles:
         """Begin an episode in every environment."""
         self._begin(np.arange(self.n_envs))
         return self._observe()
 
-    def step(self, regenerate: Booleans) -> tuple[Observations, NDArray[np.float32], Booleans]:
+    def step(self, regenerate: Booleans) -> tuple[Singles, Singles, Booleans]:
         """Decide in every environment; return the next observations, the rewards and where an episode ended.
 
         Histories and rewards are of what the world did, whatever it was asked for.
@@ -145,11 +141,11 @@ class Routing:
             self._begin(np.flatnonzero(outcome.ended))
         return self._observe(), rewards, outcome.ended
 
-    def _begin(self, which: NDArray[np.int64]) -> None:
+    def _begin(self, which: Integers) -> None:
         self._world.start(which)
         self._kappa[which] = self._draw_kappas(len(which))
 
-    def _observe(self) -> Observations:
+    def _observe(self) -> Singles:
         self._histories.draft(self._world.drafts())
         return self.encoder.encode(self._histories.observed(), self._kappa)
 
@@ -167,11 +163,11 @@ class TrimVecEnv(VecEnv):
         self._routing = routing
         self._infos: list[dict[str, Any]] = [{} for _ in range(routing.n_envs)]
 
-    def reset(self) -> Observations:
+    def reset(self) -> Singles:
         """Begin an episode in every environment."""
         return self._routing.reset()
 
-    def step_async(self, actions: NDArray[np.int64]) -> None:
+    def step_async(self, actions: Integers) -> None:
         """Take the actions of all environments."""
         self._actions = actions
 
@@ -220,14 +216,14 @@ class TrimEnv(gymnasium.Env[Any, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observations, dict[str, Any]]:
+    ) -> tuple[Singles, dict[str, Any]]:
         """Begin an episode."""
         super().reset(seed=seed)
         if seed is not None:
             self._routing = self._make_routing(seed)
         return self._routing.reset()[0], {}
 
-    def step(self, action: np.int64) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[Singles, float, bool, bool, dict[str, Any]]:
         """Keep (0) or regenerate (1)."""
         observations, rewards, ended = self._routing.step(np.array([action == 1]))
         return observations[0], float(rewards[0]), bool(ended[0]), False, {}

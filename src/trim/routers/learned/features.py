@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trim.arrays import Floats, Singles
 from trim.rollout.history import Observed
-
-Floats = NDArray[np.float64]
-Observations = NDArray[np.float32]
 
 AGGREGATES = ("score", "minimum", "draft_tokens", "position")
 """Features of TRIM-Agg (paper, section 4.3): r_t, min r_{1:t-1}, c_t, t."""
@@ -62,7 +60,7 @@ class AggregateEncoder:
         """Length of an observation."""
         return len(self.features) + self.conditioned
 
-    def encode(self, observed: Observed, kappa: Floats) -> Observations:
+    def encode(self, observed: Observed, kappa: Floats) -> Singles:
         """Return observations, shape (n, size)."""
         columns = [self.scale.apply(name, getattr(observed, name)) for name in self.features]
         if self.conditioned:
@@ -91,7 +89,7 @@ class SequenceEncoder:
         """Length of an observation."""
         return 2 + self.max_steps * len(self.features)
 
-    def encode(self, observed: Observed, kappa: Floats) -> Observations:
+    def encode(self, observed: Observed, kappa: Floats) -> Singles:
         """Return observations, shape (n, size)."""
         n, width = observed.scores.shape
         seen = np.arange(width) <= observed.position[:, None]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from trim.arrays import Floats
 from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.files import write_csv, write_json
 from trim.rollout.tables import OperatingPoint
@@ -28,7 +28,6 @@ from trim.routers.learned.networks import AggLearner, Learner, ReleasedAggLearne
 from trim.routers.learned.ppo import Evaluation, going_on, train
 from trim.routers.router import TrainingData
 
-Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 logger = logging.getLogger(__name__)

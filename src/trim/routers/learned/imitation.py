@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from trim.arrays import Floats, Integers, Singles
 from trim.rollout.history import Observed
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out_all
-from trim.routers.learned.environment import Encoder, Floats, Observations, Routing
+from trim.routers.learned.environment import Encoder, Routing
 from trim.routers.threshold import Threshold, quantile_thresholds
 
 CANDIDATES = 40
@@ -70,7 +70,7 @@ class Demonstrated:
         """Length of an observation."""
         return 1 + self.encoder.size
 
-    def encode(self, observed: Observed, kappa: Floats) -> Observations:
+    def encode(self, observed: Observed, kappa: Floats) -> Singles:
         """Return (decision, observation), shape (n, size)."""
         regenerate = observed.score < self.teacher.at(kappa)
         return np.column_stack([regenerate, self.encoder.encode(observed, kappa)]).astype(np.float32)
@@ -106,9 +106,7 @@ def imitate(
                 optimiser.step()
 
 
-def demonstrate(
-    demonstrated: Routing, length: int, rng: np.random.Generator
-) -> tuple[Observations, NDArray[np.int64], NDArray[np.float32]]:
+def demonstrate(demonstrated: Routing, length: int, rng: np.random.Generator) -> tuple[Singles, Integers, Singles]:
     """Play from the beginning; return observations, decisions, and what came of them in whole episodes."""
     seen, told, decisions, earned, ends = demonstrated.reset(), [], [], [], []
     for _ in range(length):

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+from trim.arrays import Singles
 from trim.rollout.history import Router
 from trim.routers.learned.disk import build_agg, build_seq
 from trim.routers.learned.features import AggregateEncoder, SequenceEncoder
 from trim.routers.learned.seq import SequenceNetwork
 
-Tensors = Mapping[str, NDArray[np.float32]]
+Tensors = Mapping[str, Singles]
 
 
 class Learner(Protocol):
@@ -178,7 +177,7 @@ class SeqLearner:
 
 def _layers(modules: list[nn.Module]) -> Tensors:
     """Name the tensors of linear layers, and of the layer norms behind them, layer.part."""
-    tensors: dict[str, NDArray[np.float32]] = {}
+    tensors: dict[str, Singles] = {}
     layer = -1
     for module in modules:
         if isinstance(module, nn.Linear):
@@ -188,5 +187,5 @@ def _layers(modules: list[nn.Module]) -> Tensors:
     return tensors
 
 
-def _arrays(module: nn.Module) -> dict[str, NDArray[np.float32]]:
+def _arrays(module: nn.Module) -> dict[str, Singles]:
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}

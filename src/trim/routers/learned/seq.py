@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from trim.arrays import Booleans
 from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.learned.features import SequenceEncoder, unpack_sequences
 
@@ -99,7 +99,7 @@ class SeqPolicy(WantsEveryDraft):
     reads = Reads.HISTORY
 
     @torch.inference_mode()
-    def decide(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> Booleans:
         """Decide on n drafts: True where the strong model is to write the step, shape (n,)."""
         observations = self.encoder.encode(observed, np.full(len(observed.position), self.kappa))
         logits = self.actor(self.network(torch.from_numpy(observations)))

@@ -5,7 +5,7 @@ Between steps it is m = P(all kept steps are right); within a step, the probabil
 
 from __future__ import annotations
 
-from trim.rollout.history import Floats
+from trim.arrays import Floats
 
 Belief = tuple[Floats, Floats, Floats]
 """P(S0), P(S1), P(S2), of one shape."""

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Floats
 from trim.errors import InputError
 from trim.files import read_arrays, write_arrays
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.observation import ObservationModel
 from trim.routers.pomdp.transition import TransitionModel
-
-Array = NDArray[np.float64]
 
 FORMAT = 1
 FILE = "solved.npz"
@@ -41,13 +39,13 @@ class SolvedPomdp:
     """
 
     model: PomdpModel
-    kappas: Array
-    costs: Array
-    values: Array
-    gap: Array
+    kappas: Floats
+    costs: Floats
+    values: Floats
+    gap: Floats
     origin: Mapping[str, Any]
 
-    def at(self, kappa: float) -> tuple[PomdpModel, Array, float]:
+    def at(self, kappa: float) -> tuple[PomdpModel, Floats, float]:
         """Return model, values and cost of one operating point: the arguments of a policy.
 
         Raises
@@ -123,7 +121,7 @@ def load_solved(folder: str | Path) -> SolvedPomdp:
         raise InputError(f"{path}: not a solved POMDP ({error}); delete {path.parent} and run again") from None
 
 
-def _check_points(kappas: Array, costs: Array, values: Array, gap: Array, max_steps: int) -> None:
+def _check_points(kappas: Floats, costs: Floats, values: Floats, gap: Floats, max_steps: int) -> None:
     count = len(kappas)
     shapes = (count,), (count,), (count, max_steps + 1, values.shape[-1]), (count, max_steps + 1)
     for name, array, shape in zip(POINTS, (kappas, costs, values, gap), shapes, strict=True):

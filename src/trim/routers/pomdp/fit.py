@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.config.routers import PomdpRouter
 from trim.errors import InputError
 from trim.layouts import SOLUTION_KEYS
 from trim.problems.arithmetic import prefix_is_right, step_is_valid
-from trim.rollout.history import Booleans, Floats, Integers, Router
+from trim.rollout.history import Router
 from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out_all

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.rollout.history import Booleans, Floats
+from trim.arrays import Booleans, Floats
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, RolloutTrees
 from trim.routers.pomdp.model import PomdpModel
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Floats
 from trim.errors import InputError
 from trim.routers.pomdp.observation import ObservationModel
 from trim.routers.pomdp.transition import TransitionModel
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +36,7 @@ class PomdpModel:
         """Number of steps after which every episode has ended."""
         return self.transition.max_steps
 
-    def joint_probabilities(self, accuracy: float) -> tuple[Array, Array]:
+    def joint_probabilities(self, accuracy: float) -> tuple[Floats, Floats]:
         """Return what one step does to the one hidden bit that lasts: whether all kept steps are right.
 
         Parameters

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from trim.arrays import Floats, Integers
 from trim.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-Array = NDArray[np.float64]
 
 STATES = ("S0", "S1", "S2")
 BINS = 25
@@ -49,9 +48,9 @@ class ObservationModel:
         If shapes do not fit, edges do not rise from 0 to 1, or a column is no positive distribution.
     """
 
-    edges: Array
-    draft: Array
-    strong: Array
+    edges: Floats
+    draft: Floats
+    strong: Floats
 
     def __post_init__(self) -> None:
         """Check shapes, edges and columns."""
@@ -76,7 +75,7 @@ class ObservationModel:
         return len(self.draft) != len(self.edges) - 1
 
     @property
-    def centres(self) -> Array:
+    def centres(self) -> Floats:
         """Middles of the bins, shape (B,)."""
         return (self.edges[1:] + self.edges[:-1]) / 2
 
@@ -93,13 +92,13 @@ class ObservationModel:
         return self.index(score) * (len(self.strong) > 1)
 
 
-def quantile_edges(scores: Array, bins: int = BINS) -> Array:
+def quantile_edges(scores: Floats, bins: int = BINS) -> Floats:
     """Lay bin edges so that the bins hold equally many scores; heavy ties leave fewer bins."""
     inner = np.quantile(scores, np.arange(1, bins) / bins)
     return np.unique(np.concatenate([[0.0], inner.clip(0, 1), [1.0]]))
 
 
-def reflected_masses(samples: Array, edges: Array, bandwidth: float) -> Array:
+def reflected_masses(samples: Floats, edges: Floats, bandwidth: float) -> Floats:
     """Return the mass that each sample's Gaussian kernel, reflected at 0 and 1, puts into each bin.
 
     Parameters
@@ -116,11 +115,11 @@ def reflected_masses(samples: Array, edges: Array, bandwidth: float) -> Array:
     images = np.stack([samples, -samples, 2 - samples])  # kernels reach no further: bandwidths are far below 1
     below = ndtr((edges - images[..., None]) / bandwidth).sum(0)
     masses = np.diff(below, axis=-1)
-    normalised: Array = masses / masses.sum(-1, keepdims=True)
+    normalised: Floats = masses / masses.sum(-1, keepdims=True)
     return normalised
 
 
-def binned_density(features: Array, edges: Array) -> Array:
+def binned_density(features: Floats, edges: Floats) -> Floats:
     """Bin a reflected kernel density, with product kernels and Scott's bandwidths.
 
     Bandwidths are taken in the coordinate in which all bins are equally wide, so that the kernel is as narrow
@@ -141,17 +140,17 @@ def binned_density(features: Array, edges: Array) -> Array:
     for column in np.interp(features, edges, even).T:
         bandwidth = max(column.std(), 1e-3) * count ** (-1 / (dimension + 4))
         masses.append(reflected_masses(column, even, bandwidth))
-    density: Array = masses[0].mean(0) if dimension == 1 else (masses[0].T @ masses[1] / count).ravel()
+    density: Floats = masses[0].mean(0) if dimension == 1 else (masses[0].T @ masses[1] / count).ravel()
     return density
 
 
 def fit_observation(
-    draft_scores: Array,
-    draft_states: NDArray[np.int64],
-    strong_scores: Array | None = None,
-    strong_states: NDArray[np.int64] | None = None,
+    draft_scores: Floats,
+    draft_states: Integers,
+    strong_scores: Floats | None = None,
+    strong_states: Integers | None = None,
     *,
-    minima: Array | None = None,
+    minima: Floats | None = None,
     bins: int = BINS,
     spacing: Literal["quantile", "even"] = "quantile",
 ) -> ObservationModel:
@@ -196,13 +195,13 @@ def fit_observation(
     )
 
 
-def floored(likelihoods: Array, floor: float = FLOOR) -> Array:
+def floored(likelihoods: Floats, floor: float = FLOOR) -> Floats:
     """Normalise the columns and spread a share of each evenly."""
-    mixed: Array = (1 - floor) * likelihoods / likelihoods.sum(0) + floor / len(likelihoods)
+    mixed: Floats = (1 - floor) * likelihoods / likelihoods.sum(0) + floor / len(likelihoods)
     return mixed
 
 
-def _check(what: str, scores: Array, states: NDArray[np.int64]) -> None:
+def _check(what: str, scores: Floats, states: Integers) -> None:
     if len(scores) != len(states):
         raise InputError(f"observation model: {len(scores)} scores but {len(states)} states of {what}")
     wrong = np.flatnonzero(~((scores >= 0) & (scores <= 1)))  # NaN is wrong too

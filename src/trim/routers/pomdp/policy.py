@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.errors import InputError
-from trim.rollout.history import Booleans, Floats, Integers, Observed, Reads, WantsEveryDraft
+from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.rollout.history import Observed, Reads, WantsEveryDraft
 from trim.routers.pomdp import belief
 from trim.routers.pomdp.model import PomdpModel
 from trim.routers.pomdp.policy import check_length, likelihoods_of, regeneration_gain
-
-Array = NDArray[np.float64]
 
 NO_MASK = 2.0
 """A closeness that no lead of a state reaches."""
@@ -52,24 +50,24 @@ class ReleasedPolicy(WantsEveryDraft):
     """
 
     model: PomdpModel
-    values: Array
+    values: Floats
     cost: float
     closeness: float
     token_bin: float = 0.0
     reads = Reads.HISTORY
 
-    def decide(self, observed: Observed) -> NDArray[np.bool_]:
+    def decide(self, observed: Observed) -> Booleans:
         """Decide n drafts: True where the strong model shall write the step again, shape (n,)."""
         check_length(self.model, observed.position.max(initial=0))
         symbol = self.model.observation.draft_symbol(observed.score, observed.minimum)
         return self.decide_symbols(observed.position, symbol, observed.draft_tokens)
 
-    def decide_symbols(self, position: Any, symbol: NDArray[np.int64], tokens: Any) -> NDArray[np.bool_]:
+    def decide_symbols(self, position: Any, symbol: Integers, tokens: Any) -> Booleans:
         """Decide drafts whose symbols are known; whether a draft is final is not looked at."""
         third = np.full(len(position), 1 / 3)
         seen = belief.posterior((third, third, third), likelihoods_of(self.model.observation.draft, symbol))
         near = np.maximum(np.maximum(seen[0], seen[1]), seen[2]) - seen[2] < self.closeness
         counted = np.floor_divide(tokens, self.token_bin) * self.token_bin if self.token_bin else tokens
         gain = regeneration_gain(self.model, self.values, self.cost, position, seen, counted, False)
-        regenerate: NDArray[np.bool_] = near & (gain > 0)
+        regenerate: Booleans = near & (gain > 0)
         return regenerate

@@ -18,13 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from trim.arrays import Floats
 from trim.errors import InputError
 from trim.routers.pomdp.model import PomdpModel
-
-Array = NDArray[np.float64]
 
 GRID = 400
 """Intervals of the belief grid."""
@@ -46,23 +44,23 @@ class Solution:
         Shape (L, S + 1); the largest distance between the bounds over all m.
     """
 
-    costs: Array
-    upper: Array
-    lines: Array
-    gap: Array
+    costs: Floats
+    upper: Floats
+    lines: Floats
+    gap: Floats
 
     @property
-    def grid(self) -> Array:
+    def grid(self) -> Floats:
         """Beliefs at which the bounds were computed, shape (N + 1,)."""
         return np.linspace(0, 1, self.upper.shape[-1])
 
     @property
-    def lower(self) -> Array:
+    def lower(self) -> Floats:
         """Lower bounds at the grid points, shape (L, S + 1, N + 1)."""
         return _heights(self.lines, self.grid)
 
 
-def solve(model: PomdpModel, costs: Sequence[float] | Array, grid: int = GRID) -> Solution:
+def solve(model: PomdpModel, costs: Sequence[float] | Floats, grid: int = GRID) -> Solution:
     """Solve the model for several costs of a token at once.
 
     Parameters
@@ -108,7 +106,7 @@ class _Backup:
     F is needed at the same beliefs for every cost and step, so that evaluating it is a sparse matrix.
     """
 
-    def __init__(self, model: PomdpModel, accuracy: float, costs: Array, beliefs: Array) -> None:
+    def __init__(self, model: PomdpModel, accuracy: float, costs: Floats, beliefs: Floats) -> None:
         keep, regenerate = model.joint_probabilities(accuracy)
         prior = np.stack([1 - beliefs, beliefs], axis=1)
         self._beliefs, self._symbols = beliefs, len(keep)
@@ -117,14 +115,14 @@ class _Backup:
         self._tokens = list(zip(model.transition.tokens, model.transition.token_weights, strict=True))
         self._paid = [np.tile(keep.sum(-1)[:, before], len(beliefs))[:, None] * costs for before in (0, 1)]
 
-    def upper(self, values: Array) -> Array:
+    def upper(self, values: Floats) -> Floats:
         """Map upper bounds (N + 1, L) of F to those of W."""
         kept, renewed = self._keep.chords @ values, self._regenerate.chords @ values
         paid = self._mixed(self._paid)
         best = sum(weight * np.maximum(kept, renewed - count * paid) for count, weight in self._tokens)
         return self._summed(best)
 
-    def lines(self, lines: Array) -> Array:
+    def lines(self, lines: Floats) -> Floats:
         """Map supporting lines (N + 1, L, 2) of F to those of W."""
         plans = np.concatenate([lines[..., 0], lines[..., 1]])
         kept, renewed = ([part @ plans for part in e.supports] for e in (self._keep, self._regenerate))
@@ -135,12 +133,12 @@ class _Backup:
         parts = [k + share * (r - k) - spent * p for k, r, p in zip(kept, renewed, self._paid, strict=True)]
         return np.stack([self._summed(part) for part in parts], axis=-1)
 
-    def _mixed(self, parts: list[Array]) -> Array:
+    def _mixed(self, parts: list[Floats]) -> Floats:
         belief = np.repeat(self._beliefs, self._symbols)[:, None]
         return (1 - belief) * parts[0] + belief * parts[1]
 
-    def _summed(self, values: Array) -> Array:
-        total: Array = values.reshape(len(self._beliefs), self._symbols, -1).sum(1)
+    def _summed(self, values: Floats) -> Floats:
+        total: Floats = values.reshape(len(self._beliefs), self._symbols, -1).sum(1)
         return total
 
 
@@ -156,7 +154,7 @@ class _Evaluation:
         wrong, and that it was right. The line is that of the grid point next to the belief.
     """
 
-    def __init__(self, joint: Array, prior: Array) -> None:
+    def __init__(self, joint: Floats, prior: Floats) -> None:
         points, symbols, later = len(prior), joint.shape[0], joint.shape[1]
         mass = np.einsum("jz,koza->jkoa", prior, joint).reshape(-1, 2)
         total = mass.sum(1)
@@ -181,12 +179,12 @@ class _Evaluation:
         ]
 
 
-def _heights(lines: Array, at: Array) -> Array:
-    heights: Array = (1 - at) * lines[..., 0] + at * lines[..., 1]
+def _heights(lines: Floats, at: Floats) -> Floats:
+    heights: Floats = (1 - at) * lines[..., 0] + at * lines[..., 1]
     return heights
 
 
-def _largest_gap(upper: Array, lines: Array, beliefs: Array) -> Array:
+def _largest_gap(upper: Floats, lines: Floats, beliefs: Floats) -> Floats:
     """Return the largest distance of chords and lines: at a grid point, or where two neighbours' lines cross."""
     start, stop = beliefs[:-1], beliefs[1:]
     one, other = lines[..., :-1, :], lines[..., 1:, :]
@@ -197,5 +195,5 @@ def _largest_gap(upper: Array, lines: Array, beliefs: Array) -> Array:
     at = start + crossing * (stop - start)
     chord = (1 - crossing) * upper[..., :-1] + crossing * upper[..., 1:]
     inside = (chord - np.maximum(_heights(one, at), _heights(other, at))).max(-1)
-    gap: Array = np.maximum(inside, (upper - _heights(lines, beliefs)).max(-1))
+    gap: Floats = np.maximum(inside, (upper - _heights(lines, beliefs)).max(-1))
     return gap

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from trim.arrays import Booleans, Floats, Integers
 from trim.errors import InputError
-
-Array = NDArray[np.float64]
 
 TOKEN_VALUES = 5
 SMOOTHING = 10.0
@@ -43,12 +42,12 @@ class TransitionModel:
         If shapes do not fit or a value is no probability.
     """
 
-    weak_accuracy: Array
+    weak_accuracy: Floats
     strong_if_right: float
     strong_if_wrong: float
-    hazard: Array
-    tokens: Array
-    token_weights: Array
+    hazard: Floats
+    tokens: Floats
+    token_weights: Floats
 
     def __post_init__(self) -> None:
         """Check lengths and probabilities."""
@@ -79,11 +78,11 @@ class TransitionModel:
 
 
 def fit_transition(
-    positions: NDArray[np.int64],
-    draft_right: NDArray[np.bool_],
-    strong_right: Array,
-    draft_final: NDArray[np.bool_],
-    draft_tokens: NDArray[np.int64],
+    positions: Integers,
+    draft_right: Booleans,
+    strong_right: Floats,
+    draft_final: Booleans,
+    draft_tokens: Integers,
     max_steps: int,
     *,
     by_step: bool = False,
@@ -151,8 +150,8 @@ def matched(transition: TransitionModel, weak: float, strong: float) -> Transiti
     return stronger(_root(lambda shift: stronger(shift).alone(strong=True)[0] - strong))
 
 
-def _shifted(probability: Array | float, shift: float) -> Array:
-    moved: Array = expit(logit(np.clip(probability, 1e-6, 1 - 1e-6)) + shift)
+def _shifted(probability: Floats | float, shift: float) -> Floats:
+    moved: Floats = expit(logit(np.clip(probability, 1e-6, 1 - 1e-6)) + shift)
     return moved
 
 
@@ -168,7 +167,7 @@ def _laplace(events: NDArray[np.generic]) -> float:
     return float((events.sum() + 1) / (len(events) + 2))
 
 
-def _rate_by_position(positions: NDArray[np.int64], events: NDArray[np.bool_], max_steps: int) -> Array:
+def _rate_by_position(positions: Integers, events: Booleans, max_steps: int) -> Floats:
     """Return the rate of an event by position: where few steps were seen, that of the neighbourhood, or the pooled one.
 
     Positions that were seen often speak for themselves: a hazard that is smeared over its neighbours ends solutions
@@ -179,5 +178,5 @@ def _rate_by_position(positions: NDArray[np.int64], events: NDArray[np.bool_], m
     seen = np.bincount(positions, minlength=max_steps)
     happened = np.bincount(positions, weights=events, minlength=max_steps)
     nearby = (kernel @ happened + SMOOTHING * _laplace(events)) / (kernel @ seen + SMOOTHING)
-    rates: Array = (happened + SMOOTHING * nearby) / (seen + SMOOTHING)
+    rates: Floats = (happened + SMOOTHING * nearby) / (seen + SMOOTHING)
     return rates

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.routers.query_level.evidence import Evidence, Floats, Integers
+from trim.arrays import Floats, Integers
+from trim.routers.query_level.evidence import Evidence
 
 ROUTE_PENALTY = 100.0
 

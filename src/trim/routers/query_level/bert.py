@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.arrays import Floats
+from trim.routers.query_level.evidence import Evidence, every_replicate
 from trim.routers.query_level.heads import Learn, LinearHeads, foresee
 
 if TYPE_CHECKING:

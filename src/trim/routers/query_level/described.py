@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.routers.query_level.evidence import Evidence, Floats
+from trim.arrays import Floats
+from trim.routers.query_level.evidence import Evidence
 
 COUNTED = (
     *(".", r"\S+", r"\d+", r"\d{2,}", r"[A-Za-z]{2,}"),

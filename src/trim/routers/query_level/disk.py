@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.errors import InputError
 from trim.files import read_json, read_tensors, write_json, write_tensors
 from trim.routers.query_level.described import ExpectedTokens
-from trim.routers.query_level.evidence import Floats, QueryRouter
+from trim.routers.query_level.evidence import QueryRouter
 from trim.routers.query_level.heads import load_classifier
 from trim.routers.query_level.per_token import PerToken
 from trim.routers.query_level.registry import baseline

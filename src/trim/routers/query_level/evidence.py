@@ -13,11 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
+from trim.arrays import Booleans, Floats, Integers
 
 SUMMARIES = ("minimum", "product", "last", "mean")
 """How the PRM scores of a solution's steps are put in a number each."""

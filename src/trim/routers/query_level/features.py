@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trim.arrays import Booleans, Floats
 from trim.routers.query_level.described import COUNTED, describe_answers, standard
-from trim.routers.query_level.evidence import Booleans, Evidence, Floats
+from trim.routers.query_level.evidence import Evidence
 from trim.routers.query_level.heads import LinearHeads, fit_heads
 
 

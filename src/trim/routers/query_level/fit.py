@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.layouts import SOLUTION_KEYS
 from trim.models.vectors import StoredVectors, TextReader
 from trim.names import END_POINTS
 from trim.problems.problem import Problem
 from trim.routers.query_level.disk import Policy, Space
-from trim.routers.query_level.evidence import Floats, choose_thresholds
+from trim.routers.query_level.evidence import choose_thresholds
 from trim.routers.query_level.registry import QueryTraining, fit_baselines
 
 if TYPE_CHECKING:

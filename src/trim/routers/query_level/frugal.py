@@ -12,7 +12,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from trim.routers.query_level.evidence import Evidence, Floats
+from trim.arrays import Floats
+from trim.routers.query_level.evidence import Evidence
 
 RIDGE = 1e-3
 

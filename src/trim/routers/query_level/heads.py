@@ -11,8 +11,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from trim.arrays import Floats
 from trim.files import read_tensors, write_tensors
-from trim.routers.query_level.evidence import Evidence, Floats
+from trim.routers.query_level.evidence import Evidence
 
 if TYPE_CHECKING:
     from trim.models.encoder import TextClassifier

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.arrays import Floats
+from trim.routers.query_level.evidence import Evidence, every_replicate
 from trim.routers.query_level.heads import Learn, LinearHeads, foresee
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trim.arrays import Floats
 from trim.models.protocols import ModelPair
 from trim.names import END_POINTS
 from trim.problems.grading import Grader, Judge, judge
@@ -24,7 +25,7 @@ from trim.rollout.tables import OperatingPoint, Progress, episode_table
 from trim.routers.controls import StrongOnly
 from trim.routers.query_level.best_route import largest_set
 from trim.routers.query_level.disk import Policy
-from trim.routers.query_level.evidence import SUMMARIES, Evidence, Floats, choose, summarise
+from trim.routers.query_level.evidence import SUMMARIES, Evidence, choose, summarise
 from trim.routers.query_level.registry import baseline
 from trim.routers.threshold import Threshold
 

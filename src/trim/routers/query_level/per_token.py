@@ -12,8 +12,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from trim.arrays import Floats
 from trim.routers.query_level.described import ExpectedTokens, fit_tokens
-from trim.routers.query_level.evidence import Evidence, Floats, QueryRouter
+from trim.routers.query_level.evidence import Evidence, QueryRouter
 
 VARIANT = "per-token"
 RIDGE = 1e-3

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from trim.arrays import Floats
 from trim.config.routers import QueryRouters
 from trim.errors import ConfigError
 from trim.names import names
@@ -16,7 +17,7 @@ from trim.plugins import added
 from trim.routers.query_level.automix import AutoMix, fit_automix
 from trim.routers.query_level.bert import Bert, fit_bert
 from trim.routers.query_level.best_route import BestRoute, fit_best_route, largest_set
-from trim.routers.query_level.evidence import Evidence, Floats, QueryRouter
+from trim.routers.query_level.evidence import Evidence, QueryRouter
 from trim.routers.query_level.features import Features, fit_features
 from trim.routers.query_level.frugal import Frugal, fit_frugal
 from trim.routers.query_level.heads import LinearHeads, fit_heads

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.routers.query_level.evidence import Evidence, Floats, every_replicate
+from trim.arrays import Floats
+from trim.routers.query_level.evidence import Evidence, every_replicate
 
 SMALLEST_ERROR = 1e-6
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trim.routers.query_level.evidence import Evidence, Floats, every_replicate, unit
+from trim.arrays import Floats
+from trim.routers.query_level.evidence import Evidence, every_replicate, unit
 
 GAMMA = 10.0
 
