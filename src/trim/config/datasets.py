@@ -62,11 +62,9 @@ class ArithmeticFamily(Section):
     @property
     def longest_answer(self) -> int:
         """Tokens of the longest last step that lists all results; 0 where the last result alone is asked for."""
-        restated, frame, result = (
-            (5 if self.p_slip else 0),
-            4,
-            3,
-        )  # "91! \\" before "boxed", "\\boxed{}" and the end, "a91"
+        restated = 5 if self.p_slip else 0  # "91! \\" before "boxed"
+        frame = 4  # "\\boxed{}" and the end
+        result = 3  # "a91"
         return restated + frame + result * self.max_steps if self.answer == "all" else 0
 
     @model_validator(mode="after")

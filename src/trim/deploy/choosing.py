@@ -13,7 +13,7 @@ from trim.deploy.manifest import Interval, Measure
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Bounds, Resampled, bounds
 from trim.evaluation.prices import Vector, spent
-from trim.evaluation.study import CURVE, Study, measure, study
+from trim.evaluation.study import CURVE, Study, Sweep, measure, study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,18 +121,17 @@ def candidates(
         episodes = episodes.assign(**{DOLLARS: spent(episodes, [prices])[:, 0]})
         names = (*CURVE, DOLLARS)
     data = study(measure(episodes, names), settings, f"{seed}/{episodes['dataset'].iloc[0]}")
-    return [point for sweep in data.sweeps if sweep.router != "random-query" for point in _points(data, sweep.key)]
+    return [point for sweep in data.sweeps if sweep.router != "random-query" for point in _points(data, sweep)]
 
 
-def _points(data: Study, key: tuple[str, str, str, int]) -> list[Candidate]:
-    sweep = next(sweep for sweep in data.sweeps if sweep.key == key)
+def _points(data: Study, sweep: Sweep) -> list[Candidate]:
     share, accuracy = data.curve(sweep)
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = {"accuracy": accuracy, "accuracy_share": accuracy / data.strong[:, None], "strong_share": share}
     if DOLLARS in sweep.values:
         numbers["dollars_per_1k"] = 1000 * data.mean(sweep.values[DOLLARS])
     return [
-        Candidate(*key, setting, {name: number[:, i] for name, number in numbers.items()})
+        Candidate(*sweep.key, setting, {name: number[:, i] for name, number in numbers.items()})
         for i, setting in enumerate(sweep.settings)
     ]
 

@@ -259,7 +259,7 @@ def _routers(main: pd.DataFrame, points: pd.DataFrame, dataset: str, source: str
         row = by_key.loc[key].to_dict()
         cells = (form_of(name).text(row[name], ends_of(row, name)) for name in (*CPTS, "delta_ibc"))
         rows.append([identified(*key), str(counted.get(key, "–")), *cells])
-    fitted_on = "its own training split" if source == dataset else f"{source}"
+    fitted_on = "its own training split" if source == dataset else source
     heading = f"Routers on {dataset}, fitted on {fitted_on}, with the operating points that make their curves."
     return heading + "\n\n" + _table(["router", "points", *(name.upper() for name in CPTS), "ΔIBC"], rows)
 

@@ -169,7 +169,7 @@ class _Reader:
         rest = self.rest()
         if rest[:1] == "{":
             return self.group("{")
-        negative = bool(self.takes("-")) or (self.takes("+") and False)
+        negative = self.takes("-", "+") == "-"
         number = re.match(r"\d+(?:\.\d+)?", self.rest())  # "10^21" of models is no LaTeX, but clear
         if number:
             self.at += number.end()
@@ -253,9 +253,7 @@ class _Reader:
             return Node("name", value=compact(derivative[0]))
         if name in _GREEK or name in _ACCENTS or name == "text":
             return self.name("\\" + name)
-        if name in ("pi", "infty"):
-            if name == "infty":
-                raise Unreadable
+        if name == "pi":
             self.at += 3
             return _subscripted(self, Node("constant", value="pi"), "\\pi")
         if name in _ROUNDED:

@@ -296,7 +296,7 @@ def _evaluated(tree: Node, point: Mapping[str, Fraction], mp: Any) -> Any:
         return mp.cos(_sum(*(value * (seed + i) for i, value in enumerate(values)))) + seed
     if tree.op == "^":
         _check_size(values[1] * mp.log(values[0]) if values[0] else 0)
-    elif tree.op in ("exp", "sinh", "cosh") or (tree.op in ("!", "binom")):
+    elif tree.op in ("exp", "sinh", "cosh", "!", "binom"):
         _check_size(values[0])
     return _NUMERIC[tree.op](mp, *values)
 

@@ -362,7 +362,7 @@ def _scaled(formula: Formula | None, measured: Measured) -> Formula | None:
 def is_words(text: str) -> bool:
     """Tell whether a text consists of words, and no formula."""
     if not _WORDY.search(text) or re.match(r"[-+]?\s*[\d.\\(]", text.replace("\\text", "")):
-        return text in ("\\emptyset",)
+        return text == "\\emptyset"
     return not _OPERATORS.search(text)
 
 

@@ -35,12 +35,12 @@ FIRST_ACCURACY = 0.85
 
 @dataclass(frozen=True, slots=True)
 class _Chances:
-    """What the model says of each step, shape (nodes, 2) each: draft and strong step.
+    """What the model says of each step; along the last axis stand draft and strong step.
 
     Attributes
     ----------
     right
-        P(the step is right | all before are).
+        Shape (nodes, 2); P(the step is right | all before are).
     scores
         Shape (3, nodes, 2); likelihood of its score in the states S0, S1 and S2, 1 where nobody scored it.
     """
@@ -75,7 +75,7 @@ def infer_states(
         draws = [_draw(trees, chances, below, rng) for _ in range(DRAWS)]
         prefix, step = (np.concatenate(part) for part in zip(*draws, strict=True))
         if done + 1 < ROUNDS:
-            chances = _chances(trees, fit(prefix, step), step, prefix)
+            chances = _chances(trees, fit(prefix, step), prefix, step)
     return prefix, step
 
 
@@ -84,7 +84,7 @@ def all_right(correct: float) -> float:
     return float(np.clip((correct - LUCK) / (1 - SLIP - LUCK), LUCK, 1 - SLIP))
 
 
-def _chances(trees: RolloutTrees, model: PomdpModel, step: Booleans, prefix: Booleans) -> _Chances:
+def _chances(trees: RolloutTrees, model: PomdpModel, prefix: Booleans, step: Booleans) -> _Chances:
     """Look up what a model says of each step; how often strong steps are right is counted in the draws."""
     nodes, observation = trees.nodes, model.observation
     asked = np.tile(nodes["tokens"][:, REGENERATE] >= 0, DRAWS) & prefix
@@ -131,9 +131,9 @@ def _next(trees: RolloutTrees, below: Floats, node: int, action: int) -> tuple[f
 
 def _steps(trees: RolloutTrees, node: int) -> list[int]:
     """Actions whose steps are known at a node; a strong step that repeats the draft is no further witness."""
-    return [action for action in (KEEP, REGENERATE) if trees.nodes["tokens"][node, action] >= 0][
-        : 1 if _repeats(trees, node) else 2
-    ]
+    if _repeats(trees, node):
+        return [KEEP]
+    return [action for action in (KEEP, REGENERATE) if trees.nodes["tokens"][node, action] >= 0]
 
 
 def _repeats(trees: RolloutTrees, node: int) -> bool:
