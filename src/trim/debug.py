@@ -134,7 +134,7 @@ def run_script(script: Path, snakemake: Any, *, stop: bool = True) -> int:
     try:
         exec(code, {"__name__": "__main__", "__file__": str(script), "snakemake": snakemake})
     except (Exception, SystemExit) as error:
-        # An error that a user can mend ends a job by `sys.exit`; what was raised before is what one wants to see.
+        # An error that a user can fix ends a job by `sys.exit`; what was raised before is what one wants to see.
         cause = error.__context__ if isinstance(error, SystemExit) and error.__context__ else error
         traceback.print_exception(cause)
         if stop:

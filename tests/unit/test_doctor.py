@@ -1,4 +1,4 @@
-"""What `trim doctor` finds: faults name how to mend them."""
+"""What `trim doctor` finds: faults name how to fix them."""
 
 from pathlib import Path
 from typing import Any

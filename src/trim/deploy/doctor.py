@@ -1,4 +1,4 @@
-"""`trim doctor`: whether what a run or a server needs is here, each fault with how to mend it."""
+"""`trim doctor`: whether what a run or a server needs is here, each fault with how to fix it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COLOURS = {State.OK: "green", State.MISSING: "yellow", State.FAULT: "red"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, and how to mend it if it is to be mended."""
+    """What a check found, and how to fix it if it is to be fixed."""
 
     what: str
     state: State

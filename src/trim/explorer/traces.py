@@ -36,7 +36,7 @@ class Traces:
         Shape (states, 3); NaN where nobody holds one.
     child
         Shape (states, 2); the state that KEEP and REGENERATE lead to, ENDS, or UNKNOWN: no policy goes there, or
-        the trees does not.
+        the trees do not.
     correct
         Shape (trees, policies + 2); 1 and 0 for right and wrong answers, NaN where a path leaves the trees. The last
         columns are those of the weak and of the strong model alone.
@@ -76,7 +76,7 @@ class _Found:
 
 
 def trace(trees: RolloutTrees, tree: Integers, policies: Sequence[Router], believe: Believe | None = None) -> Traces:
-    """Follow every policy, and both models alone, through trees of rollout trees where it is known.
+    """Follow every policy, and both models alone, through some rollout trees, as far as they are explored.
 
     Each state is looked at once, whoever comes by: all policies decide there, those that agree go on together.
     """

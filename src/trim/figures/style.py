@@ -44,11 +44,11 @@ def dataset_looks(datasets: Iterable[str]) -> dict[str, Look]:
     return {look.label: look for look in looks}
 
 
-def shown_kappas(laid: Sequence[float]) -> list[float]:
+def shown_kappas(kappas: Sequence[float]) -> list[float]:
     """Return a low, a middle and a high kappa of a sweep, as far as it has them."""
     import numpy as np
 
-    return [float(kappa) for kappa in np.unique(np.quantile(laid, (0.2, 0.5, 0.8), method="nearest"))]
+    return [float(kappa) for kappa in np.unique(np.quantile(kappas, (0.2, 0.5, 0.8), method="nearest"))]
 
 
 def begin() -> list[tuple[float, float, float]]:

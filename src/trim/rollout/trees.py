@@ -161,7 +161,7 @@ class RolloutTrees:
         Raises
         ------
         InputError
-            If a path does not end in it, so that a router would have no action to take.
+            If a path does not end within the trees, so that a router would have no action to take.
         """
         nodes = self.nodes
         stuck = (nodes["child"] == UNKNOWN).all(axis=1)

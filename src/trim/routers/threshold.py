@@ -69,7 +69,7 @@ POLICIES: Mapping[str, Callable[[float], Router]] = {"default": Threshold, "hull
 
 
 def quantile_thresholds(values: Sequence[float], count: int) -> list[float]:
-    """Lay thresholds at quantiles of what a threshold is compared with, so that points spread over the curve.
+    """Choose thresholds at quantiles of what a threshold is compared with, so that points spread over the curve.
 
     Quantiles stand closer at the low end, where one more regenerated step changes the
     curve most (share of regenerated steps grows like the square of the position).

@@ -174,7 +174,7 @@ def transfer_random(world: World) -> Iterator[Case]:
 
 
 def transfer_threshold(world: World) -> Iterator[Case]:
-    """TRIM-Thr, its thresholds laid on one dataset, against baselines fitted there."""
+    """TRIM-Thr, its thresholds chosen on one dataset, against baselines fitted there."""
     paper = world.paper.over(world.paper.ahead_of_baselines(THR), "away")
     method = f"TRIM-Thr, from {world.trained_on[0]},"
     for t in _transfers(world, [THR]):

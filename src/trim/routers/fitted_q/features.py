@@ -73,7 +73,7 @@ class Basis:
 
     @classmethod
     def draw(cls, described: Floats, weights: Floats, hinges: int, rng: np.random.Generator) -> Basis:
-        """Lay hinges over descriptions, shape (n, F), of which some weigh more than others: so many random ones."""
+        """Place hinges over descriptions, shape (n, F), of which some weigh more than others: so many random ones."""
         mean = np.average(described, axis=0, weights=weights)
         scale = np.sqrt(np.average((described - mean) ** 2, axis=0, weights=weights))
         scale[scale < 1e-9] = 1.0  # what never differs, as the position in trees of single steps

@@ -199,7 +199,7 @@ class Observations:
 
 
 def observe_trees(trees: RolloutTrees, labels: Labels) -> Observations:
-    """Collect the scores of a labelled trees."""
+    """Collect the scores of labelled trees."""
     scores = labels.per_node(trees.nodes["score"])
     scored = ~np.isnan(scores[:, REGENERATE])
     return Observations(

@@ -93,7 +93,7 @@ class ObservationModel:
 
 
 def quantile_edges(scores: Floats, bins: int = BINS) -> Floats:
-    """Lay bin edges so that the bins hold equally many scores; heavy ties leave fewer bins."""
+    """Choose bin edges so that the bins hold equally many scores; heavy ties leave fewer bins."""
     inner = np.quantile(scores, np.arange(1, bins) / bins)
     return np.unique(np.concatenate([[0.0], inner.clip(0, 1), [1.0]]))
 

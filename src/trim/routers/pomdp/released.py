@@ -1,4 +1,4 @@
-"""The parameters that the authors released, and the `released` variant: how their code decides.
+"""The `released` variant of TRIM-POMDP: how the code that the authors released decides.
 
 It differs from ours in four ways: it starts every step from a uniform belief and forgets what it saw before,
 it reads the score together with the lowest score before, it keeps a draft unless S2 is nearly the likeliest

@@ -107,7 +107,7 @@ def choose(doubts: Floats, threshold: float) -> Integers:
 
 
 def choose_thresholds(doubts: Floats, count: int) -> list[float]:
-    """Lay thresholds that send evenly spread shares of the problems to the strong model: at most `count`, rising.
+    """Choose thresholds that send evenly spread shares of the problems to the strong model: at most `count`, rising.
 
     The lowest sends nearly all, the highest nearly none.
     """

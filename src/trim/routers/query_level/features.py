@@ -19,7 +19,7 @@ from trim.routers.query_level.heads import LinearHeads, fit_heads
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Doubts a weak answer by how likely the strong model would mend it.
+    """Doubts a weak answer by how likely the strong model would correct it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Fit the query-level baselines of a dataset, and lay their operating points on dev."""
+"""Fit the query-level baselines of a dataset, and choose their operating points on dev."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ RIDGE = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerToken:
-    """Doubts by how likely the strong model mends the answer, for each token that it is expected to write.
+    """Doubts by how likely the strong model corrects the answer, for each token that it is expected to write.
 
     Attributes
     ----------
@@ -59,14 +59,14 @@ def fit_per_token(base: QueryRouter, train: Evidence, dev: Evidence, reads_answe
 def _calibrate(doubts: Floats, evidence: Evidence) -> Floats:
     """Fit how likely the strong model is right where the weak answer is wrong, given the doubt, shape (P, R)."""
     wrong = ~evidence.weak_correct[:, : evidence.replicates]
-    mended = wrong * evidence.strong_correct.mean(axis=1, keepdims=True)
+    corrected = wrong * evidence.strong_correct.mean(axis=1, keepdims=True)
     mean, scale = doubts.mean(), max(float(doubts.std()), 1e-9)
     standing = (doubts - mean) / scale
 
     def loss(line: Floats) -> tuple[float, Floats]:
         logits = line[0] * standing + line[1]
-        residuals = expit(logits) - mended
-        value = (np.logaddexp(0, logits) - mended * logits).mean() + RIDGE * (line**2).sum() / 2
+        residuals = expit(logits) - corrected
+        value = (np.logaddexp(0, logits) - corrected * logits).mean() + RIDGE * (line**2).sum() / 2
         return float(value), np.array([(residuals * standing).mean(), residuals.mean()]) + RIDGE * line
 
     found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
