@@ -124,8 +124,10 @@ def _experiment(root: Path, name: str, block: str) -> str:
     if took.is_file():
         measured = read_json(took)
         # Snakemake looks at a job now and then: what it did since the last look is missing.
-        took = f"at least {measured['cpu_seconds'] / 60:.0f} CPU minutes"
-        lines.append(f"It took {measured['jobs']} jobs, {took} and {measured['megabytes']} MB in `results/{name}`.\n")
+        minutes = f"at least {measured['cpu_seconds'] / 60:.0f} CPU minutes"
+        lines.append(
+            f"It took {measured['jobs']} jobs, {minutes} and {measured['megabytes']} MB in `results/{name}`.\n"
+        )
     return "\n".join(lines)
 
 

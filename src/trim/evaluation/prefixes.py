@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trim.arrays import Booleans, Floats
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Resampled, columns, resample_counts
@@ -17,7 +17,6 @@ from trim.layouts import CONTINUATIONS
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 KAPPAS = (0.1, 0.3, 1.0, 3.0)
 """Right answers that all tokens of a strong solution are worth."""
@@ -32,7 +31,7 @@ class Decided:
 
     table: pd.DataFrame
     settings: tuple[float, ...]
-    regenerate: NDArray[np.bool_]
+    regenerate: Booleans
 
 
 def score_decisions(table: pd.DataFrame, decisions: pd.DataFrame, kappas: Sequence[float]) -> pd.DataFrame:
@@ -92,7 +91,7 @@ def score_routers(
     problems, owner = np.unique(table["problem_id"], return_inverse=True)
     counts = resample_counts(len(problems), settings.resamples, seed)
 
-    def mean(values: Array) -> Resampled:
+    def mean(values: Floats) -> Resampled:
         """Weighted mean over prefixes, on every resample of problems."""
         weight = table["weight"].to_numpy()
         sums = (np.bincount(owner, weights=w, minlength=len(problems)) for w in (weight * values, weight))
@@ -125,7 +124,7 @@ def _best(decided: Decided, who: str, kappa: float) -> int:
     return int(np.argmax(decided.regenerate @ worth))
 
 
-def _gains(table: pd.DataFrame, who: str, kappa: float) -> Array:
+def _gains(table: pd.DataFrame, who: str, kappa: float) -> Floats:
     """Return what regenerating each draft brings over keeping it, shape (prefixes,)."""
     right, tokens = (table[f"regenerate_{who}_{what}"] - table[f"keep_{who}_{what}"] for what in ("right", "tokens"))
     return np.asarray(right - kappa * tokens / table["solution_tokens"], dtype=np.float64)
