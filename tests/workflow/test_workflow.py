@@ -233,6 +233,7 @@ CHANGES = {
         {
             **FITTED,
             **EVALUATED,
+            "route_by_prm": 3,
             "compare_planners": 1,
             "compare_on_dev": 1,
             "compute_metrics": 1,
@@ -247,6 +248,7 @@ CHANGES = {
         {
             "fit_router": 1,
             **EVALUATED,
+            "route_by_prm": 3,  # with every other PRM that routes
             "compare_on_dev": 1,
             "compute_metrics": 1,
             **ANALYSED,

@@ -38,9 +38,10 @@ rule evaluate_routers:
 rule evaluate_oracles:
     input:
         **pair_inputs(),
+        # Not the trees that all routers explored: their steps are in the step store too, and whoever takes a file as
+        # `ancient` is not run again for its own settings where that file is made again (snakemake#4166).
+        rollouts=f"{RESULTS}/rollouts/{{dataset}}.test.parquet",
         test_problems=f"{RESULTS}/problems/{{dataset}}/test.jsonl",
-        # Saves work and decides nothing, however much of it is explored.
-        test_trees=ancient(f"{RESULTS}/trees/{{dataset}}.test.parquet"),
     output:
         **episodes_of(ORACLES),
     log:
@@ -92,9 +93,9 @@ rule route_by_prm:
     input:
         **tree_inputs("router_train", MAIN),
         **tree_inputs("dev", MAIN),
-        test_problems=f"{RESULTS}/problems/{EXPERIMENT.compared_on}/test.jsonl",
         # As for the oracles.
-        test_trees=ancient(f"{RESULTS}/trees/{EXPERIMENT.compared_on}.test.parquet"),
+        rollouts=f"{RESULTS}/rollouts/{EXPERIMENT.compared_on}.test.parquet",
+        test_problems=f"{RESULTS}/problems/{EXPERIMENT.compared_on}/test.jsonl",
         weak=model_folder("weak"),
         strong=model_folder("strong"),
         prm=lambda wildcards: prm_folder(wildcards.prm),
