@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,15 @@ def test_a_config_that_cannot_work_is_refused_at_once(changes: dict[str, Any]) -
     with pytest.raises(ConfigError, match=r"^config: .+") as told:
         parse_config(over_default(changes))
     assert "\n" not in str(told.value)
+
+
+def test_what_the_page_of_own_parts_says_is_a_whole_overlay() -> None:
+    page = (Path(__file__).parents[2] / "docs/own_parts.md").read_text(encoding="utf-8")
+    problems, models, _, *prms = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(prms) == 3
+    for prm in prms:
+        content = copy.deepcopy(BASE)
+        for block in (problems, models.replace("sha256: ...", f'sha256: "{"0" * 64}"'), prm):
+            update_config(content, yaml.safe_load(block))
+        experiment = parse_config(content)
+        assert (experiment.main_dataset, experiment.pair.prm, experiment.used_prms) == ("mine", "mine", ("mine",))
