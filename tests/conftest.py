@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from trim.models.protocols import FinishReason, ModelPair, Prefix, Score, Step
 from trim.problems.problem import Problem
@@ -17,6 +18,10 @@ from trim.problems.problem import Problem
 # Torch is not imported yet: tests that compare bits need a fixed number of threads.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# An example that takes long says that the machine is busy, not that something is wrong.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def draw(*parts: object) -> int:

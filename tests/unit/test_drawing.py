@@ -38,7 +38,7 @@ def naive(logits: np.ndarray, draw: float, sampling: Sampling) -> int:
     return nucleus[-1][0]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 10**6),
     vocabulary=st.integers(2, 40),
