@@ -281,7 +281,7 @@ def test_a_damaged_file_is_named_and_never_believed(root: Path, kind: str) -> No
     path, read = found_in(root, kind)
     whole, known = path.read_bytes(), read()
 
-    @settings(max_examples=INPUTS, deadline=None, database=None)
+    @settings(max_examples=INPUTS, database=None)
     @given(st.sampled_from(["flip", "flip", "cut", "zero", "repeat"]), st.floats(0, 1), st.integers(0, 7))
     def check(how: str, where: float, bit: int) -> None:
         content = damaged(whole, how, where, bit)

@@ -12,7 +12,7 @@ integers = st.integers(-(10**15), 10**15)
 decimals = st.tuples(st.integers(-(10**6), 10**6), st.integers(1, 6))
 fractions = st.tuples(st.integers(-999, 999), st.integers(2, 999))
 floats = st.tuples(st.integers(1, 9999), st.integers(-40, 40))
-unhurried = settings(deadline=None, max_examples=60)  # a busy machine is no fault of the grader
+fewer = settings(max_examples=60)
 WIDE = str.maketrans("0123456789-", "０１２３４５６７８９－")
 
 
@@ -33,7 +33,7 @@ def written_integers(number: int) -> list[str]:
     return [text, f"{text}.0", f"${text}$", f"{text}.", f"\\mathbf{{{text}}}", f"x = {text}", wide, power, *groups]
 
 
-@unhurried
+@fewer
 @given(integers)
 def test_an_integer_in_any_writing(number: int) -> None:
     for answer in written_integers(number):
@@ -41,7 +41,7 @@ def test_an_integer_in_any_writing(number: int) -> None:
         assert right(str(number), answer), answer
 
 
-@unhurried
+@fewer
 @given(integers, integers)
 def test_another_integer_in_no_writing(number: int, other: int) -> None:
     assume(number != other)
@@ -54,7 +54,7 @@ def decimal_text(number: tuple[int, int]) -> str:
     return f"{'-' * (digits < 0)}{text[:-places]}.{text[-places:]}"
 
 
-@unhurried
+@fewer
 @given(decimals)
 def test_a_decimal_in_any_writing(number: tuple[int, int]) -> None:
     digits, places = number
@@ -70,7 +70,7 @@ def test_a_decimal_in_any_writing(number: tuple[int, int]) -> None:
     assert [answer for answer in answers if not right(answer, text)] == []
 
 
-@unhurried
+@fewer
 @given(decimals, decimals)
 def test_another_decimal_in_no_writing(one: tuple[int, int], other: tuple[int, int]) -> None:
     assume(Fraction(one[0], 10 ** one[1]) != Fraction(other[0], 10 ** other[1]))
@@ -78,7 +78,7 @@ def test_another_decimal_in_no_writing(one: tuple[int, int], other: tuple[int, i
     assert not right(f"{one[0]}e-{one[1]}", decimal_text(other))
 
 
-@unhurried
+@fewer
 @given(fractions, fractions)
 def test_a_fraction_is_itself_in_any_terms_and_no_other(one: tuple[int, int], other: tuple[int, int]) -> None:
     (above, below), value = one, Fraction(*one)
@@ -93,7 +93,7 @@ def test_a_fraction_is_itself_in_any_terms_and_no_other(one: tuple[int, int], ot
     assert not right(f"\\frac{{{other[0]}}}{{{other[1]}}}", reference)
 
 
-@unhurried
+@fewer
 @given(floats, floats)
 def test_powers_of_ten_are_told_apart_at_any_size(one: tuple[int, int], other: tuple[int, int]) -> None:
     reference = f"{one[0]}e{one[1]}"
@@ -103,7 +103,7 @@ def test_powers_of_ten_are_told_apart_at_any_size(one: tuple[int, int], other: t
     assert not right(f"{other[0]} \\times 10^{{{other[1]}}}", reference)
 
 
-@unhurried
+@fewer
 @given(st.integers(3, 99999), st.integers(2, 9), st.integers(2, 9))
 def test_digits_are_right_in_their_own_base_alone(number: int, base: int, other: int) -> None:
     digits, left = "", number
@@ -114,7 +114,7 @@ def test_digits_are_right_in_their_own_base_alone(number: int, base: int, other:
     assert right(f"{digits}_{other}", f"{digits}_{base}") == (other == base)
 
 
-@unhurried
+@fewer
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=6, unique=True), st.data())
 def test_a_list_in_any_order_but_no_part_of_it(members: list[int], data: st.DataObject) -> None:
     reference = ", ".join(map(str, members))
@@ -126,7 +126,7 @@ def test_a_list_in_any_order_but_no_part_of_it(members: list[int], data: st.Data
     assert right("(" + ",".join(map(str, shuffled)) + ")", f"({reference})") == (list(shuffled) == members)
 
 
-@unhurried
+@fewer
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_search_for_a_box(text: str) -> None:
     assert has_boxed_answer(text) == (extract_answer(text) is not None)

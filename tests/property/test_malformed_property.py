@@ -35,7 +35,6 @@ from trim.problems.solutions import load_solutions
 
 many = settings(
     max_examples=INPUTS,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -18,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(seed=seeds, strong_scores=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_bounds_are_ordered_convex_and_rising(seed: int, strong_scores: bool) -> None:
     rng = np.random.default_rng(seed)
     model = random_model(rng, bins=int(rng.integers(1, 6)), steps=int(rng.integers(1, 7)), strong_scores=strong_scores)
@@ -57,7 +57,7 @@ def brute_force(model: PomdpModel, steps: list[tuple[int, bool, int]], draft: in
 
 
 @given(seed=seeds, strong_scores=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_filter_is_bayes_rule(seed: int, strong_scores: bool) -> None:
     rng = np.random.default_rng(seed)
     model = random_model(rng, strong_scores=strong_scores)
@@ -80,7 +80,7 @@ def test_the_filter_is_bayes_rule(seed: int, strong_scores: bool) -> None:
 
 
 @given(seed=seeds, strong_scores=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_one_episode_and_many_are_decided_alike(seed: int, strong_scores: bool) -> None:
     rng = np.random.default_rng(seed)
     model = random_model(rng, bins=5, steps=7, strong_scores=strong_scores)
@@ -92,7 +92,7 @@ def test_one_episode_and_many_are_decided_alike(seed: int, strong_scores: bool) 
 
 
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_decisions_are_the_certified_ones(seed: int) -> None:
     rng = np.random.default_rng(seed)
     model = random_model(rng, bins=4, steps=5)

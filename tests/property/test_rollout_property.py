@@ -232,7 +232,7 @@ ROUTERS = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     drawn=st.lists(ROUTERS, min_size=1, max_size=3),
     replicates=st.integers(1, 3),

@@ -24,7 +24,7 @@ def key(i: int) -> bytes:
     return bytes([i]) * 16
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(ACTION, max_size=25))
 def test_a_partition_is_a_dictionary_in_which_the_first_entry_counts(actions: list[tuple]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ def test_a_partition_is_a_dictionary_in_which_the_first_entry_counts(actions: li
         assert again.counts.conflicts == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), STEP, st.booleans()), max_size=20))
 def test_of_several_writers_what_was_written_first_counts(puts: list[tuple[int, int, Step, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

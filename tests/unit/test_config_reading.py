@@ -77,7 +77,7 @@ def test_what_is_no_file_is_one_sentence(tmp_path: Path) -> None:
     assert read_overlay(written(tmp_path, "\ufeffseed: 3\n")) == {"seed": 3}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.binary(max_size=60))
 def test_whatever_stands_in_a_file_is_read_or_named(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = written(tmp_path_factory.getbasetemp(), b"seed: 3\n" + content)
