@@ -141,6 +141,8 @@ FAMILY = {"source": "arithmetic", "sizes": {"test": 3}}
         {"pair": {"weak": {"architecture": {"hidden_size": 30, "heads": 4}}}},
         {"bootstrap": {"resamples": 1}},
         {"max_steps": True},
+        {"offline": 1},
+        {"prices": {"flops": {"cached": 0}}},
         {"routers": {"agg": {"ppo": {"imitation": "60"}}}},
         {"routers": {"largest_tree": True}},
         {"serving": {"servers": {"weak": {"gpus": [-1]}}}},

@@ -32,7 +32,7 @@ from trim.config.models import (
 )
 from trim.config.prices import PriceVector, default_prices
 from trim.config.routers import Routers
-from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Label, Number, Section, Share, unrepeated
+from trim.config.section import LONGEST_NAME, NAME, Count, FilePath, Flag, Label, Number, Section, Share, unrepeated
 from trim.config.serving import Serving
 
 
@@ -176,7 +176,7 @@ class Experiment(Section):
         "paper/main.tex", description="LaTeX text whose numbers, tables and figures are this experiment's; decides none"
     )
     step_store: FilePath = Field("step_store", description="folder of the step store, shared by all experiments")
-    offline: bool = Field(False, description="replay from the step store alone; a missing step is an error")
+    offline: Flag = Field(False, description="replay from the step store alone; a missing step is an error")
     serving: Serving = Field(default_factory=Serving, description="how servers are started and reached")
 
     @property

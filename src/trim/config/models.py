@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from trim.config.section import Count, Number, Section, Share, unrepeated
+from trim.config.section import Count, Flag, Number, Section, Share, unrepeated
 from trim.plugins import added
 
 SYSTEM = (
@@ -116,7 +116,7 @@ class ServedModel(Section):
     name: str = Field(description="folder or hub name; also the name that the server knows the model by")
     revision: str | None = Field(None, description="hub revision to pin")
     system: str | None = Field(None, description=SYSTEM)
-    thinking: bool = Field(False, description="`enable_thinking` of the chat template (Qwen3)")
+    thinking: Flag = Field(False, description="`enable_thinking` of the chat template (Qwen3)")
     max_model_len: Count = Field(4096, description="tokens of prompt and step together; no room left ends a solution")
 
 
@@ -201,7 +201,7 @@ class PretrainedPRM(Section):
     revision: str | None = Field(None, description="hub revision to pin")
     system: str | None = Field(None, description=SYSTEM)
     step_tag: str = Field("<extra_0>", description=STEP_TAG)
-    keeps_separator: bool = Field(False, description=KEEPS_SEPARATOR)
+    keeps_separator: Flag = Field(False, description=KEEPS_SEPARATOR)
 
 
 class TokenClassifierPRM(Section):
@@ -233,7 +233,7 @@ class ServedPRM(Section):
     revision: str | None = Field(None, description="hub revision to pin")
     system: str | None = Field(None, description=SYSTEM)
     step_tag: str = Field("<extra_0>", description=STEP_TAG)
-    keeps_separator: bool = Field(False, description=KEEPS_SEPARATOR)
+    keeps_separator: Flag = Field(False, description=KEEPS_SEPARATOR)
     max_model_len: Count = Field(4096, description="tokens it reads; the oldest steps are left out where more came")
     golden: str | None = Field(
         None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from trim.config.section import Number, Section
+from trim.config.section import Flag, Number, Section
 
 Amount = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
@@ -62,7 +62,7 @@ class FlopsPrice(Section):
     """Two floating-point operations for each parameter and token, read or written, of all three models."""
 
     kind: Literal["flops"] = "flops"
-    cached: bool = Field(False, description="whether no model reads twice what it has read or written before")
+    cached: Flag = Field(False, description="whether no model reads twice what it has read or written before")
     parameters: Parameters = Field(default_factory=Parameters, description="numbers of parameters")
 
 
@@ -83,7 +83,7 @@ class SecondsPrice(Section):
 
     kind: Literal["seconds"] = "seconds"
     conditions: str = Field(min_length=1, description="what they were measured under: machine, precision, company")
-    cached: bool = Field(True, description="whether no model reads twice what it has read or written before")
+    cached: Flag = Field(True, description="whether no model reads twice what it has read or written before")
     weak: TokenSeconds = Field(description="weak model, in seconds")
     strong: TokenSeconds = Field(description="strong model, in seconds")
     prm: ReadSeconds = Field(description="PRM, which writes nothing, in seconds")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trim.config.section import Count, Number, Section, Share, unrepeated
+from trim.config.section import Count, Flag, Number, Section, Share, unrepeated
 from trim.names import QUERY_BASELINES, routers_of
 
 Variant = Literal["default", "hull", "per-token"]
@@ -48,8 +48,8 @@ class Ppo(Section):
         strict=True,
         description="rounds in which a policy for all kappas (`conditioned`) first learns what the best threshold does",
     )
-    normalise_advantages: bool = Field(False, description="whether advantages are standardised (paper: no)")
-    annealed: bool = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
+    normalise_advantages: Flag = Field(False, description="whether advantages are standardised (paper: no)")
+    annealed: Flag = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
     n_envs: Count = Field(1024, description="episodes that run side by side")
     n_steps: Count = Field(8, description="decisions in each of them between two updates")
     batch_size: Count = Field(1024, description="decisions in a minibatch")
@@ -147,7 +147,7 @@ class PomdpRouter(Section):
         0.35,
         description="PRM score below which a step is wrong, where steps have no labels (released code: 0.35)",
     )
-    accuracy_by_step: bool = Field(True, description="whether the weak model's accuracy depends on the position")
+    accuracy_by_step: Flag = Field(True, description="whether the weak model's accuracy depends on the position")
     closeness: Share = Field(0.4, description="`released` keeps wherever the likeliest state leads S2 by this much")
 
 

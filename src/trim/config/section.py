@@ -38,6 +38,9 @@ def _is_label(text: str) -> str:
 Number = Annotated[float, Field(strict=True)]
 """Neither text nor a truth value."""
 
+Flag = Annotated[bool, Field(strict=True)]
+"""Neither a number nor text."""
+
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
 FilePath = Annotated[str, AfterValidator(_is_path)]
