@@ -116,3 +116,20 @@ def test_runs_share_a_line_and_say_in_how_many_it_holds() -> None:
     assert [line.get_marker() for line in runs] == ["o", "o", "D"]
     assert [line.get_marker() for line in gap.get_lines()][-3:] == ["X", "X", "o"]
     assert [text.get_text() for text in noise.texts] == ["not tested"]
+
+
+def test_what_the_page_says_of_the_seeds_is_what_is_kept() -> None:
+    root = Path(__file__).parents[2]
+    kept = pd.read_csv(root / "docs/results/embedded.seeds.csv")
+    page = " ".join((root / "docs/embedded.md").read_text(encoding="utf-8").split())
+    holding = kept[kept["beside"].eq("holds")]
+    of_five, of_four = (int(holding["verdict"].eq(f"{k} of 5").sum()) for k in (5, 4))
+    fewer = holding[holding["holds"] < 4]
+    counts = f"{of_five} hold in all five runs, {of_four} in four, {len(fewer)} in fewer"
+    assert f"Of the {len(holding)} statements that hold by default, {counts}" in page
+    assert fewer["method"].str.contains("TRIM-Agg|TRIM-Seq").all()
+    assert not kept.loc[kept["beside"].eq("fails"), "holds"].any()
+    ahead = kept[kept["key"].eq("learned") & kept["method"].eq("TRIM-POMDP")]
+    assert list(ahead["verdict"]) == ["5 of 5"] * 3
+    late = kept[kept["key"].eq("learned-budget") & kept["method"].str.contains("at [3-6]0%")]
+    assert len(late) == 12 and not late["holds"].any()
