@@ -175,3 +175,8 @@ def test_what_the_page_of_own_parts_says_is_a_whole_overlay() -> None:
             update_config(content, yaml.safe_load(block))
         experiment = parse_config(content)
         assert (experiment.main_dataset, experiment.pair.prm, experiment.used_prms) == ("mine", "mine", ("mine",))
+
+
+@pytest.mark.parametrize("typed", ["true", "True"])
+def test_a_truth_value_may_be_typed_on_the_command_line(typed: str) -> None:
+    assert parse_config(over_default({"offline": typed})).offline is True

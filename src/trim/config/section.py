@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 LARGEST_COUNT = 1_000_000_000
 NAME = "[A-Za-z0-9_-]+"
@@ -38,8 +38,14 @@ def _is_label(text: str) -> str:
 Number = Annotated[float, Field(strict=True)]
 """Neither text nor a truth value."""
 
-Flag = Annotated[bool, Field(strict=True)]
-"""Neither a number nor text."""
+
+def _as_typed(value: object) -> object:
+    """Read a truth value that was typed on Snakemake's command line (`--config offline=true`), which stays text."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+Flag = Annotated[bool, Field(strict=True), BeforeValidator(_as_typed)]
+"""No number, and no other text than true and false."""
 
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
