@@ -111,6 +111,16 @@ def about_disk(error: BaseException, path: Path) -> RunError | None:
     return None
 
 
+def about_gpu(error: BaseException) -> RunError | None:
+    """Return what to say of an error of torch's (which is not imported for it): that the GPU's memory is full."""
+    if type(error).__name__ != "OutOfMemoryError":
+        return None
+    return RunError(
+        "the memory of the GPU is full; lower pair.batch_size (each row takes as much as the longest) "
+        "or pair.cache_mb, see with nvidia-smi who else uses it, then start again: steps that were written stay"
+    )
+
+
 @contextmanager
 def one_sentence() -> Iterator[None]:
     """End a command with what a user can fix, without a traceback."""

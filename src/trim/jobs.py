@@ -22,7 +22,7 @@ from trim import __version__
 from trim.config.experiment import Experiment, config_hash
 from trim.config.models import GivenPRM, LanguageModel, ReadingPRM, Sampling
 from trim.config.parsing import parse_config
-from trim.errors import TrimError, about_disk
+from trim.errors import TrimError, about_disk, about_gpu
 from trim.files import read_parquet, write_csv, write_json, write_parquet, written_aside
 from trim.layouts import NODES
 from trim.models.batching import BatchLoop
@@ -309,7 +309,7 @@ def open_job(snakemake: Any) -> Iterator[Job]:
         _open_log(job.log_file)
         yield job
     except Exception as error:
-        said = error if isinstance(error, TrimError) else about_disk(error, job.log_file)
+        said = error if isinstance(error, TrimError) else about_gpu(error) or about_disk(error, job.log_file)
         if said is None:
             job.log.exception("%s failed", job.rule)
             raise

@@ -179,6 +179,7 @@ def test_equal_by_math_verify() -> None:
         assert grader.grade(r"\text{odd}", r"\text{even}") == WRONG
         assert grader.grade(r"\frac{1}{3}", r"\frac{1}{2}") == WRONG
         assert grader.grade("no { maths ](", r"\frac{1}{2}") == WRONG
+        assert grader.grade(r"\frac{5}{6} \begin{pmatrix} 1 \\ -2 \end{pmatrix}", "-4") == WRONG
         assert (grader.timeouts, grader.crashes) == (0, 0)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
 
 from trim import jobs
@@ -207,7 +208,15 @@ def test_progress_is_told_every_few_seconds_and_at_the_end(
     assert capsys.readouterr().err == ""
 
 
-# --- the disk ---------------------------------------------------------------------------
+# --- the disk, and the GPU's memory -----------------------------------------------------
+
+
+def test_a_gpu_without_memory_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), open_job(given(tmp_path)):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 23.90 GiB.")
+    line = capsys.readouterr().err
+    assert line.startswith("make_table: the memory of the GPU is full; lower pair.batch_size")
+    assert line.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])

@@ -102,4 +102,5 @@ def test_prepared_problems_come_back_with_what_the_manifest_says_of_them(tmp_pat
     assert asked == {fingerprint(str(record["problem"])) for record in records}
     facts = problem_facts("sums", spec.model_dump(mode="json"), 1)
     assert facts != problem_facts("sums", spec.model_copy(update={"limit": 3}).model_dump(mode="json"), 1)
+    assert facts == problem_facts("sums", spec.model_copy(update={"licence": "MIT"}).model_dump(mode="json"), 1)
     shutil.rmtree(tmp_path / "kept")

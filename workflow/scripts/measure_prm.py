@@ -6,8 +6,7 @@ from trim.config.experiment import Bootstrap
 from trim.evaluation.prm_quality import calibration, prm_quality, score_histogram
 from trim.files import read_parquet
 from trim.jobs import open_job
-from trim.layouts import SCORED_STEPS
-from trim.rollout.tables import STEP_KEYS
+from trim.layouts import SCORED_STEPS, SOLUTION_KEYS
 
 with open_job(snakemake) as job:
     quality, reliability, histogram = [], [], []
@@ -17,7 +16,7 @@ with open_job(snakemake) as job:
         steps = read_parquet(path, SCORED_STEPS).dropna(subset=["valid"])
         steps["valid"] = steps["valid"].astype(bool)
         head = {"prm": prm, "dataset": dataset}
-        quality.append(prm_quality(steps, STEP_KEYS, bootstrap, f"{job.params.seed}/{dataset}").assign(**head))
+        quality.append(prm_quality(steps, SOLUTION_KEYS, bootstrap, f"{job.params.seed}/{dataset}").assign(**head))
         reliability.append(calibration(steps["score"], steps["valid"]).assign(**head))
         histogram.append(score_histogram(steps).assign(**head))
     for parts, path in zip((quality, reliability, histogram), job.output, strict=True):

@@ -9,9 +9,8 @@ from trim.config.datasets import ArithmeticFamily
 from trim.config.models import PRM
 from trim.files import read_parquet, written_aside
 from trim.jobs import open_job, use_threads
-from trim.layouts import STEPS
+from trim.layouts import SOLUTION_KEYS, STEPS
 from trim.models.prm_kinds import PrmTraining, Trace, train_prm
-from trim.rollout.tables import STEP_KEYS
 
 with open_job(snakemake) as job:
     use_threads(job.threads)
@@ -25,7 +24,7 @@ with open_job(snakemake) as job:
             bool(steps["correct"].iloc[0]),
             behaviour,
         )
-        for (behaviour, problem, _), steps in read_parquet(job.input.rollouts, STEPS).groupby(STEP_KEYS, sort=True)
+        for (behaviour, problem, _), steps in read_parquet(job.input.rollouts, STEPS).groupby(SOLUTION_KEYS, sort=True)
     ]
     job.log.info("%d traces", len(traces))
     families = {name: ArithmeticFamily.model_validate(family) for name, family in params.datasets.items()}

@@ -59,12 +59,12 @@ class Slots:
 class SlottedSequence:
     """Tokens behind one another, in a slot: `length` of them are known, and the next pass reads those `pending`.
 
-    The slot is given back when nobody holds the sequence any more.
+    The slot, which was taken for it, is given back when nobody holds the sequence any more.
     """
 
-    def __init__(self, slots: Slots, room: int, length: int, pending: list[int]) -> None:
+    def __init__(self, slots: Slots, slot: int, length: int, pending: list[int]) -> None:
         self._slots = slots
-        self.slot = slots.take(room)
+        self.slot = slot
         self.length = length
         self.pending = pending
 

@@ -328,7 +328,7 @@ class RaggedReader:
         layers, _, heads, _, size = self._like.shape
         sequence: _Sequence | SlottedSequence
         if self._slots:
-            sequence = SlottedSequence(self._slots, len(ids) + room, length, ids[length:])
+            sequence = SlottedSequence(self._slots, self._slots.take(len(ids) + room), length, ids[length:])
         else:
             cache = self._like.new_empty(layers, 2, heads, len(ids) + room, size)
             sequence = _Sequence(cache, length, ids[length:])

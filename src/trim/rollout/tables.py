@@ -190,10 +190,6 @@ def step_table(results: Sequence[tuple[OperatingPoint, Episode]], grader: Grader
     return pd.DataFrame(rows)
 
 
-STEP_KEYS = SOLUTION_KEYS
-"""The name by which scripts of the workflow import them."""
-
-
 def solution_table(solutions: Iterable[Solution], problems: Sequence[Problem]) -> pd.DataFrame:
     """Lay labelled solutions of others out like our own rollouts; those of other problems are left out.
 

@@ -90,5 +90,5 @@ def _cases_differ(found: str, expected: str) -> bool:
 def _number(parsed: Any) -> complex | None:
     try:
         return complex(parsed.evalf(30))
-    except (TypeError, ValueError, AttributeError, ArithmeticError):
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):  # sympy: a number times a matrix
         return None
