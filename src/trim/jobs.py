@@ -80,6 +80,12 @@ class Job:
         return origin_of(self.experiment)
 
     @property
+    def writes_slowly(self) -> bool:
+        """Whether real models write the steps that the store lacks, not the small ones that this pipeline trains."""
+        pair = self.params.pair
+        return not self.experiment.offline and any(pair[role]["kind"] != "trained" for role in ("weak", "strong"))
+
+    @property
     def kept(self) -> Kept:
         """What the step store keeps beside steps and scores."""
         return Kept(Path(self.experiment.step_store), self.experiment.offline)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from trim.errors import StoreError
+from trim.models.protocols import ModelPair
+from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS
 from trim.rollout.engine import Run, solve_all
 from trim.rollout.history import Reads, WantsEveryDraft
-from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points
+from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points, write_ahead
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
 from trim.routers.controls import StrongOnly, WeakOnly
@@ -74,6 +76,22 @@ def test_a_rollout_is_what_the_engine_does(make_problems, scripted_pair, router,
     assert table["strong_tokens"].sum() > 0 or router in (Threshold(0), PerToken(0.1), WeakOnly())
     for column in solved:
         assert table[column].tolist() == solved[column].tolist(), column
+
+
+def test_what_was_written_ahead_a_walk_finds_stored(make_problems, scripted_pair, tmp_path):
+    pair, store = scripted_pair(), StepStore(tmp_path, "part")
+    stored = ModelPair(
+        StoredStepModel(pair.weak, store), StoredStepModel(pair.strong, store), StoredStepScorer(pair.prm, store)
+    )
+    points = [OperatingPoint("router", "default", number, router) for number, router in enumerate(ROUTERS)]
+    trees = plant(make_problems, stored)
+    write_ahead(points, trees)
+    asked = [len(model.calls) for model in (pair.weak, pair.strong)]
+    assert all(asked)
+    found = roll_out_points(points, trees)
+    assert [len(model.calls) for model in (pair.weak, pair.strong)] == asked
+    alone = roll_out_points(points, plant(make_problems, scripted_pair()))
+    assert found.equals(alone)
 
 
 def test_side_by_side_is_one_after_the_other(make_problems, scripted_pair, monkeypatch):

@@ -110,6 +110,16 @@ def roll_out_tables(points: Sequence[OperatingPoint], trees: RolloutTrees) -> li
     return [rollout_table(trees, rollout, point) for point, rollout in zip(points, rollouts, strict=True)]
 
 
+def write_ahead(points: Sequence[OperatingPoint], trees: RolloutTrees, on_progress: Progress | None = None) -> None:
+    """Solve the problems of rollout trees in the engine, so that a walk of the trees finds all steps stored.
+
+    The episodes of a walk take their steps together, and all wait for the longest one. In the engine none waits for
+    another, so that models which take seconds for a step have full batches to the end.
+    """
+    assert trees.pair is not None
+    run_points(points, trees.problems, trees.pair, trees.replicates, trees.max_steps, on_progress)
+
+
 def known_trees(problems: Sequence[Problem], table: pd.DataFrame) -> RolloutTrees:
     """Return rollout trees that grow no more: of those problems that were explored."""
     explored = set(table["problem_id"])
