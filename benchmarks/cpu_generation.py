@@ -1,11 +1,13 @@
 """How many tokens a CPU second a real model reads and writes on this machine, by the number of live episodes.
 
-    python benchmarks/cpu_generation.py FOLDER [--live 1 8 32 48 64] [--threads 1 2] [--solutions 0]
+    python benchmarks/cpu_generation.py FOLDER [--live 1 8 32 48 64] [--threads 1 2] [--solutions 0] [--vllm PYTHON]
 
 FOLDER holds a model that transformers loads (`trim.models.gguf` makes one of a GGUF file). Reading is that of the
 episodes' prompts at once; writing is decoding and sampling with that many rows, beginning behind the prompts. CPU time
 is that of the process, so other load on the machine matters little. With --solutions, so many whole solutions are
-written by the engine as well, prompts and thinning batches included.
+written by the engine as well, prompts and thinning batches included. With --vllm, the interpreter of an environment
+with vLLM's CPU build (`make test-vllm` sets up `.venv-vllm/bin/python`), its server reads and writes in place of our
+own code; CPU time is then that of the server's processes, and waiting for a request to come back is in it.
 """
 
 from __future__ import annotations
@@ -15,19 +17,28 @@ import os
 import random
 import resource
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else threads that wait spend CPU time
 
+import httpx
+import psutil
 import torch
 
-from trim.config.models import Sampling
+from trim.config.models import Sampling, ServedModel
+from trim.config.serving import Serving
 from trim.models.batching import BatchedStepModel, BatchLoop
 from trim.models.generator import StepGenerator
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import ModelPair, Prefix
 from trim.models.ragged import RaggedReader
 from trim.models.sampling import sample
+from trim.models.served.models import load_tokenizer
+from trim.models.served.servers import Servers
+from trim.models.served.vllm import COMPLETIONS
 from trim.models.transformers_backend import load_model
 from trim.problems.problem import Problem
 from trim.rollout.engine import Run, solve_all
@@ -37,6 +48,7 @@ SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}
 SAMPLING = Sampling(temperature=0.7, top_p=0.8, top_k=20, max_step_tokens=128)
 MAX_STEPS = 16
 PASSES = 32
+LONGEST = 2048
 
 
 def draw_prompts(count: int, seed: int) -> list[str]:
@@ -53,12 +65,18 @@ def draw_prompts(count: int, seed: int) -> list[str]:
 class Clock:
     """Tokens a CPU second and a second of the wall clock."""
 
-    def __init__(self) -> None:
-        self._cpu, self._wall = time.process_time(), time.perf_counter()
+    def __init__(self, cpu: Callable[[], float] = time.process_time) -> None:
+        self._now = cpu
+        self._cpu, self._wall = cpu(), time.perf_counter()
+
+    def seconds(self) -> tuple[float, float]:
+        """Return CPU seconds and seconds since the clock was made."""
+        return self._now() - self._cpu, time.perf_counter() - self._wall
 
     def rates(self, tokens: int) -> tuple[float, float]:
         """Return both rates since the clock was made."""
-        return tokens / (time.process_time() - self._cpu), tokens / (time.perf_counter() - self._wall)
+        cpu, wall = self.seconds()
+        return tokens / cpu, tokens / wall
 
 
 def measure(reader: RaggedReader, live: int, seed: int) -> list[float]:
@@ -93,6 +111,60 @@ def solve(reader: RaggedReader, live: int, count: int) -> list[float]:
     return list(clock.rates(sum(episode.costs.weak_tokens for episode in episodes)))
 
 
+def children_cpu() -> float:
+    """Return the CPU seconds of all processes that this one started and that live."""
+    children = psutil.Process().children(recursive=True)
+    return sum(sum(child.cpu_times()[:2]) for child in children)
+
+
+def measure_served(url: str, name: str, prompts: PrefixTokenizer, live: int, seed: int) -> list[float]:
+    """Do as `measure`, with a server.
+
+    Reading is one token behind each of so many prompts; writing is what `PASSES` more tokens take, behind others.
+    """
+
+    def ask(seed: int, tokens: int) -> tuple[int, tuple[float, float]]:
+        ids = [prompts.block_ids(Prefix.of(text)) for text in draw_prompts(live, seed)]
+        how = {"min_tokens": tokens, "ignore_eos": True, "temperature": SAMPLING.temperature, "top_p": SAMPLING.top_p}
+        request = {"model": name, "prompt": ids, "max_tokens": tokens, "top_k": SAMPLING.top_k, **how}
+        clock = Clock(children_cpu)
+        answer = httpx.post(url + COMPLETIONS, json=request, timeout=None).raise_for_status().json()
+        assert answer["usage"]["completion_tokens"] == tokens * live
+        return sum(map(len, ids)), clock.seconds()
+
+    read, first = ask(seed, 1)
+    _, both = ask(seed + 1_000_000, 1 + PASSES)
+    return [
+        *(read / seconds for seconds in first),
+        *(PASSES * live / (more - less) for more, less in zip(both, first, strict=True)),
+    ]
+
+
+def serve(folder: Path, python: str, threads: int, lives: list[int]) -> None:
+    """Start vLLM's CPU build with so many threads, and show its rates."""
+    environment = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "4", "OMP_NUM_THREADS": str(threads)}
+    serving = Serving(
+        command=(python, "-m", "vllm.entrypoints.openai.api_server", "--model"),
+        environment={**environment, "VLLM_CPU_OMP_THREADS_BIND": "-".join(map(str, sorted({0, threads - 1})))},
+    )
+    spec = ServedModel(name=str(folder), max_model_len=LONGEST)
+    prompts = PrefixTokenizer(load_tokenizer(spec), system=SYSTEM)
+    with TemporaryDirectory() as logs, closing(Servers(serving, Path(logs))) as servers:
+        servers.serve("weak", spec)
+        url = servers.client("weak").url
+        measure_served(url, str(folder), prompts, 2, -2)
+        for live in lives:
+            show(threads, live, measure_served(url, str(folder), prompts, live, 100 * threads + live))
+
+
+def show(threads: int, live: int, rates: list[float]) -> None:
+    """Print a row."""
+    widths = (10, 7, 13, 9, 13, 9)
+    cells = [f"{rate:{width}.1f}" for rate, width in zip(rates, widths, strict=False)]
+    row = " | ".join(map(" ".join, zip(cells[::2], cells[1::2], strict=True)))
+    print(f"{threads:7} {live:4} | {row}", flush=True)
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -100,23 +172,26 @@ def main() -> None:
     parser.add_argument("--live", type=int, nargs="+", default=[1, 8, 32, 48, 64], help="numbers of live episodes")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     parser.add_argument("--solutions", type=int, default=0, help="how many whole solutions to write for each")
+    parser.add_argument("--vllm", metavar="PYTHON", help="interpreter with vLLM's CPU build, to be measured instead")
     options = parser.parse_args()
-    model, tokenizer = load_model(options.folder, dtype="bfloat16")
-    reader = RaggedReader(model, PrefixTokenizer(tokenizer, system=SYSTEM))
     print(
         f"{'threads':>7} {'live':>4} | {'read/CPU s':>10} {'read/s':>7} | {'written/CPU s':>13} {'written/s':>9}",
         end="",
     )
-    print(f" | {'solving/CPU s':>13} {'solving/s':>9}" if options.solutions else "")
+    print(f" | {'solving/CPU s':>13} {'solving/s':>9}" if options.solutions and not options.vllm else "")
+    if options.vllm:
+        for threads in options.threads:
+            serve(options.folder, options.vllm, threads, options.live)
+        return
+    model, tokenizer = load_model(options.folder, dtype="bfloat16")
+    reader = RaggedReader(model, PrefixTokenizer(tokenizer, system=SYSTEM))
     for threads in options.threads:
         torch.set_num_threads(threads)
         measure(reader, 2, -2)  # the first passes load what is loaded late
         for live in options.live:
             rates = measure(reader, live, 100 * threads + live)
             rates += solve(reader, live, options.solutions) if options.solutions else []
-            widths = (10, 7, 13, 9, 13, 9)
-            cells = [f"{rate:{width}.1f}" for rate, width in zip(rates, widths, strict=False)]
-            print(f"{threads:7} {live:4} | " + " | ".join(map(" ".join, zip(cells[::2], cells[1::2], strict=True))))
+            show(threads, live, rates)
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory")
 
 

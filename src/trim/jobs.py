@@ -33,6 +33,7 @@ from trim.models.protocols import ModelPair, StepScorer
 from trim.models.store import StepStore
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem, read_problems
+from trim.progress import Progress
 from trim.rollout.trees import RolloutTrees
 from trim.shipped import workflow_root
 
@@ -78,12 +79,6 @@ class Job:
     def provenance(self) -> dict[str, Any]:
         """Where the results come from: the hash of the config, code, seed and package versions."""
         return origin_of(self.experiment)
-
-    @property
-    def writes_slowly(self) -> bool:
-        """Whether real models write the steps that the store lacks, not the small ones that this pipeline trains."""
-        pair = self.params.pair
-        return not self.experiment.offline and any(pair[role]["kind"] != "trained" for role in ("weak", "strong"))
 
     @property
     def kept(self) -> Kept:
@@ -132,7 +127,7 @@ class Job:
 
     # --- progress -----------------------------------------------------------------------
 
-    def progress(self, what: str) -> Callable[[int, int], None]:
+    def progress(self, what: str) -> Progress:
         """Return a callback that says on the terminal and in the log, every few seconds, how far something is."""
         started = last = time.monotonic()
 

@@ -23,10 +23,11 @@ from trim.models.fingerprint import fingerprint_model
 from trim.models.kept import Kept
 from trim.models.model_kinds import ReaderSource
 from trim.models.prm import StepJudge
-from trim.models.prm_kinds import PrmKind, PrmTraining, Progress, Trace, load_prm, train_prm
+from trim.models.prm_kinds import PrmKind, PrmTraining, Trace, load_prm, train_prm
 from trim.models.prm_training import step_labels
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
+from trim.progress import Progress
 
 KINDS = ("likelihood", "classifier")
 

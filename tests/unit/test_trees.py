@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from trim.errors import StoreError
-from trim.models.protocols import ModelPair
-from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
 from trim.rollout.costs import COSTS
 from trim.rollout.engine import Run, solve_all
 from trim.rollout.history import Reads, WantsEveryDraft
-from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points, write_ahead
+from trim.rollout.tables import OperatingPoint, episode_table, roll_out_points, run_points
 from trim.rollout.trees import ENDS, KEEP, REGENERATE, UNKNOWN, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out, roll_out_all
 from trim.routers.controls import StrongOnly, WeakOnly
@@ -78,32 +76,18 @@ def test_a_rollout_is_what_the_engine_does(make_problems, scripted_pair, router,
         assert table[column].tolist() == solved[column].tolist(), column
 
 
-def test_what_was_written_ahead_a_walk_finds_stored(make_problems, scripted_pair, tmp_path):
-    pair, store = scripted_pair(), StepStore(tmp_path, "part")
-    stored = ModelPair(
-        StoredStepModel(pair.weak, store), StoredStepModel(pair.strong, store), StoredStepScorer(pair.prm, store)
-    )
-    points = [OperatingPoint("router", "default", number, router) for number, router in enumerate(ROUTERS)]
-    trees = plant(make_problems, stored)
-    write_ahead(points, trees)
-    asked = [len(model.calls) for model in (pair.weak, pair.strong)]
-    assert all(asked)
-    found = roll_out_points(points, trees)
-    assert [len(model.calls) for model in (pair.weak, pair.strong)] == asked
-    alone = roll_out_points(points, plant(make_problems, scripted_pair()))
-    assert found.equals(alone)
-
-
 def test_side_by_side_is_one_after_the_other(make_problems, scripted_pair, monkeypatch):
     monkeypatch.setattr("trim.rollout.vectorised.EPISODES_AT_A_TIME", 40)  # three parts
-    pair = scripted_pair()
-    together = roll_out_all(plant(make_problems, pair, 7), ROUTERS)
+    pair, told = scripted_pair(), []
+    together = roll_out_all(plant(make_problems, pair, 7), ROUTERS, lambda *count: told.append(count))
     for router, rollout in zip(ROUTERS, together, strict=True):
         alone = roll_out(plant(make_problems, scripted_pair(), 7), router)
         for name in COSTS:
             assert getattr(rollout, name).tolist() == getattr(alone, name).tolist()
         assert (rollout.strong == alone.strong).all() and (rollout.steps == alone.steps).all()
     assert len(set(pair.weak.calls)) == len(pair.weak.calls)
+    episodes = len(together[0].steps) * len(ROUTERS)
+    assert told[-1] == (episodes, episodes) and told == sorted(told) and {total for _, total in told} == {episodes}
 
 
 def test_whole_trees_hold_every_path(make_problems, scripted_pair):

@@ -7,7 +7,7 @@ import pandas as pd
 from trim.config.routers import Routers
 from trim.jobs import open_job
 from trim.names import END_POINTS
-from trim.rollout.tables import roll_out_tables, write_ahead
+from trim.rollout.tables import roll_out_tables
 from trim.routers.query_level.options import oracle_table
 from trim.routers.registry import control_points, step_router
 
@@ -26,9 +26,7 @@ with open_job(snakemake) as job:
                 sweeps[name] = control_points(router, settings)
         points = [point for sweep in sweeps.values() for point in sweep]
         job.log.info("%d operating points of %d routers", len(points), len(sweeps))
-        if job.writes_slowly:
-            write_ahead(points, trees, job.progress(f"{job.wildcards.dataset}, episodes"))
-        tables = iter(roll_out_tables(points, trees))
+        tables = iter(roll_out_tables(points, trees, job.progress(f"{job.wildcards.dataset}, episodes")))
         job.log.info("%d nodes are known", len(trees))
         explored = trees.table()
     episodes = {name: pd.concat([next(tables) for _ in sweep], ignore_index=True) for name, sweep in sweeps.items()}

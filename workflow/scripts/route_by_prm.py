@@ -2,7 +2,7 @@
 
 from trim.config.routers import Routers
 from trim.jobs import open_job, use_threads
-from trim.rollout.tables import roll_out_points, write_ahead
+from trim.rollout.tables import roll_out_points
 from trim.routers.controls import ALONE
 from trim.routers.registry import refit
 from trim.routers.router import TrainingData
@@ -18,7 +18,5 @@ with open_job(snakemake) as job:
         settings = Routers.model_validate(params.settings)
         data = TrainingData(trees, dev, settings, params.labelled, progress=lambda what: job.progress(f"{prm}, {what}"))
         points = [*ALONE, *refit(data, params.seed, params.get("routers", ()))]
-        if job.writes_slowly:
-            write_ahead(points, test, job.progress(f"{prm}, episodes"))
-        episodes = roll_out_points(points, test)
+        episodes = roll_out_points(points, test, job.progress(f"{prm}, episodes"))
     job.write_parquet(episodes.assign(trained_on=params.main_dataset, prm=prm), job.output.episodes)

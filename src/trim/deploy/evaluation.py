@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from trim.names import END_POINTS
 from trim.problems.adapters import load_dataset
 from trim.problems.grading import Grader
 from trim.problems.problem import Problem
+from trim.progress import Progress
 from trim.rollout.tables import episode_table, run_points
-
-Progress = Callable[[int, int], None]
 
 
 def read_own(path: Path, layout: str, limit: int | None) -> list[Problem]:

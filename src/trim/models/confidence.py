@@ -18,9 +18,10 @@ from trim.config.models import ConfidencePRM
 from trim.errors import BackendError
 from trim.models.batching import WholeBatches
 from trim.models.model_kinds import ReaderSource
-from trim.models.prm_kinds import PrmTraining, Progress, prm_section
+from trim.models.prm_kinds import PrmTraining, prm_section
 from trim.models.protocols import Prefix, Score
 from trim.models.ragged import RaggedReader
+from trim.progress import Progress
 
 
 def train_nothing(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from trim.models.tiny import build_config, build_tokenizer
 from trim.models.training import Optimiser, SolutionStream, seed_torch, solution_loss, stream_batches
 from trim.problems.answers.boxes import extract_answer
 from trim.problems.problem import Problem
+from trim.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def train_language_model(
     sampling: Sampling,
     seed: str,
     folder: Path,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a model from scratch and save the snapshot whose dev accuracy is nearest to the aim.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -20,6 +20,7 @@ from trim.errors import InputError, StoreError
 from trim.models.fingerprint import fingerprint_model
 from trim.models.kept import PRMS, Kept
 from trim.plugins import added
+from trim.progress import Progress
 
 if TYPE_CHECKING:
     from trim.config.datasets import ArithmeticFamily
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 DESCRIPTION_FILE = "prm.json"
 """Says which kind a folder holds."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

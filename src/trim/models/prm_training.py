@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from trim.config.models import ClassifierPRM, LikelihoodPRM, StepLabels
 from trim.models.prm import HEAD_FILE, ClassifierHead, LikelihoodHead
-from trim.models.prm_kinds import PrmTraining, Progress, Trace
+from trim.models.prm_kinds import PrmTraining, Trace
 from trim.models.tiny import STEP_TAG
 from trim.models.training import (
     Optimiser,
@@ -27,6 +27,7 @@ from trim.models.training import (
     seed_torch,
     solution_loss,
 )
+from trim.progress import Progress
 
 TRACES_IN_BATCH = 24
 SOLUTIONS_IN_BATCH = 16

@@ -21,10 +21,11 @@ from trim.arrays import Booleans, Floats, Integers
 from trim.config.models import ValuePRM
 from trim.models.batching import WholeBatches
 from trim.models.model_kinds import ReaderSource
-from trim.models.prm_kinds import PrmTraining, Progress, Trace
+from trim.models.prm_kinds import PrmTraining, Trace
 from trim.models.protocols import Prefix, Score
 from trim.models.reading import PrefixState, Reader
 from trim.problems.equations import equations
+from trim.progress import Progress
 
 HEAD_FILE = "value_head.safetensors"
 VALIDATION_FILE = "validation.csv"

@@ -7,7 +7,7 @@ router keeps it or has the strong model write it again, until a final step is ke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from trim.models.protocols import ModelPair, Prefix, Score, Step
 from trim.models.store import MissingEntries
 from trim.problems.answers.boxes import solution_answer
 from trim.problems.problem import Problem
+from trim.progress import Progress
 from trim.rollout.costs import Costs, Path, costs_of
 from trim.rollout.history import Drafts, Histories, Outcome, Reads, Router
 
@@ -190,7 +191,7 @@ class Run:
 
 
 async def _solve_all(
-    runs: Sequence[Run], pair: ModelPair, max_steps: int, on_progress: Callable[[int, int], None] | None
+    runs: Sequence[Run], pair: ModelPair, max_steps: int, on_progress: Progress | None
 ) -> list[Episode]:
     episodes: list[Episode | None] = [None] * len(runs)
     todo = iter(enumerate(runs))
@@ -223,7 +224,7 @@ def solve_all(
     runs: Iterable[Run],
     pair: ModelPair,
     max_steps: int,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> list[Episode]:
     """Solve many problems at once and return the episodes in the order of the runs.
 

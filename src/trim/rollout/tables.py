@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from trim.problems.arithmetic import operation_at, step_labels
 from trim.problems.grading import Grader, judge
 from trim.problems.problem import Problem
 from trim.problems.solutions import Solution
+from trim.progress import Progress
 from trim.rollout.costs import COSTS
 from trim.rollout.engine import Episode, Run, solve_all
 from trim.rollout.history import Router
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from trim.models.protocols import StepScorer
 
-Progress = Callable[[int, int], None]
 
 AUTHORS = ("weak", "strong")
 
@@ -97,27 +97,21 @@ def episode_table(results: Sequence[tuple[OperatingPoint, Episode]], grader: Gra
     )
 
 
-def roll_out_points(points: Sequence[OperatingPoint], trees: RolloutTrees) -> pd.DataFrame:
+def roll_out_points(
+    points: Sequence[OperatingPoint], trees: RolloutTrees, on_progress: Progress | None = None
+) -> pd.DataFrame:
     """Solve the problems of rollout trees at every operating point; lay the episodes out as `episode_table` does."""
     import pandas as pd
 
-    return pd.concat(roll_out_tables(points, trees), ignore_index=True)
+    return pd.concat(roll_out_tables(points, trees, on_progress), ignore_index=True)
 
 
-def roll_out_tables(points: Sequence[OperatingPoint], trees: RolloutTrees) -> list[pd.DataFrame]:
+def roll_out_tables(
+    points: Sequence[OperatingPoint], trees: RolloutTrees, on_progress: Progress | None = None
+) -> list[pd.DataFrame]:
     """Do as `roll_out_points`, with a table for each operating point."""
-    rollouts = roll_out_all(trees, [point.policy for point in points])
+    rollouts = roll_out_all(trees, [point.policy for point in points], on_progress)
     return [rollout_table(trees, rollout, point) for point, rollout in zip(points, rollouts, strict=True)]
-
-
-def write_ahead(points: Sequence[OperatingPoint], trees: RolloutTrees, on_progress: Progress | None = None) -> None:
-    """Solve the problems of rollout trees in the engine, so that a walk of the trees finds all steps stored.
-
-    The episodes of a walk take their steps together, and all wait for the longest one. In the engine none waits for
-    another, so that models which take seconds for a step have full batches to the end.
-    """
-    assert trees.pair is not None
-    run_points(points, trees.problems, trees.pair, trees.replicates, trees.max_steps, on_progress)
 
 
 def known_trees(problems: Sequence[Problem], table: pd.DataFrame) -> RolloutTrees:

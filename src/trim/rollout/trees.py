@@ -8,7 +8,7 @@ look-ups; the models are asked only for what no router reached before, many node
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from trim.models.store import ask_all
 from trim.problems.answers.boxes import solution_answer
 from trim.problems.grading import Judge
 from trim.problems.problem import Problem
+from trim.progress import Progress
 from trim.rollout.history import Drafts, Outcome
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class RolloutTrees:
         strong_tokens, correct = np.where(regenerate, tokens, 0), at["correct"][rows, actions] & ended
         return Outcome(regenerate, strong_tokens, score, tokens, ended, correct)
 
-    def grow_fully(self, most_nodes: int, on_progress: Callable[[int, int], None] | None = None) -> None:
+    def grow_fully(self, most_nodes: int, on_progress: Progress | None = None) -> None:
         """Explore whole trees, but leave a tree alone once it has more than `most_nodes` nodes.
 
         A few trees at a time, so that the models still hold the states of the prefixes that they go on from.

@@ -13,6 +13,7 @@ import numpy as np
 
 from trim.arrays import Booleans, Floats, Integers
 from trim.models.protocols import Prefix
+from trim.progress import Progress
 from trim.rollout.costs import Path, costs_of
 from trim.rollout.history import Histories, Observed, Reads, Router, WantsEveryDraft
 from trim.rollout.trees import KEEP, REGENERATE, TREES_AT_A_TIME, UNKNOWN, RolloutTrees
@@ -87,13 +88,27 @@ def roll_out(trees: RolloutTrees, router: Router) -> Rollout:
     return roll_out_all(trees, [router])[0]
 
 
-def roll_out_all(trees: RolloutTrees, routers: Sequence[Router]) -> list[Rollout]:
+def roll_out_all(trees: RolloutTrees, routers: Sequence[Router], on_progress: Progress | None = None) -> list[Rollout]:
     """Solve every problem of rollout trees under many routers side by side, and return the episodes of each.
 
     What one of them finds unknown is written in one batch with what the others do; episodes do not depend on which
     trees are walked together.
+
+    Parameters
+    ----------
+    on_progress
+        Told, after each step, how many episodes have ended, and how many there are.
     """
-    parts = [_roll_out(trees, routers, roots) for roots in _parts(trees, trees.roots(), len(routers))]
+    roots = trees.roots()
+    parts, ended, total = [], 0, len(roots) * len(routers)
+
+    def tell(more: int) -> None:
+        if on_progress is not None:
+            on_progress(ended + more, total)
+
+    for part in _parts(trees, roots, len(routers)):
+        parts.append(_roll_out(trees, routers, part, tell))
+        ended += len(part) * len(routers)
     return [_joined(rollouts) for rollouts in zip(*parts, strict=True)]
 
 
@@ -113,7 +128,9 @@ def _joined(parts: Sequence[Rollout]) -> Rollout:
     return Rollout(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rollout)))
 
 
-def _roll_out(trees: RolloutTrees, routers: Sequence[Router], roots: Integers) -> list[Rollout]:
+def _roll_out(
+    trees: RolloutTrees, routers: Sequence[Router], roots: Integers, tell: Callable[[int], None] = lambda ended: None
+) -> list[Rollout]:
     """Solve the problems of some trees: the episodes of the first router, then those of the second, and so on."""
     shape = n, width = len(roots) * len(routers), trees.max_steps
     owner = np.repeat(np.arange(len(routers)), len(roots))  # the router of each episode
@@ -144,6 +161,7 @@ def _roll_out(trees: RolloutTrees, routers: Sequence[Router], roots: Integers) -
         at[episodes, position], steps[episodes] = nodes, position + 1
         drafted[episodes, position], regenerated[episodes, position] = needed, regenerate
         episodes, nodes = episodes[children >= 0], children[children >= 0]
+        tell(n - len(episodes))
         if not episodes.size:
             break
     read = np.array([router.reads is not Reads.NOTHING for router in routers])[owner]
@@ -227,9 +245,7 @@ class _BranchingOff(WantsEveryDraft):
         return np.asarray(np.where(half_known & (branches < BRANCHED_OFF), known[:, KEEP], regenerate))
 
 
-def explore(
-    trees: RolloutTrees, budget: int | None = None, on_progress: Callable[[int, int], None] | None = None
-) -> None:
+def explore(trees: RolloutTrees, budget: int | None = None, on_progress: Progress | None = None) -> None:
     """Solve with random decisions: never, always and sometimes the strong model; and go on within a budget, if any.
 
     Routers compare keeping a draft with regenerating it along the paths that they take, and they regenerate drafts with

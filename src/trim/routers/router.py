@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from trim.config.routers import Routers
 from trim.config.section import Section
 from trim.names import look_of
+from trim.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from trim.rollout.tables import OperatingPoint
     from trim.rollout.trees import RolloutTrees
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

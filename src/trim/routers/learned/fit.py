@@ -16,6 +16,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from trim.arrays import Floats
 from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
 from trim.files import write_csv, write_json
+from trim.progress import Progress
 from trim.rollout.tables import OperatingPoint
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out
@@ -27,8 +28,6 @@ from trim.routers.learned.imitation import BestThreshold, Demonstrated, imitate
 from trim.routers.learned.networks import AggLearner, Learner, ReleasedAggLearner, SeqLearner, Tensors
 from trim.routers.learned.ppo import Evaluation, going_on, train
 from trim.routers.router import TrainingData
-
-Progress = Callable[[int, int], None]
 
 logger = logging.getLogger(__name__)
 

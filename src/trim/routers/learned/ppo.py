@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.config.routers import Ppo
+from trim.progress import Progress
 from trim.routers.learned.environment import Routing, TrimVecEnv
 
 Evaluate = Callable[[ActorCriticPolicy], float]
@@ -34,7 +35,7 @@ class Evaluation:
 class EarlyStopping(BaseCallback):
     """Keep the snapshot with the best return on dev, and stop when none has been better for a while."""
 
-    def __init__(self, evaluate: Evaluate, settings: Ppo, on_progress: Callable[[int, int], None] | None) -> None:
+    def __init__(self, evaluate: Evaluate, settings: Ppo, on_progress: Progress | None) -> None:
         super().__init__()
         self.evaluations: list[Evaluation] = []
         self.best: dict[str, Any] | None = None
@@ -94,7 +95,7 @@ def train(
     seed: int,
     log_folder: Path | None = None,
     prepare: Callable[[ActorCriticPolicy], None] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> tuple[ActorCriticPolicy, list[Evaluation]]:
     """Train a policy and return its best snapshot on dev, with all evaluations on dev.
 

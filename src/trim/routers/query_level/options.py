@@ -20,8 +20,9 @@ from trim.models.protocols import ModelPair
 from trim.names import END_POINTS
 from trim.problems.grading import Grader, Judge, judge
 from trim.problems.problem import Problem
+from trim.progress import Progress
 from trim.rollout.engine import Episode, Run, solve_all
-from trim.rollout.tables import OperatingPoint, Progress, episode_table
+from trim.rollout.tables import OperatingPoint, episode_table
 from trim.routers.controls import StrongOnly
 from trim.routers.query_level.best_route import largest_set
 from trim.routers.query_level.disk import Policy
