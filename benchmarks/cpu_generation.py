@@ -1,6 +1,7 @@
 """How many tokens a CPU second a real model reads and writes on this machine, by the number of live episodes.
 
     python benchmarks/cpu_generation.py FOLDER [--live 1 8 32 48 64] [--threads 1 2] [--solutions 0] [--vllm PYTHON]
+        [--out rates.csv]
 
 FOLDER holds a model that transformers loads (`trim.models.gguf` makes one of a GGUF file). Reading is that of the
 episodes' prompts at once; writing is decoding and sampling with that many rows, beginning behind the prompts. CPU time
@@ -19,17 +20,21 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else threads that wait spend CPU time
 
 import httpx
+import pandas as pd
 import psutil
 import torch
 
 from trim.config.models import Sampling, ServedModel
 from trim.config.serving import Serving
+from trim.files import write_csv
 from trim.models.batching import BatchedStepModel, BatchLoop
 from trim.models.generator import StepGenerator
 from trim.models.prompts import PrefixTokenizer
@@ -49,6 +54,11 @@ SAMPLING = Sampling(temperature=0.7, top_p=0.8, top_k=20, max_step_tokens=128)
 MAX_STEPS = 16
 PASSES = 32
 LONGEST = 2048
+COLUMNS = {
+    **{"read_per_cpu_second": "read/CPU s", "read_per_second": " read/s"},
+    **{"written_per_cpu_second": "written/CPU s", "written_per_second": "written/s"},
+    **{"solving_per_cpu_second": "solving/CPU s", "solving_per_second": "solving/s"},
+}
 
 
 def draw_prompts(count: int, seed: int) -> list[str]:
@@ -111,6 +121,25 @@ def solve(reader: RaggedReader, live: int, count: int) -> list[float]:
     return list(clock.rates(sum(episode.costs.weak_tokens for episode in episodes)))
 
 
+@dataclass
+class Table:
+    """Prints rows as they come, and writes them where they are wanted."""
+
+    way: str
+    out: Path | None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, threads: int, live: int, rates: list[float]) -> None:
+        """Add a row: rates a CPU second and a second, of reading, writing, and solving where that was asked for."""
+        cells = [f"{rate:{len(name)}.1f}" for name, rate in zip(COLUMNS.values(), rates, strict=False)]
+        row = " | ".join(map(" ".join, zip(cells[::2], cells[1::2], strict=True)))
+        print(f"{threads:7} {live:4} | {row}", flush=True)
+        named = {name: round(rate, 1) for name, rate in zip(COLUMNS, rates, strict=False)}
+        self.rows.append({"way": self.way, "threads": threads, "live": live, **named})
+        if self.out:
+            write_csv(pd.DataFrame(self.rows), self.out)
+
+
 def children_cpu() -> float:
     """Return the CPU seconds of all processes that this one started and that live."""
     children = psutil.Process().children(recursive=True)
@@ -140,8 +169,8 @@ def measure_served(url: str, name: str, prompts: PrefixTokenizer, live: int, see
     ]
 
 
-def serve(folder: Path, python: str, threads: int, lives: list[int]) -> None:
-    """Start vLLM's CPU build with so many threads, and show its rates."""
+def serve(folder: Path, python: str, threads: int, lives: list[int], table: Table) -> None:
+    """Start vLLM's CPU build with so many threads, and lay out its rates."""
     environment = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "4", "OMP_NUM_THREADS": str(threads)}
     serving = Serving(
         command=(python, "-m", "vllm.entrypoints.openai.api_server", "--model"),
@@ -154,15 +183,7 @@ def serve(folder: Path, python: str, threads: int, lives: list[int]) -> None:
         url = servers.client("weak").url
         measure_served(url, str(folder), prompts, 2, -2)
         for live in lives:
-            show(threads, live, measure_served(url, str(folder), prompts, live, 100 * threads + live))
-
-
-def show(threads: int, live: int, rates: list[float]) -> None:
-    """Print a row."""
-    widths = (10, 7, 13, 9, 13, 9)
-    cells = [f"{rate:{width}.1f}" for rate, width in zip(rates, widths, strict=False)]
-    row = " | ".join(map(" ".join, zip(cells[::2], cells[1::2], strict=True)))
-    print(f"{threads:7} {live:4} | {row}", flush=True)
+            table.add(threads, live, measure_served(url, str(folder), prompts, live, 100 * threads + live))
 
 
 def main() -> None:
@@ -173,15 +194,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     parser.add_argument("--solutions", type=int, default=0, help="how many whole solutions to write for each")
     parser.add_argument("--vllm", metavar="PYTHON", help="interpreter with vLLM's CPU build, to be measured instead")
+    parser.add_argument("--out", type=Path, help="file for the table")
     options = parser.parse_args()
-    print(
-        f"{'threads':>7} {'live':>4} | {'read/CPU s':>10} {'read/s':>7} | {'written/CPU s':>13} {'written/s':>9}",
-        end="",
-    )
-    print(f" | {'solving/CPU s':>13} {'solving/s':>9}" if options.solutions and not options.vllm else "")
+    heads = list(COLUMNS.values())[: 6 if options.solutions and not options.vllm else 4]
+    print(" | ".join(["threads live", *map(" ".join, zip(heads[::2], heads[1::2], strict=True))]))
+    table = Table("vLLM" if options.vllm else "ours", options.out)
     if options.vllm:
         for threads in options.threads:
-            serve(options.folder, options.vllm, threads, options.live)
+            serve(options.folder, options.vllm, threads, options.live, table)
         return
     model, tokenizer = load_model(options.folder, dtype="bfloat16")
     reader = RaggedReader(model, PrefixTokenizer(tokenizer, system=SYSTEM))
@@ -191,7 +211,7 @@ def main() -> None:
         for live in options.live:
             rates = measure(reader, live, 100 * threads + live)
             rates += solve(reader, live, options.solutions) if options.solutions else []
-            show(threads, live, rates)
+            table.add(threads, live, rates)
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory")
 
 
