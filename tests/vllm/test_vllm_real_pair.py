@@ -32,7 +32,7 @@ if PYTHON is None:
 GREEDY = Sampling(temperature=0.0, max_step_tokens=128)
 ROUTERS = {"weak": WeakOnly(), "strong": StrongOnly()}
 ROOT = Path(__file__).parents[2]
-TIE = 0.5  # logits from 16 to 32 stand 0.125 apart in bfloat16
+TIE = 0.25  # logits from 16 to 32 stand 0.125 apart in bfloat16
 
 
 @pytest.fixture(scope="module")
@@ -89,4 +89,4 @@ def test_greedy_steps_are_those_of_our_own_code(folders: dict[str, Path], server
             f"{role}: {same} of {len(steps)} first steps are the same; vLLM's tokens are at most {max(gaps):.3f} behind"
         )
         assert max(gaps) <= TIE
-        assert same >= 0.5 * len(steps)  # behind a tie that falls the other way, all else is another text
+        assert same >= 0.9 * len(steps)  # behind a tie that falls the other way, all else is another text
