@@ -55,9 +55,12 @@ MAX_STEPS = 16
 PASSES = 32
 LONGEST = 2048
 COLUMNS = {
-    **{"read_per_cpu_second": "read/CPU s", "read_per_second": " read/s"},
-    **{"written_per_cpu_second": "written/CPU s", "written_per_second": "written/s"},
-    **{"solving_per_cpu_second": "solving/CPU s", "solving_per_second": "solving/s"},
+    "read_per_cpu_second": "read/CPU s",
+    "read_per_second": " read/s",
+    "written_per_cpu_second": "written/CPU s",
+    "written_per_second": "written/s",
+    "solving_per_cpu_second": "solving/CPU s",
+    "solving_per_second": "solving/s",
 }
 
 
