@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/architecture.md"
 SOURCE = ROOT / "src/trim"
-FOR_ALL = {"arrays", "errors", "files", "checksums", "layouts", "plugins"}
+FOR_ALL = {"arrays", "errors", "files", "checksums", "layouts", "plugins", "progress"}
 """Modules that every room may import."""
 LONGEST_FILE, LONGEST_FUNCTION = 400, 45
 FOLDERS = ("src", "workflow", "benchmarks", "tests", "examples")

@@ -123,7 +123,7 @@ def test_half_of_the_gap_is_told_at_every_price(results: Path) -> None:
 
 
 def test_failed_training_is_named(results: Path) -> None:
-    assert "nothing can be concluded about (`training.csv`): trim-agg (2 of 9)." in render_results(
+    assert "nothing can be concluded about the method of (`training.csv`): trim-agg (2 of 9)." in render_results(
         Experiment(), results, {}, routers="all"
     )
     table = pd.read_csv(results / "tables/training.csv").assign(trained="yes", why=NAN)

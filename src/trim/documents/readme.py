@@ -184,7 +184,7 @@ def _as_trained(training: pd.DataFrame) -> str:
     ]
     if not failed:
         return ""
-    return f"Training failed, and nothing can be concluded about (`training.csv`): {'; '.join(failed)}."
+    return f"Training failed, and nothing can be concluded about the method of (`training.csv`): {'; '.join(failed)}."
 
 
 def _alone(main: pd.DataFrame, dataset: str) -> str:
