@@ -1,14 +1,17 @@
 """How many tokens a CPU second a real model reads and writes on this machine, by the number of live episodes.
 
     python benchmarks/cpu_generation.py FOLDER [--live 1 8 32 48 64] [--threads 1 2] [--solutions 0] [--vllm PYTHON]
-        [--out rates.csv]
+        [--greedy] [--out rates.csv]
 
 FOLDER holds a model that transformers loads (`trim.models.gguf` makes one of a GGUF file). Reading is that of the
-episodes' prompts at once; writing is decoding and sampling with that many rows, beginning behind the prompts. CPU time
-is that of the process, so other load on the machine matters little. With --solutions, so many whole solutions are
-written by the engine as well, prompts and thinning batches included. With --vllm, the interpreter of an environment
-with vLLM's CPU build (`make test-vllm` sets up `.venv-vllm/bin/python`), its server reads and writes in place of our
-own code; CPU time is then that of the server's processes, and waiting for a request to come back is in it.
+episodes' prompts at once, to a first token behind each; writing is decoding and sampling with that many rows, after
+that. CPU time is that of the process, so other load on the machine matters little. With --solutions, so many whole
+solutions are written by the engine as well, prompts and thinning batches included. With --greedy the likeliest token is
+taken, which costs no sorting of the vocabulary.
+
+With --vllm, the interpreter of an environment with vLLM's CPU build (`make test-vllm` sets up `.venv-vllm/bin/python`),
+its server reads and writes in place of our own code. CPU time is then that of all its processes: one of them waits for
+the model's by spinning. It does more than our side here, which is without engine, text and requests.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,8 +36,7 @@ import psutil
 import torch
 
 from trim.config.models import Sampling, ServedModel
-from trim.config.serving import Serving
-from trim.files import write_csv
+from trim.config.serving import ServerOptions, Serving
 from trim.models.batching import BatchedStepModel, BatchLoop
 from trim.models.generator import StepGenerator
 from trim.models.prompts import PrefixTokenizer
@@ -43,7 +45,7 @@ from trim.models.ragged import RaggedReader
 from trim.models.sampling import sample
 from trim.models.served.models import load_tokenizer
 from trim.models.served.servers import Servers
-from trim.models.served.vllm import COMPLETIONS
+from trim.models.served.vllm import COMPLETIONS, completion_request
 from trim.models.transformers_backend import load_model
 from trim.problems.problem import Problem
 from trim.rollout.engine import Run, solve_all
@@ -92,21 +94,20 @@ class Clock:
         return tokens / cpu, tokens / wall
 
 
-def measure(reader: RaggedReader, live: int, seed: int) -> list[float]:
+def measure(reader: RaggedReader, live: int, seed: int, sampling: Sampling) -> list[float]:
     """Return the rates of reading (a CPU second, a second) and of writing, with so many live episodes."""
     prefixes = [Prefix.of(text) for text in draw_prompts(live, seed)]
     reader.batch_size = live
-    clock = Clock()
-    reader.read(prefixes)
-    reading = clock.rates(sum(map(reader.prompts.length, prefixes)))
-    rows = [reader.open(prefix, PASSES + 2) for prefix in prefixes]
     draws = torch.rand(PASSES + 1, live, dtype=torch.float64)
+    clock = Clock()
+    rows = [reader.open(prefix, PASSES + 2) for prefix in prefixes]
     for position in range(PASSES + 1):
-        if position == 1:  # the first pass reads what stands last in the prompts
-            clock = Clock()
-        tokens = sample(reader.logits()[1], draws[position], SAMPLING)
+        tokens = sample(reader.logits()[1], draws[position], sampling)
         for row, token in zip(rows, tokens.tolist(), strict=True):
             reader.feed(row, token)
+        if position == 0:
+            reading = clock.rates(sum(map(reader.prompts.length, prefixes)))
+            clock = Clock()
     writing = clock.rates(PASSES * live)
     for row, prefix in zip(rows, prefixes, strict=True):
         reader.close(row, prefix.extend(""), [0], [])
@@ -126,21 +127,21 @@ def solve(reader: RaggedReader, live: int, count: int) -> list[float]:
 
 @dataclass
 class Table:
-    """Prints rows as they come, and writes them where they are wanted."""
+    """Prints rows as they come, and writes them behind those that are there, where they are wanted."""
 
-    way: str
+    facts: dict[str, Any]
     out: Path | None
-    rows: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, threads: int, live: int, rates: list[float]) -> None:
         """Add a row: rates a CPU second and a second, of reading, writing, and solving where that was asked for."""
         cells = [f"{rate:{len(name)}.1f}" for name, rate in zip(COLUMNS.values(), rates, strict=False)]
         row = " | ".join(map(" ".join, zip(cells[::2], cells[1::2], strict=True)))
         print(f"{threads:7} {live:4} | {row}", flush=True)
-        named = {name: round(rate, 1) for name, rate in zip(COLUMNS, rates, strict=False)}
-        self.rows.append({"way": self.way, "threads": threads, "live": live, **named})
         if self.out:
-            write_csv(pd.DataFrame(self.rows), self.out)
+            named = {name: round(rate, 1) for name, rate in zip(COLUMNS, rates, strict=False)}
+            found = pd.DataFrame([{**self.facts, "threads": threads, "live": live, **named}])
+            before = [pd.read_csv(self.out)] if self.out.exists() else []
+            self.out.write_text(pd.concat([*before, found]).to_csv(index=False), encoding="utf-8")
 
 
 def children_cpu() -> float:
@@ -149,44 +150,48 @@ def children_cpu() -> float:
     return sum(sum(child.cpu_times()[:2]) for child in children)
 
 
-def measure_served(url: str, name: str, prompts: PrefixTokenizer, live: int, seed: int) -> list[float]:
-    """Do as `measure`, with a server.
+def measure_served(
+    client: httpx.Client, name: str, prompts: PrefixTokenizer, live: int, seed: int, sampling: Sampling
+) -> list[float]:
+    """Do as `measure`, with a server that keeps no prefixes.
 
-    Reading is one token behind each of so many prompts; writing is what `PASSES` more tokens take, behind others.
+    Reading is one token behind each of so many prompts; writing is what `PASSES` more tokens behind them take.
     """
+    ids = [prompts.block_ids(Prefix.of(text)) for text in draw_prompts(live, seed)]
 
-    def ask(seed: int, tokens: int) -> tuple[int, tuple[float, float]]:
-        ids = [prompts.block_ids(Prefix.of(text)) for text in draw_prompts(live, seed)]
-        how = {"min_tokens": tokens, "ignore_eos": True, "temperature": SAMPLING.temperature, "top_p": SAMPLING.top_p}
-        request = {"model": name, "prompt": ids, "max_tokens": tokens, "top_k": SAMPLING.top_k, **how}
+    def ask(tokens: int) -> tuple[float, float]:
+        request = completion_request(name, [], tokens, sampling, seed)
+        request |= {"prompt": ids, "stop": [], "ignore_eos": True}
         clock = Clock(children_cpu)
-        answer = httpx.post(url + COMPLETIONS, json=request, timeout=None).raise_for_status().json()
+        answer = client.post(COMPLETIONS, json=request).raise_for_status().json()
         assert answer["usage"]["completion_tokens"] == tokens * live
-        return sum(map(len, ids)), clock.seconds()
+        return clock.seconds()
 
-    read, first = ask(seed, 1)
-    _, both = ask(seed + 1_000_000, 1 + PASSES)
+    ask(2)  # the first passes of so many rows load what is loaded late
+    first, whole = ask(1), ask(1 + PASSES)
     return [
-        *(read / seconds for seconds in first),
-        *(PASSES * live / (more - less) for more, less in zip(both, first, strict=True)),
+        *(sum(map(len, ids)) / seconds for seconds in first),
+        *(PASSES * live / (more - less) for more, less in zip(whole, first, strict=True)),
     ]
 
 
-def serve(folder: Path, python: str, threads: int, lives: list[int], table: Table) -> None:
+def serve(options: argparse.Namespace, threads: int, sampling: Sampling, table: Table) -> None:
     """Start vLLM's CPU build with so many threads, and lay out its rates."""
+    cores = sorted(os.sched_getaffinity(0))[:threads]
     environment = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "4", "OMP_NUM_THREADS": str(threads)}
     serving = Serving(
-        command=(python, "-m", "vllm.entrypoints.openai.api_server", "--model"),
-        environment={**environment, "VLLM_CPU_OMP_THREADS_BIND": "-".join(map(str, sorted({0, threads - 1})))},
+        command=(options.vllm, "-m", "vllm.entrypoints.openai.api_server", "--model"),
+        environment={**environment, "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores))},
+        servers={"weak": ServerOptions(arguments=("--dtype", "bfloat16", "--no-enable-prefix-caching"))},
     )
-    spec = ServedModel(name=str(folder), max_model_len=LONGEST)
+    name = str(options.folder)
+    spec = ServedModel(name=name, max_model_len=LONGEST)
     prompts = PrefixTokenizer(load_tokenizer(spec), system=SYSTEM)
     with TemporaryDirectory() as logs, closing(Servers(serving, Path(logs))) as servers:
         servers.serve("weak", spec)
-        url = servers.client("weak").url
-        measure_served(url, str(folder), prompts, 2, -2)
-        for live in lives:
-            table.add(threads, live, measure_served(url, str(folder), prompts, live, 100 * threads + live))
+        with httpx.Client(base_url=servers.client("weak").url, timeout=None, trust_env=False) as client:
+            for live in options.live:
+                table.add(threads, live, measure_served(client, name, prompts, live, 100 * threads + live, sampling))
 
 
 def main() -> None:
@@ -197,22 +202,27 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     parser.add_argument("--solutions", type=int, default=0, help="how many whole solutions to write for each")
     parser.add_argument("--vllm", metavar="PYTHON", help="interpreter with vLLM's CPU build, to be measured instead")
-    parser.add_argument("--out", type=Path, help="file for the table")
+    parser.add_argument("--greedy", action="store_true", help="take the likeliest token")
+    parser.add_argument("--out", type=Path, help="file to which the table is added")
     options = parser.parse_args()
-    heads = list(COLUMNS.values())[: 6 if options.solutions and not options.vllm else 4]
+    if options.vllm and options.solutions:
+        parser.error("--solutions: whole solutions are written by our own code alone, not with --vllm")
+    sampling = Sampling(temperature=0.0) if options.greedy else SAMPLING
+    heads = list(COLUMNS.values())[: 6 if options.solutions else 4]
     print(" | ".join(["threads live", *map(" ".join, zip(heads[::2], heads[1::2], strict=True))]))
-    table = Table("vLLM" if options.vllm else "ours", options.out)
+    way = "vLLM" if options.vllm else "ours"
+    table = Table({"model": options.folder.name, "way": way, "greedy": options.greedy}, options.out)
     if options.vllm:
         for threads in options.threads:
-            serve(options.folder, options.vllm, threads, options.live, table)
+            serve(options, threads, sampling, table)
         return
     model, tokenizer = load_model(options.folder, dtype="bfloat16")
     reader = RaggedReader(model, PrefixTokenizer(tokenizer, system=SYSTEM))
     for threads in options.threads:
         torch.set_num_threads(threads)
-        measure(reader, 2, -2)  # the first passes load what is loaded late
         for live in options.live:
-            rates = measure(reader, live, 100 * threads + live)
+            measure(reader, live, -live, sampling)  # the first passes of so many rows load what is loaded late
+            rates = measure(reader, live, 100 * threads + live, sampling)
             rates += solve(reader, live, options.solutions) if options.solutions else []
             table.add(threads, live, rates)
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory")

@@ -194,16 +194,15 @@ def time_all(
     groups = [[problem] for problem in problems] if live == 1 else [problems]
     said = f"{live} at a time, {'with' if budget else 'without'} prefix cache"
     for point in points:
-        print(f"{said}: {point.router} warms up", file=sys.stderr)
         run(point, problems[:1])
     for number, group in enumerate(groups, 1):
         for point, timed in zip(points, found, strict=True):
             elapsed, solved = run(point, group)
-            print(f"{said}: {point.router}, {number} of {len(groups)}, {elapsed:.1f} s", file=sys.stderr)
             timed.elapsed.append(elapsed)
             timed.events.append(watch.events)
             timed.waits += [wait for wait, _ in solved]
             timed.episodes += [episode for _, episode in solved]
+        print(f"{said}: {number} of {len(groups)} timed", file=sys.stderr)
     return found
 
 
@@ -330,7 +329,6 @@ def measure(asked: Any, root: Path) -> None:
                 found = table(points, timed, price, live, right, experiment.bootstrap)
                 rows += [{"dataset": asked.dataset, "live": live, "cached": cached, **row} for row in found]
                 write(rows, prices, asked.out)
-                print(f"{asked.out}: {len(rows)} rows", file=sys.stderr)
 
 
 def write(rows: Sequence[dict[str, Any]], prices: dict[str, SecondsPrice], out: Path) -> None:

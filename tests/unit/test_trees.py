@@ -86,8 +86,8 @@ def test_side_by_side_is_one_after_the_other(make_problems, scripted_pair, monke
             assert getattr(rollout, name).tolist() == getattr(alone, name).tolist()
         assert (rollout.strong == alone.strong).all() and (rollout.steps == alone.steps).all()
     assert len(set(pair.weak.calls)) == len(pair.weak.calls)
-    episodes = len(together[0].steps) * len(ROUTERS)
-    assert told[-1] == (episodes, episodes) and told == sorted(told) and {total for _, total in told} == {episodes}
+    most = together[0].strong.size * len(ROUTERS)
+    assert told[-1] == (most, most) and told == sorted(told) and {total for _, total in told} == {most}
 
 
 def test_whole_trees_hold_every_path(make_problems, scripted_pair):

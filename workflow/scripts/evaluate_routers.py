@@ -26,7 +26,7 @@ with open_job(snakemake) as job:
                 sweeps[name] = control_points(router, settings)
         points = [point for sweep in sweeps.values() for point in sweep]
         job.log.info("%d operating points of %d routers", len(points), len(sweeps))
-        tables = iter(roll_out_tables(points, trees, job.progress(f"{job.wildcards.dataset}, episodes")))
+        tables = iter(roll_out_tables(points, trees, job.progress(f"{job.wildcards.dataset}, steps")))
         job.log.info("%d nodes are known", len(trees))
         explored = trees.table()
     episodes = {name: pd.concat([next(tables) for _ in sweep], ignore_index=True) for name, sweep in sweeps.items()}

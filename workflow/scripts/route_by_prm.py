@@ -18,5 +18,5 @@ with open_job(snakemake) as job:
         settings = Routers.model_validate(params.settings)
         data = TrainingData(trees, dev, settings, params.labelled, progress=lambda what: job.progress(f"{prm}, {what}"))
         points = [*ALONE, *refit(data, params.seed, params.get("routers", ()))]
-        episodes = roll_out_points(points, test, job.progress(f"{prm}, episodes"))
+        episodes = roll_out_points(points, test, job.progress(f"{prm}, steps"))
     job.write_parquet(episodes.assign(trained_on=params.main_dataset, prm=prm), job.output.episodes)

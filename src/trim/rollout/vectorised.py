@@ -97,18 +97,19 @@ def roll_out_all(trees: RolloutTrees, routers: Sequence[Router], on_progress: Pr
     Parameters
     ----------
     on_progress
-        Told, after each step, how many episodes have ended, and how many there are.
+        Told how many steps are behind, and how many there are at most: those that an ended episode leaves out count
+        as behind.
     """
     roots = trees.roots()
-    parts, ended, total = [], 0, len(roots) * len(routers)
+    parts, behind, most = [], 0, len(roots) * len(routers) * trees.max_steps
 
     def tell(more: int) -> None:
         if on_progress is not None:
-            on_progress(ended + more, total)
+            on_progress(behind + more, most)
 
     for part in _parts(trees, roots, len(routers)):
         parts.append(_roll_out(trees, routers, part, tell))
-        ended += len(part) * len(routers)
+        behind += len(part) * len(routers) * trees.max_steps
     return [_joined(rollouts) for rollouts in zip(*parts, strict=True)]
 
 
@@ -129,7 +130,7 @@ def _joined(parts: Sequence[Rollout]) -> Rollout:
 
 
 def _roll_out(
-    trees: RolloutTrees, routers: Sequence[Router], roots: Integers, tell: Callable[[int], None] = lambda ended: None
+    trees: RolloutTrees, routers: Sequence[Router], roots: Integers, tell: Callable[[int], None] = lambda steps: None
 ) -> list[Rollout]:
     """Solve the problems of some trees: the episodes of the first router, then those of the second, and so on."""
     shape = n, width = len(roots) * len(routers), trees.max_steps
@@ -161,7 +162,7 @@ def _roll_out(
         at[episodes, position], steps[episodes] = nodes, position + 1
         drafted[episodes, position], regenerated[episodes, position] = needed, regenerate
         episodes, nodes = episodes[children >= 0], children[children >= 0]
-        tell(n - len(episodes))
+        tell((n - len(episodes)) * width + len(episodes) * (position + 1))
         if not episodes.size:
             break
     read = np.array([router.reads is not Reads.NOTHING for router in routers])[owner]
