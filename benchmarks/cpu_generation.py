@@ -1,13 +1,12 @@
 """How many tokens a CPU second a real model reads and writes on this machine, by the number of live episodes.
 
     python benchmarks/cpu_generation.py FOLDER [--live 1 8 32 48 64] [--threads 1 2] [--solutions 0] [--vllm PYTHON]
-        [--greedy] [--out rates.csv]
+        [--out rates.csv]
 
 FOLDER holds a model that transformers loads (`trim.models.gguf` makes one of a GGUF file). Reading is that of the
 episodes' prompts at once, to a first token behind each; writing is decoding and sampling with that many rows, after
 that. CPU time is that of the process, so other load on the machine matters little. With --solutions, so many whole
-solutions are written by the engine as well, prompts and thinning batches included. With --greedy the likeliest token is
-taken, which costs no sorting of the vocabulary.
+solutions are written by the engine as well, prompts and thinning batches included.
 
 With --vllm, the interpreter of an environment with vLLM's CPU build (`make test-vllm` sets up `.venv-vllm/bin/python`),
 its server reads and writes in place of our own code. CPU time is then that of all its processes: one of them waits for
@@ -94,7 +93,7 @@ class Clock:
         return tokens / cpu, tokens / wall
 
 
-def measure(reader: RaggedReader, live: int, seed: int, sampling: Sampling) -> list[float]:
+def measure(reader: RaggedReader, live: int, seed: int) -> list[float]:
     """Return the rates of reading (a CPU second, a second) and of writing, with so many live episodes."""
     prefixes = [Prefix.of(text) for text in draw_prompts(live, seed)]
     reader.batch_size = live
@@ -102,7 +101,7 @@ def measure(reader: RaggedReader, live: int, seed: int, sampling: Sampling) -> l
     clock = Clock()
     rows = [reader.open(prefix, PASSES + 2) for prefix in prefixes]
     for position in range(PASSES + 1):
-        tokens = sample(reader.logits()[1], draws[position], sampling)
+        tokens = sample(reader.logits()[1], draws[position], SAMPLING)
         for row, token in zip(rows, tokens.tolist(), strict=True):
             reader.feed(row, token)
         if position == 0:
@@ -141,7 +140,7 @@ class Table:
             named = {name: round(rate, 1) for name, rate in zip(COLUMNS, rates, strict=False)}
             found = pd.DataFrame([{**self.facts, "threads": threads, "live": live, **named}])
             before = [pd.read_csv(self.out)] if self.out.exists() else []
-            self.out.write_text(pd.concat([*before, found]).to_csv(index=False), encoding="utf-8")
+            pd.concat([*before, found]).to_csv(self.out, index=False, lineterminator="\n")
 
 
 def children_cpu() -> float:
@@ -150,9 +149,7 @@ def children_cpu() -> float:
     return sum(sum(child.cpu_times()[:2]) for child in children)
 
 
-def measure_served(
-    client: httpx.Client, name: str, prompts: PrefixTokenizer, live: int, seed: int, sampling: Sampling
-) -> list[float]:
+def measure_served(client: httpx.Client, name: str, prompts: PrefixTokenizer, live: int, seed: int) -> list[float]:
     """Do as `measure`, with a server that keeps no prefixes.
 
     Reading is one token behind each of so many prompts; writing is what `PASSES` more tokens behind them take.
@@ -160,7 +157,7 @@ def measure_served(
     ids = [prompts.block_ids(Prefix.of(text)) for text in draw_prompts(live, seed)]
 
     def ask(tokens: int) -> tuple[float, float]:
-        request = completion_request(name, [], tokens, sampling, seed)
+        request = completion_request(name, [], tokens, SAMPLING, seed)
         request |= {"prompt": ids, "stop": [], "ignore_eos": True}
         clock = Clock(children_cpu)
         answer = client.post(COMPLETIONS, json=request).raise_for_status().json()
@@ -175,7 +172,7 @@ def measure_served(
     ]
 
 
-def serve(options: argparse.Namespace, threads: int, sampling: Sampling, table: Table) -> None:
+def serve(options: argparse.Namespace, threads: int, table: Table) -> None:
     """Start vLLM's CPU build with so many threads, and lay out its rates."""
     cores = sorted(os.sched_getaffinity(0))[:threads]
     environment = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "4", "OMP_NUM_THREADS": str(threads)}
@@ -191,7 +188,7 @@ def serve(options: argparse.Namespace, threads: int, sampling: Sampling, table: 
         servers.serve("weak", spec)
         with httpx.Client(base_url=servers.client("weak").url, timeout=None, trust_env=False) as client:
             for live in options.live:
-                table.add(threads, live, measure_served(client, name, prompts, live, 100 * threads + live, sampling))
+                table.add(threads, live, measure_served(client, name, prompts, live, 100 * threads + live))
 
 
 def main() -> None:
@@ -202,27 +199,25 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     parser.add_argument("--solutions", type=int, default=0, help="how many whole solutions to write for each")
     parser.add_argument("--vllm", metavar="PYTHON", help="interpreter with vLLM's CPU build, to be measured instead")
-    parser.add_argument("--greedy", action="store_true", help="take the likeliest token")
     parser.add_argument("--out", type=Path, help="file to which the table is added")
     options = parser.parse_args()
     if options.vllm and options.solutions:
         parser.error("--solutions: whole solutions are written by our own code alone, not with --vllm")
-    sampling = Sampling(temperature=0.0) if options.greedy else SAMPLING
     heads = list(COLUMNS.values())[: 6 if options.solutions else 4]
     print(" | ".join(["threads live", *map(" ".join, zip(heads[::2], heads[1::2], strict=True))]))
     way = "vLLM" if options.vllm else "ours"
-    table = Table({"model": options.folder.name, "way": way, "greedy": options.greedy}, options.out)
+    table = Table({"model": options.folder.name, "way": way}, options.out)
     if options.vllm:
         for threads in options.threads:
-            serve(options, threads, sampling, table)
+            serve(options, threads, table)
         return
     model, tokenizer = load_model(options.folder, dtype="bfloat16")
     reader = RaggedReader(model, PrefixTokenizer(tokenizer, system=SYSTEM))
     for threads in options.threads:
         torch.set_num_threads(threads)
         for live in options.live:
-            measure(reader, live, -live, sampling)  # the first passes of so many rows load what is loaded late
-            rates = measure(reader, live, 100 * threads + live, sampling)
+            measure(reader, live, -live)  # the first passes of so many rows load what is loaded late
+            rates = measure(reader, live, 100 * threads + live)
             rates += solve(reader, live, options.solutions) if options.solutions else []
             table.add(threads, live, rates)
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB of memory")

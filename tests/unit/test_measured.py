@@ -22,3 +22,37 @@ def test_the_page_shows_what_writing_in_steps_was_measured_to_cost() -> None:
     assert shown == {
         way: " | ".join(cell(way, name) for name in ("correct", "tokens", "unanswered")) for way in measured.index
     }
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table behind a heading, without its head."""
+    lines = (ROOT / "docs" / page).read_text(encoding="utf-8").split(heading)[1].split("\n|---")[1].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()[1:]]
+
+
+def test_the_page_shows_what_reading_and_writing_were_measured_to_take() -> None:
+    measured = pd.read_csv(ROOT / "docs/measured/cpu_generation.csv")
+    wanted = []
+    for (model, way), of in measured.groupby(["model", "way"], sort=False):
+        at = of.set_index("live")
+        read = [at.at[48, name] for name in ("read_per_cpu_second", "read_per_second")]
+        written = [at.at[n, f"written_per_{unit}"] for unit in ("cpu_second", "second") for n in (1, 8, 48)]
+        wanted.append([f"{model[-4:]}, {way}", *(f"{rate:.0f}" for rate in (*read, *written))])
+    assert rows("cpu_models.md", "**Speed.**") == wanted
+
+
+def test_the_page_shows_what_the_real_pair_was_measured_to_take() -> None:
+    measured = pd.read_csv(ROOT / "docs/measured/latency_real.csv")
+    one, eight = (measured[measured["live"] == live].reset_index(drop=True) for live in (1, 8))
+    assert one["method"].tolist() == eight["method"].tolist()
+    wanted = [
+        [
+            f"{a.strong_share:.0%}",
+            f"{a.seconds:.1f} [{a.seconds_lo:.1f}, {a.seconds_hi:.1f}]",
+            *(f"{part:.1f}" if part else "–" for part in (a.draft, a.prm, a.strong_prefill, a.strong_decode, a.hidden)),
+            f"{b.strong_share:.0%}",
+            f"{b.seconds:.1f}",
+        ]
+        for a, b in zip(one.itertuples(), eight.itertuples(), strict=True)
+    ]
+    assert [row[1:] for row in rows("latency.md", "## The real pair")] == wanted
