@@ -56,7 +56,7 @@ def measure(options: Options) -> list[Row]:
     sample = 8 if options.quick else BATCH
     trees, dev = explored(options, "router_train"), explored(options, "dev")
     settings = EXPERIMENT.routers.agg
-    ppo = settings.ppo.model_copy(update={"total_timesteps": decisions})
+    ppo = settings.ppo.model_copy(update={"total_timesteps": decisions, "imitation": 0})  # its decisions are no PPO's
     agg = settings.model_copy(update={"ppo": ppo})
     on_trees, live, growing, one_live = [], [], [], []
     for seed in range(options.repetitions):
@@ -75,7 +75,7 @@ def measure(options: Options) -> list[Row]:
         growing.append(spent / grown * len(trees.roots()))
         one_live.append(each * settings.ppo.total_timesteps)
     how = f"{says(options.results)}; live extrapolated from {sample} episodes a repetition"
-    rows = [Row("training", f"{decisions:,} decisions of TRIM-Agg's training", "CPU s", on_trees, live, 20, how=how)]
+    rows = [Row("training", f"{decisions:,} decisions of TRIM-Agg's PPO", "CPU s", on_trees, live, 20, how=how)]
     if has_models(options.results):
         what = f"generation behind training: {len(trees.roots())} trees for all policies, against one policy live"
         how = f"tiny trained models; extrapolated from {grown} trees, and from {sample} episodes for one policy of "

@@ -24,6 +24,11 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what is slow first, so that no worker ends long after the others."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def draw(*parts: object) -> int:
     """Number that is a pure function of the parts."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "little")

@@ -112,13 +112,18 @@ def test_a_disk_that_is_closed_is_one_sentence_and_its_store_is_read(disk: Path)
     assert contents(disk) == before
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 @whole
 def test_a_run_on_a_disk_that_fills_up_goes_on_when_there_is_room(smoke_run: Path, disk: Path) -> None:
     assert mount(disk, "remount,size=4g")
     tree = checkout(disk / "checkout")
-    used = sum(path.stat().st_size for path in disk.rglob("*") if path.is_file())
-    for megabytes in (8, 14, 20, 30):
-        assert mount(disk, f"remount,size={used // 1024 + megabytes * 1024}k")
+    used, needed = size_of(disk), size_of(smoke_run) - size_of(tree)
+    for share in (0.2, 0.4, 0.6, 0.8):
+        assert mount(disk, f"remount,size={(used + int(share * needed)) // 1024}k")
         assert start(tree).wait(3600) != 0
         assert "no room left" in said(tree) or "is full" in said(tree)
     assert mount(disk, "remount,size=4g")

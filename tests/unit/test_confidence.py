@@ -66,6 +66,19 @@ def test_scores_are_those_of_a_plain_forward_pass(reads: str, spec: PretrainedMo
 
 
 @pytest.mark.parametrize("reads", READS)
+def test_no_bit_of_a_score_hangs_on_what_is_scored_beside_it(reads: str, spec: PretrainedModel, tmp_path: Path) -> None:
+    asked = prefixes(TRACES[:4])
+    together = scored(reads, spec, tmp_path, asked)
+    assert scored(reads, spec, tmp_path, asked[::-1]) == together[::-1]
+    assert [scored(reads, spec, tmp_path, [one])[0] for one in asked] == together
+
+
+def test_the_last_bit_of_a_certainty_hangs_on_its_own_row_alone() -> None:
+    logits = torch.randn(64, 51, generator=torch.Generator().manual_seed(0)) * 3
+    assert [certainty(row[None])[0] for row in logits] == certainty(logits)
+
+
+@pytest.mark.parametrize("reads", READS)
 def test_an_empty_step_has_a_score(reads: str, spec: PretrainedModel, tmp_path: Path) -> None:
     assert 0 <= scored(reads, spec, tmp_path, [Prefix.of(TRACES[0].problem, "")])[0] < 1
 

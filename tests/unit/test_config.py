@@ -358,7 +358,7 @@ def test_an_api_model_needs_an_endpoint_with_a_price() -> None:
 
 
 def test_serving_is_no_part_of_what_decides_a_result() -> None:
-    from trim.models.opening import identify_remote
+    from trim.models.identities import identify_remote
 
     sections = (ServedModel(name="a/b"), ServedPRM(name="a/b"), ApiModel(name="b", prefill="prefix"))
     identities = [identify_remote(section) for section in sections]

@@ -18,7 +18,8 @@ from trim.config.datasets import ArithmeticFamily
 from trim.config.models import Architecture, GgufModel, PretrainedModel, Sampling
 from trim.errors import InputError
 from trim.models.gguf import MANIFEST_FILE, convert_gguf
-from trim.models.opening import fetch_gguf, identify_local, open_pair
+from trim.models.identities import identify_local
+from trim.models.opening import fetch_gguf, open_pair
 from trim.models.protocols import ModelPair
 from trim.models.store import StepStore
 from trim.models.tiny import build_config

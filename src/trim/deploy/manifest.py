@@ -31,7 +31,7 @@ from trim.config.serving import Serving
 from trim.errors import ConfigError, DamagedFile, InputError
 from trim.files import CHECKSUM, write_json
 from trim.models.fingerprint import fingerprint_model
-from trim.models.opening import identify_weights
+from trim.models.identities import identify_weights
 from trim.routers.kept_fits import LOGS
 
 MANIFEST = "router.json"

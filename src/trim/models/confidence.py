@@ -8,19 +8,18 @@ distributions: where that rises with what it calibrates, thresholds decide the s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from trim.config.models import ConfidencePRM
-from trim.errors import BackendError
 from trim.models.batching import WholeBatches
 from trim.models.model_kinds import ReaderSource
 from trim.models.prm_kinds import PrmTraining, prm_section
 from trim.models.protocols import Prefix, Score
-from trim.models.ragged import RaggedReader
+from trim.models.reading import Reader
 from trim.progress import Progress
 
 
@@ -33,19 +32,20 @@ def train_nothing(
 
 def load_confidence(folder: Path, reader: ReaderSource, **_: Any) -> ConfidenceJudge:
     """Load scores of kind `confidence`, which are read off a language model of the pair."""
-    opened = reader.open()
-    if not isinstance(opened, RaggedReader):
-        raise BackendError(f"{folder}: reads with a model in the job, not with {type(opened).__name__}")
-    return ConfidenceJudge(opened, ConfidencePRM.model_validate(prm_section(folder)).reads)
+    return ConfidenceJudge(reader.open(), ConfidencePRM.model_validate(prm_section(folder)).reads)
 
 
 class ConfidenceJudge(WholeBatches):
     """Scores steps; a `BatchBackend` whose requests are prefixes that end with the step to judge."""
 
-    def __init__(self, reader: RaggedReader, reads: Literal["entropy", "mean", "lowest"]) -> None:
+    def __init__(self, reader: Reader, reads: Literal["entropy", "mean", "lowest"]) -> None:
         self.reader = reader
         self.reads = reads
         self.batch_size = reader.batch_size
+
+    def bucket(self, request: Prefix) -> Hashable:
+        """Group requests as the reader best reads them."""
+        return self.reader.bucket(request)
 
     def run(self, requests: Sequence[Prefix]) -> list[Score]:
         """Judge the last step of each prefix."""
@@ -55,7 +55,7 @@ class ConfidenceJudge(WholeBatches):
         else:
             states = self.reader.read(requests)
             place = ("lowest", "mean").index(self.reads)
-            told = [float(s.likelihood[place]) if s.likelihood.numel() else -math.inf for s in states]
+            told = [float(s.likelihood[place]) if s.logprobs.numel() else -math.inf for s in states]
             values = [min(math.exp(logprob), 1.0) for logprob in told]  # a step without a token is no sure thing
         return [Score(value, state.length) for value, state in zip(values, states, strict=True)]
 
@@ -63,11 +63,12 @@ class ConfidenceJudge(WholeBatches):
 def certainty(logits: torch.Tensor) -> list[float]:
     """Return exp(-entropy) of each distribution: 1 for a sure thing, one in n for n that are equally likely.
 
+    One by one: where a tensor ends, torch computes otherwise, and the last bits would hang on the company.
+
     Parameters
     ----------
     logits
         Shape (n, vocabulary).
     """
-    entropy = torch.distributions.Categorical(logits=logits.float()).entropy()
-    certain: list[float] = (-entropy.double()).exp().clamp(0, 1).tolist()
-    return certain
+    entropies = [torch.special.entr(row.float().softmax(-1).double()).sum() for row in logits]
+    return [min(math.exp(-float(entropy)), 1.0) for entropy in entropies]

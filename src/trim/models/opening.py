@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from trim.checksums import short_digest
 from trim.config.models import (
@@ -29,8 +29,17 @@ from trim.config.models import (
 from trim.config.serving import Role
 from trim.errors import ConfigError, InputError
 from trim.models.batching import BatchBackend, BatchedStepModel, BatchedStepScorer, BatchLoop, LazyBackend
-from trim.models.fingerprint import fingerprint_model
-from trim.models.gguf import CONVERTER_VERSION, convert_gguf
+from trim.models.gguf import convert_gguf
+from trim.models.identities import (
+    ANY_DEVICE,
+    BACKEND_VERSION,
+    RAGGED_VERSION,
+    identify,
+    identify_local,
+    identify_remote,
+    identify_weights,
+    is_ragged,
+)
 from trim.models.model_kinds import Opening, ReaderSource, open_language_model
 from trim.models.noise import NoisyScorer
 from trim.models.protocols import CutSteps, ModelPair, StepModel, StepScorer
@@ -38,9 +47,11 @@ from trim.models.store import StepStore, StoredStepModel, StoredStepScorer
 
 if TYPE_CHECKING:
     from trim.models.prompts import PrefixTokenizer
-    from trim.models.reading import Outputs, Reader, Writer
+    from trim.models.ragged import RaggedReader
+    from trim.models.reading import Outputs, Writer
     from trim.models.served.client import HttpClient
     from trim.models.served.servers import Servers
+    from trim.models.transformers_backend import FixedShapeReader
 
 
 def open_pair(
@@ -104,7 +115,9 @@ def open_in_process(spec: TrainedModel | PretrainedModel | GgufModel, opening: O
 
         shared = opening.reader if is_ragged(local) else None
         asked = local, opening.store, batch_size, device, opening.cache_bytes
-        return StepGenerator(shared.open() if shared else build_writer(*asked), identity, sampling)
+        # The reader of a model that is ragged writes too.
+        writer = cast("Writer", shared.open()) if shared else build_writer(*asked)
+        return StepGenerator(writer, identity, sampling)
 
     return BatchedStepModel(LazyBackend(build, batch_size), identity, opening.loop)
 
@@ -132,7 +145,7 @@ def build_reader(
     cache_bytes: int = 1 << 30,
     wish: PrmWish | None = None,
     device: str = "cpu",
-) -> Reader:
+) -> RaggedReader:
     """Load a language model that writes in process and tells what it reads, such as what a PRM wishes."""
     from trim.models.ragged import RaggedReader
 
@@ -144,6 +157,16 @@ def build_reader(
     if inner and inner[0] >= layers:
         raise ConfigError(f"prms: layer {wish.layer} of pair.{wish.backbone}, which has {layers} layers; lower it")
     return opened(outputs=wish.outputs, hidden_layers=inner)
+
+
+def build_fixed_reader(
+    spec: PretrainedModel | GgufModel, store: StepStore, batch_size: int, cache_bytes: int, wish: PrmWish, device: str
+) -> FixedShapeReader:
+    """Load a language model that reads in passes of fixed shape what a PRM wishes."""
+    from trim.models.transformers_backend import FixedShapeReader
+
+    loaded = _load(spec, store, device, whole=False)
+    return FixedShapeReader(*loaded, batch_size=batch_size, cache_bytes=cache_bytes, outputs=wish.outputs)
 
 
 def _load(
@@ -181,9 +204,13 @@ def pair_reader(
             f"a PRM that reads with pair.{wish.backbone}, which must run in the job, not of kind {spec.kind}"
         )
     local = as_local(spec, folder)
-    facts = {"system": local.system, "dtype": local.dtype, "backend": f"ragged/{RAGGED_VERSION}"}
+    # No bit of what a small model reads hangs on what it reads beside it, but it has no layer within to read.
+    fixed = wish.layer is None and not is_ragged(local)
+    backend = f"transformers/{BACKEND_VERSION}" if fixed else f"ragged/{RAGGED_VERSION}"
+    facts = {"system": local.system, "dtype": local.dtype, "backend": backend}
     identity = json.dumps({"model": identify_weights(local), **facts}, sort_keys=True)
-    return ReaderSource(identity, cache(lambda: build_reader(local, store, batch_size, cache_bytes, wish, device)))
+    build = build_fixed_reader if fixed else build_reader
+    return ReaderSource(identity, cache(lambda: build(local, store, batch_size, cache_bytes, wish, device)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +267,6 @@ def _gguf_file(spec: GgufModel) -> Path:
             f"{spec.repository}: {spec.file} cannot be fetched ({reason}); fetch it by hand, name its path as `file` "
             "and leave out `repository`"
         ) from error
-
-
-def is_ragged(spec: PretrainedModel | GgufModel) -> bool:
-    """Tell whether the reader of real models runs a model."""
-    return spec.dtype == "bfloat16"
 
 
 def open_scorer(
@@ -325,51 +347,6 @@ def _connector(
         servers.serve(role, spec)
     store.origin = servers.versions
     return lambda: servers.client(role)
-
-
-# Raised when a change in this library changes the steps or scores that a model gives.
-BACKEND_VERSION = 2
-RAGGED_VERSION = 1
-ANY_DEVICE = "cpu"
-"""What stands for the device of a model whose steps the store defines: a GPU goes on where a CPU began."""
-REMOTE_VERSION = 2
-
-
-def identify(name: str, revision: str | None, batch_size: int, device: str, **more: Any) -> str:
-    """Say all that a stored step or score depends on, but the prefix and the replicate."""
-    return _identify(fingerprint_model(name, revision), batch_size, device, **more)
-
-
-def _identify(model: str, batch_size: int, device: str, **more: Any) -> str:
-    facts = {"model": model, "rows": batch_size, "device": device, "backend": f"transformers/{BACKEND_VERSION}"}
-    return json.dumps({**facts, **more}, sort_keys=True)
-
-
-def identify_local(spec: PretrainedModel | GgufModel, batch_size: int, device: str, sampling: Sampling) -> str:
-    """Say all that a step of a language model in process depends on, but the prefix and the replicate."""
-    more: dict[str, Any] = {"sampling": sampling.model_dump(mode="json")}
-    if spec.system is not None:
-        more["system"] = spec.system
-    if spec.dtype != "float32":
-        more["dtype"] = spec.dtype
-    if is_ragged(spec):  # its steps depend on their whole company: the number of rows says too little
-        more |= {"backend": f"ragged/{RAGGED_VERSION}", "rows": None}
-        device = ANY_DEVICE
-    return _identify(identify_weights(spec), batch_size, device, **more)
-
-
-def identify_weights(spec: PretrainedModel | GgufModel) -> str:
-    """Say what a model is, wherever it lies."""
-    if isinstance(spec, GgufModel):
-        return f"gguf/{CONVERTER_VERSION}:{spec.sha256}"
-    return fingerprint_model(spec.name, spec.revision)
-
-
-def identify_remote(spec: ServedModel | ServedPRM | ApiModel, **more: Any) -> str:
-    """Say all that a step or score from behind HTTP depends on; versions of servers are noted beside what is stored."""
-    facts = spec.model_dump(mode="json", exclude={"kind", "name", "revision", "golden"})
-    model = spec.name if isinstance(spec, ApiModel) else fingerprint_model(spec.name, spec.revision)
-    return json.dumps({**facts, "model": model, "backend": f"{spec.kind}/{REMOTE_VERSION}", **more}, sort_keys=True)
 
 
 def given_prm(params: Mapping[str, Any]) -> GivenPRM | None:

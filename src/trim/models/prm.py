@@ -23,7 +23,7 @@ from trim.models.batching import WholeBatches
 from trim.models.prompts import PrefixTokenizer, SeparatedTokenizer
 from trim.models.protocols import Prefix, Score
 from trim.models.tiny import STEP_TAG
-from trim.models.transformers_backend import FixedShapeReader, block_width, load_model, load_to_read, round_up
+from trim.models.transformers_backend import FixedShapeReader, load_model, load_to_read
 
 HEAD_FILE = "prm_head.safetensors"
 SHARD_INDEX = "model.safetensors.index.json"
@@ -92,9 +92,7 @@ class StepJudge(WholeBatches):
 
     def bucket(self, request: Prefix) -> Hashable:
         """Group requests whose last block has the same shape."""
-        *before, block = map(len, self.reader.prompts.blocks(request))
-        block_width(max(before))  # refuses what cannot be read
-        return round_up(sum(before)), block_width(block)
+        return self.reader.bucket(request)
 
     @torch.inference_mode()
     def run(self, requests: Sequence[Prefix]) -> list[Score]:

@@ -205,9 +205,23 @@ class Writer(Protocol):
         ...
 
 
-class Reader(Writer, Protocol):
-    """A `Writer` that also reads prefixes into states for others, such as PRMs."""
+class Reader(Protocol):
+    """Reads prefixes into states for others, such as PRMs."""
+
+    model: Any
+    prompts: PrefixTokenizer
+    outputs: Outputs
+    batch_size: int
+    memory: StateMemory
+
+    def bucket(self, prefix: Prefix) -> Hashable:
+        """Name the class of a prefix: those of one class are best read together."""
+        ...
 
     def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
         """Return the states of prefixes, computing and keeping what is not there."""
+        ...
+
+    def foresee(self, states: Sequence[PrefixState]) -> torch.Tensor:
+        """Return the next-token logits behind prefixes that were read, shape (prefixes, vocabulary)."""
         ...

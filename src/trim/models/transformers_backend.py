@@ -13,7 +13,7 @@ step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +151,20 @@ class FixedShapeReader:
         self._buffers: dict[tuple[int, int], torch.Tensor] = {}
         self.memory = StateMemory(cache_bytes)
 
+    def bucket(self, prefix: Prefix) -> Hashable:
+        """Name the shape of a prefix's last block and of what stands before it."""
+        *before, block = map(len, self.prompts.blocks(prefix))
+        block_width(max(before, default=0))  # refuses what cannot be read
+        return round_up(sum(before)), block_width(block)
+
     @torch.inference_mode()
     def read(self, prefixes: Sequence[Prefix]) -> list[PrefixState]:
         """Return the states of prefixes, computing and keeping what is not there."""
         return read_chains(prefixes, self.memory, self._extend, lambda node, state: True)
+
+    def foresee(self, states: Sequence[PrefixState]) -> torch.Tensor:
+        """Return the next-token logits behind prefixes, shape (prefixes, vocabulary); `outputs` must ask for them."""
+        return torch.stack([state.logits for state in states])
 
     def _extend(self, nodes: list[Prefix], states: dict[bytes, PrefixState]) -> None:
         """Read one block behind each node's parent, in passes of as few shapes as there are."""

@@ -25,7 +25,8 @@ from trim.checksums import short_digest
 from trim.config.models import GgufModel, PretrainedModel
 from trim.errors import BackendError, ClosedFolder, StoreError, about_disk
 from trim.files import read_arrays, write_arrays, written_aside
-from trim.models.opening import fetch_gguf, identify_weights, is_ragged
+from trim.models.identities import identify_weights, is_ragged
+from trim.models.opening import fetch_gguf
 from trim.models.store import MissingEntries, StepStore
 
 logger = logging.getLogger(__name__)
