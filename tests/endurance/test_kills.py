@@ -83,6 +83,11 @@ def test_the_whole_run_killed_in_every_stage_ends_in_the_same_tables(smoke_run: 
             kill("--forcerun", stage)
             assert killed.total() > before, stage
     finish(tree)
+    assert "that a killed run had left behind" in said(tree)
+    assert (tree / RESULTS / "report.html").is_file()
+    so_far = said(tree)
+    finish(tree)
+    assert "Nothing to be done" in said(tree)[len(so_far) :]
     print(f"killed: {dict(killed)}")
     assert killed.total() >= KILLS
     assert tables(tree) == tables(smoke_run)

@@ -9,9 +9,14 @@ from smoke import planned_rules, snakemake
 
 
 def run_rule(
-    rule: str, tree: Path, *targets: Path, changes: Mapping[str, Any] | None = None, options: tuple[str, ...] = ()
+    rule: str,
+    tree: Path,
+    *targets: Path,
+    changes: Mapping[str, Any] | None = None,
+    options: tuple[str, ...] = (),
+    jobs: int = 1,
 ) -> str:
-    """Remove the targets and have Snakemake make them again with this rule and no other; one job.
+    """Remove the targets and have Snakemake make them again with this rule and no other, in so many jobs.
 
     `changes` are laid over the smoke config.
     """
@@ -21,6 +26,6 @@ def run_rule(
         else:
             (tree / target).unlink(missing_ok=True)
     output = snakemake(tree, "--notemp", *options, "--allowed-rules", rule, targets=targets, changes=changes)
-    assert planned_rules(output) == {rule: 1}
+    assert planned_rules(output) == {rule: jobs}
     assert all((tree / target).exists() for target in targets)
     return output

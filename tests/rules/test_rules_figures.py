@@ -12,38 +12,44 @@ from smoke import RESULTS, planned_figures, snakemake
 
 
 @pytest.mark.parametrize(
-    ("figure", "needed"),
+    ("needed", "figures"),
     [
-        ("accuracy_vs_cost_arith-words", {"tables"}),
-        ("controls_arith", {"tables"}),
-        ("strong_calls_arith", {"tables"}),
-        ("prm_reliability", {"tables"}),
-        ("prm_outcomes_arith-words", {"tables"}),
-        ("claims", {"tables"}),
-        ("prices_arith", {"tables"}),
-        ("learning_curves_arith", {"routers"}),
-        ("decision_map_arith", {"routers", "scores"}),
-        ("observation_model_arith", {"routers"}),
-        ("joint_observation_arith", {"routers"}),
-        ("pomdp_policy_arith", {"routers"}),
-        ("stepwise_vs_query_arith-words", {"tables"}),
-        ("oracle_region", {"tables"}),
-        ("transfer_curves", {"tables"}),
-        ("generalization_matrix", {"tables"}),
-        ("prm_quality_routing", {"tables"}),
-        ("planners", {"tables"}),
-        ("prefixes", {"tables"}),
-        ("ablations", {"tables"}),
-        ("budgeted", {"tables"}),
-        ("interventions", {"tables"}),
+        (
+            {"tables"},
+            [
+                "accuracy_vs_cost_arith-words",
+                "controls_arith",
+                "strong_calls_arith",
+                "prm_reliability",
+                "prm_outcomes_arith-words",
+                "claims",
+                "prices_arith",
+                "stepwise_vs_query_arith-words",
+                "oracle_region",
+                "transfer_curves",
+                "generalization_matrix",
+                "prm_quality_routing",
+                "planners",
+                "prefixes",
+                "ablations",
+                "budgeted",
+                "interventions",
+            ],
+        ),
+        (
+            {"routers"},
+            ["learning_curves_arith", "observation_model_arith", "joint_observation_arith", "pomdp_policy_arith"],
+        ),
+        ({"routers", "scores"}, ["decision_map_arith"]),
     ],
+    ids=["tables", "routers", "routers-and-scores"],
 )
-def test_plot_figure(figure: str, needed: set[str], smoke_copy: Path, smoke_run: Path) -> None:
+def test_plot_figure(needed: set[str], figures: list[str], smoke_copy: Path, smoke_run: Path) -> None:
     rooms = {"models", "rollouts", "scores", "trees", "routers", "episodes", "problems", "tables"}
     for room in rooms - needed:
         shutil.rmtree(smoke_copy / RESULTS / room)
-    targets = [RESULTS / f"figures/{figure}.{kind}" for kind in ("pdf", "png")]
-    run_rule("plot_figure", smoke_copy, *targets)
+    targets = [RESULTS / f"figures/{figure}.{kind}" for figure in figures for kind in ("pdf", "png")]
+    run_rule("plot_figure", smoke_copy, *targets, jobs=len(figures))
     assert_same(smoke_copy, smoke_run, *targets)
 
 
