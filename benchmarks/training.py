@@ -56,13 +56,18 @@ def measure(options: Options) -> list[Row]:
     sample = 8 if options.quick else BATCH
     trees, dev = explored(options, "router_train"), explored(options, "dev")
     settings = EXPERIMENT.routers.agg
-    ppo = settings.ppo.model_copy(update={"total_timesteps": decisions, "imitation": 0})  # its decisions are no PPO's
-    agg = settings.model_copy(update={"ppo": ppo})
-    on_trees, live, growing, one_live = [], [], [], []
+    rounds = options.size(settings.ppo.imitation, 2)
+    shown = rounds * settings.ppo.n_envs * trees.max_steps
+
+    def train(imitation: int, seed: int) -> float:
+        ppo = settings.ppo.model_copy(update={"total_timesteps": decisions, "imitation": imitation})
+        agg = settings.model_copy(update={"ppo": ppo})
+        asked = agg, "conditioned", trees, dev, EXPERIMENT.routers.kappa, seed, None
+        return cpu_seconds(lambda: train_router(*asked))[1]
+
+    on_trees, live, imitating, imitating_live, growing, one_live = [], [], [], [], [], []
     for seed in range(options.repetitions):
-        _, spent = cpu_seconds(
-            lambda seed=seed: train_router(agg, "conditioned", trees, dev, EXPERIMENT.routers.kappa, seed, None)
-        )
+        spent = train(0, seed)
         problems = take_problems(options.results, options.dataset, (seed + 1) * sample, "router_train")[-sample:]
         models = open_models(options.results, BATCH)
         asked = problems, Coin(np.random.default_rng(seed)), models, 0, MAX_STEPS
@@ -70,12 +75,18 @@ def measure(options: Options) -> list[Row]:
         each = generating / generated.decisions
         on_trees.append(spent)
         live.append(spent + each * decisions)
+        imitating.append(train(rounds, seed) - spent)
+        imitating_live.append(imitating[-1] + each * shown)
         new = RolloutTrees(problems[:grown], 1, MAX_STEPS, no_judge, open_models(options.results, 64))
         _, spent = cpu_seconds(lambda new=new: new.grow_fully(EXPERIMENT.routers.largest_tree))
         growing.append(spent / grown * len(trees.roots()))
         one_live.append(each * settings.ppo.total_timesteps)
     how = f"{says(options.results)}; live extrapolated from {sample} episodes a repetition"
-    rows = [Row("training", f"{decisions:,} decisions of TRIM-Agg's PPO", "CPU s", on_trees, live, 20, how=how)]
+    before = f"{rounds} rounds of imitation before it, {shown:,} decisions"
+    rows = [
+        Row("training", f"{decisions:,} decisions of TRIM-Agg's PPO", "CPU s", on_trees, live, 20, how=how),
+        Row("training", before, "CPU s", imitating, imitating_live, how=how),
+    ]
     if has_models(options.results):
         what = f"generation behind training: {len(trees.roots())} trees for all policies, against one policy live"
         how = f"tiny trained models; extrapolated from {grown} trees, and from {sample} episodes for one policy of "

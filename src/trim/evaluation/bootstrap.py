@@ -54,7 +54,7 @@ def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Floats:
 
 def resampled_mean(values: Floats, counts: Floats) -> Floats:
     """Return the mean over problems on every resample: values (n,) give (R,), values (K, n) give (R, K)."""
-    return np.asarray(counts @ values.T / counts.sum(axis=1).reshape(-1, *[1] * (values.ndim - 1)))
+    return np.asarray(counts @ values.T / counts.shape[1])  # so many problems are drawn for each
 
 
 def bounds(number: Resampled, level: float) -> Bounds:

@@ -19,7 +19,7 @@ Measure = Callable[[ArrayLike, ArrayLike, Integers, Floats], Resampled]
 
 CALIBRATION_BINS = 15
 HISTOGRAM_BINS = 40
-RESAMPLES_AT_A_TIME = 64
+RESAMPLES_AT_A_TIME = 32
 
 
 def calibration(scores: Sequence[float], labels: Sequence[bool]) -> pd.DataFrame:
@@ -56,14 +56,17 @@ def auc(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) 
         Shape (1 + resamples, problems), as of `resample_counts`.
     """
     order = np.argsort(np.asarray(scores, float), kind="stable")
-    ranked, right = np.asarray(scores, float)[order], np.asarray(labels, bool)[order]
+    ranked, right, places = np.asarray(scores, float)[order], np.asarray(labels, bool)[order], places[order]
+    # How many wrong ones score below each right one, and how many not above it: with ties, their mean counts.
+    below, not_above = (np.searchsorted(ranked[~right], ranked[right], side) for side in ("left", "right"))
     found = np.full(len(counts), np.nan)
-    ties = np.flatnonzero(np.diff(ranked, prepend=-np.inf))  # where each group of equal scores begins
-    for at in range(0, len(counts) if len(order) else 0, RESAMPLES_AT_A_TIME):
-        weights = counts[at : at + RESAMPLES_AT_A_TIME, places[order]]
-        positive, negative = (np.add.reduceat(weights * side, ties, axis=1) for side in (right, ~right))
-        won = (positive * (negative.cumsum(axis=1) - negative / 2)).sum(axis=1)
-        pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    for at in range(0, len(counts), RESAMPLES_AT_A_TIME):
+        weights = counts[at : at + RESAMPLES_AT_A_TIME]
+        positive = weights[:, places[right]]
+        negative = np.zeros((len(weights), 1 + np.count_nonzero(~right)))
+        weights[:, places[~right]].cumsum(axis=1, out=negative[:, 1:])
+        won = np.einsum("rn,rn->r", positive, negative[:, below] + negative[:, not_above]) / 2
+        pairs = positive.sum(axis=1) * negative[:, -1]
         found[at : at + RESAMPLES_AT_A_TIME] = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
     return found
 
