@@ -71,7 +71,7 @@ def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> 
     assert "Of 4 claims of the paper, each counted once" in text
     assert "2 hold, 1 fail, 1 hold or fail for some" in text
     assert "| trim-thr | 3 | 50.0% [50.0%, 50.0%] |" in text
-    assert "Shown to be more accurate: TRIM-POMDP at 10%. Shown to be less accurate: none. All else is" in text
+    assert "shown to be more accurate: TRIM-POMDP at 10%; shown to be less accurate: none. All else is" in text
     assert "a factor of 2.6 [2.4, 2.9]; Table 1 of the paper makes it 2.9" in text
     assert "verdicts depend on all else: PRM verifier; one seed." in text
 

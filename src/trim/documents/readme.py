@@ -165,8 +165,8 @@ def _counts(claims: pd.DataFrame) -> str:
         ", ".join(budgets.loc[budgets["verdict"] == verdict, "method"]) or "none" for verdict in ("holds", "fails")
     )
     said.append(
-        "What looking ahead gains over TRIM-Thr depends on the share of the strong tokens. Shown to be more accurate: "
-        f"{ahead}. Shown to be less accurate: {behind}. All else is undecided (a sweep that ends earlier counts as at "
+        "Looking ahead beside TRIM-Thr, at equal shares of the strong tokens: shown to be more accurate: "
+        f"{ahead}; shown to be less accurate: {behind}. All else is undecided (a sweep that ends earlier counts as at "
         "its end)."
     )
     conditions = headlines["conditions"].iloc[0] if len(headlines) else ""
