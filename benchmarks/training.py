@@ -75,14 +75,14 @@ def measure(options: Options) -> list[Row]:
         each = generating / generated.decisions
         on_trees.append(spent)
         live.append(spent + each * decisions)
-        imitating.append(train(rounds, seed) - spent)
-        imitating_live.append(imitating[-1] + each * shown)
+        imitating.append(train(rounds, seed))
+        imitating_live.append(imitating[-1] + each * (shown + decisions))
         new = RolloutTrees(problems[:grown], 1, MAX_STEPS, no_judge, open_models(options.results, 64))
         _, spent = cpu_seconds(lambda new=new: new.grow_fully(EXPERIMENT.routers.largest_tree))
         growing.append(spent / grown * len(trees.roots()))
         one_live.append(each * settings.ppo.total_timesteps)
     how = f"{says(options.results)}; live extrapolated from {sample} episodes a repetition"
-    before = f"{rounds} rounds of imitation before it, {shown:,} decisions"
+    before = f"the same behind {rounds} rounds of imitation, {shown + decisions:,} decisions in all"
     rows = [
         Row("training", f"{decisions:,} decisions of TRIM-Agg's PPO", "CPU s", on_trees, live, 20, how=how),
         Row("training", before, "CPU s", imitating, imitating_live, how=how),

@@ -90,6 +90,10 @@ def _parsed(path: Path, parse: Callable[[bytes], Parsed], whole: Path | None) ->
         raise DamagedFile(path, str(error), whole) from None
 
 
+USE_THREADS = False
+"""Of Arrow, when it reads: a thread of its pools that is still alive when Python ends now and then aborts the process,
+all of whose work is done (apache/arrow#34314)."""
+
 # --- tables -----------------------------------------------------------------------------
 
 
@@ -139,9 +143,9 @@ def read_parquet(path: str | Path, layout: Layout, columns: Sequence[str] | None
     def parse(content: bytes) -> pd.DataFrame:
         file = pq.ParquetFile(pa.BufferReader(content))
         check_types(file.schema_arrow, asked, columns or ())
-        table = file.read(columns and list(columns))
+        table = file.read(columns and list(columns), use_threads=USE_THREADS)
         check_ranges(table, asked)
-        frame: pd.DataFrame = table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas(use_threads=USE_THREADS)
         return frame
 
     return _parsed(Path(path), parse, None)

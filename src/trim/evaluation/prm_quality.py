@@ -60,7 +60,7 @@ def auc(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) 
     # How many wrong ones score below each right one, and how many not above it: with ties, their mean counts.
     below, not_above = (np.searchsorted(ranked[~right], ranked[right], side) for side in ("left", "right"))
     found = np.full(len(counts), np.nan)
-    for at in range(0, len(counts), RESAMPLES_AT_A_TIME):
+    for at in range(0, len(counts) if len(order) else 0, RESAMPLES_AT_A_TIME):
         weights = counts[at : at + RESAMPLES_AT_A_TIME]
         positive = weights[:, places[right]]
         negative = np.zeros((len(weights), 1 + np.count_nonzero(~right)))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from trim.arrays import Integers
 from trim.checksums import MARK, sealed_bytes
 from trim.errors import DamagedFile, StoreError
-from trim.files import CHECKSUM
+from trim.files import CHECKSUM, USE_THREADS
 from trim.layouts import check_ranges
 from trim.models.entries import Codec, Entry
 
@@ -85,8 +85,8 @@ class Segment(Generic[Entry]):
             metadata: dict[bytes, bytes] = file.schema_arrow.metadata or {}
             self._check_kind(file.schema_arrow)
             if not metadata.get(CHECKSUM.encode(), b"").startswith(MARK):
-                check_ranges(file.read(), codec.ranges)
-            self.keys = _halves(file.read(columns=["key"])["key"])
+                check_ranges(file.read(use_threads=USE_THREADS), codec.ranges)
+            self.keys = _halves(file.read(columns=["key"], use_threads=USE_THREADS)["key"])
         except (OSError, ValueError, pa.ArrowException, DamagedFile) as error:
             _state(path)  # where it is gone, that is no damage
             raise self._damaged(error) from None
@@ -115,7 +115,8 @@ class Segment(Generic[Entry]):
             raise self._damaged(ValueError("it has changed since it was opened"))
         try:
             with pq.ParquetFile(self.path, metadata=self._file, page_checksum_verification=True) as file:
-                table = file.read_row_group(number, columns=list(self._codec.ranges)).combine_chunks()
+                columns = list(self._codec.ranges)
+                table = file.read_row_group(number, columns=columns, use_threads=USE_THREADS).combine_chunks()
             check_ranges(table, self._codec.ranges)
         except FileNotFoundError:
             raise

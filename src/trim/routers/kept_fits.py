@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trim.files import USE_THREADS
 from trim.routers.router import StepRouter
 
 LOGS = "tensorboard"
@@ -37,7 +38,8 @@ def fit_facts(
     import pandas as pd
 
     def content(path: Path) -> str:
-        rows = pd.util.hash_pandas_object(pd.read_parquet(path), index=False)  # not its metadata: versions, dates
+        table = pd.read_parquet(path, use_threads=USE_THREADS)
+        rows = pd.util.hash_pandas_object(table, index=False)  # not the file's metadata: versions, dates
         return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()
 
     trained_on, variant, run = fit
