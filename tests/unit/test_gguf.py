@@ -184,7 +184,7 @@ def test_what_identifies_a_model_in_process() -> None:
 def test_a_file_that_the_hub_does_not_give_is_one_clear_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read when it is imported
     model = GgufModel(repository="no/such-repository", file="m.gguf", sha256="0" * 64)
     with pytest.raises(InputError, match=r"no/such-repository: m\.gguf cannot be fetched .* fetch it by hand"):
         fetch_gguf(model, StepStore(tmp_path, "part", False))
