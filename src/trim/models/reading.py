@@ -208,11 +208,7 @@ class Writer(Protocol):
 class Reader(Protocol):
     """Reads prefixes into states for others, such as PRMs."""
 
-    model: Any
-    prompts: PrefixTokenizer
-    outputs: Outputs
     batch_size: int
-    memory: StateMemory
 
     def bucket(self, prefix: Prefix) -> Hashable:
         """Name the class of a prefix: those of one class are best read together."""
