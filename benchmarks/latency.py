@@ -142,7 +142,7 @@ def open_models(experiment: Experiment, root: Path, live: int) -> Models:
         if not isinstance(spec, PretrainedModel | GgufModel):
             raise ConfigError(f"pair.{role}: latency is measured in process, not of kind {spec.kind}")
         if wish and wish.backbone == role:
-            readers[role] = build_reader(spec, store, live, wish=wish)
+            readers[role] = build_reader(spec, store, live, wish=wish, device=experiment.pair.device)
         else:
             readers[role] = build_writer(spec, store, live, experiment.pair.device)
     source = {"reader": ReaderSource("latency", lambda: readers[wish.backbone])} if wish else {}
@@ -176,10 +176,7 @@ class Timed:
 def time_all(
     points: Sequence[OperatingPoint], problems: list[Problem], models: Models, live: int, budget: int, asked: Any
 ) -> list[Timed]:
-    """Time every method: one problem after the other under all methods, or several at once under each.
-
-    A first problem warms up what is loaded late; it is solved again.
-    """
+    """Time every method: one problem after the other under all methods, or several at once under each."""
     watch = Stopwatch(CLOCKS[asked.clock])
     pairs, found = models.pairs(asked.limit, watch), [Timed() for _ in points]
 
@@ -193,8 +190,6 @@ def time_all(
 
     groups = [[problem] for problem in problems] if live == 1 else [problems]
     said = f"{live} at a time, {'with' if budget else 'without'} prefix cache"
-    for point in points:
-        run(point, problems[:1])
     for number, group in enumerate(groups, 1):
         for point, timed in zip(points, found, strict=True):
             elapsed, solved = run(point, group)
@@ -288,6 +283,8 @@ def _seconds(timed: Timed, counts: Any, live: int) -> Any:
 def conditions_of(asked: Any, experiment: Experiment, live: int, count: int) -> str:
     """Say what was measured."""
     names = [line.split(":", 1)[1].strip() for line in _cpu_info() if line.startswith("model name")]
+    if experiment.pair.device != "cpu":
+        names = [f"{torch.cuda.get_device_name(experiment.pair.device)} in process, behind {(names or ['?'])[0]}"]
     kinds = dict.fromkeys(getattr(spec, "dtype", "float32") for spec in (experiment.pair.weak, experiment.pair.strong))
     return (
         f"{names[0] if names else 'a CPU of unknown name'}, {asked.threads} thread(s), {asked.clock} clock; "
@@ -318,6 +315,7 @@ def measure(asked: Any, root: Path) -> None:
         for live in asked.live:
             models = None  # before the next ones are loaded
             models = open_models(experiment, root, live)
+            time_all(points, problems[:1], models, live, experiment.pair.cache_mb << 20, asked)  # what is loaded late
             for cached in (True, False):
                 budget = experiment.pair.cache_mb << 20 if cached else 0
                 timed = time_all(points, problems, models, live, budget, asked)

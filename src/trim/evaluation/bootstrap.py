@@ -4,7 +4,7 @@ A number is one array: its estimate first, then its value on every resample. So 
 of resamples is the same line, and two numbers of one dataset are always paired. NaN is undefined; an infinite value
 is there but has no bound, as a CPT that is not reached.
 
-A resample is a row of counts: how often each problem was drawn. The first row counts every problem once. Means are
+A resample is a row of counts: how often each problem was drawn. The first row counts every problem once. Sums are
 then matrix products.
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trim.arrays import Floats
+from trim.arrays import Bytes, Floats, Integers
 
 Resampled = Floats
 """An estimate and its value on every resample, shape (1 + resamples,)."""
@@ -23,6 +23,8 @@ Resampled = Floats
 
 DRAWN_AT_ONCE = 1 << 20
 """Numbers drawn at once: of many problems, all resamples together would take several times the memory of the counts."""
+MULTIPLIED_AT_ONCE = 64
+"""Resamples multiplied at once: their counts, as floats, stay in the cache, where all would be read from memory."""
 
 
 class Bounds(NamedTuple):
@@ -33,17 +35,16 @@ class Bounds(NamedTuple):
     hi: float
 
 
-def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Floats:
+def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Bytes:
     """Draw problems with replacement and count them: shape (1 + resamples, n_problems), the first row all ones.
 
-    Use one array for all routers of a dataset. A text seed, such as the dataset's name, is hashed, to
-    the same number in every process.
+    Counts are bytes: no problem is drawn more than 255 times. Use one array for all routers of a dataset. A text
+    seed, such as the dataset's name, is hashed, to the same number in every process.
     """
     if isinstance(seed, str):
         seed = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8])
     rng = np.random.default_rng(seed)
-    # Floats, because NumPy multiplies matrices of integers slowly.
-    counts = np.ones((1 + resamples, n_problems))
+    counts = np.ones((1 + resamples, n_problems), np.uint8)
     block = max(1, DRAWN_AT_ONCE // max(n_problems, 1))
     for start in range(1, 1 + resamples, block):
         rows = counts[start : start + block]
@@ -52,9 +53,18 @@ def resample_counts(n_problems: int, resamples: int, seed: int | str) -> Floats:
     return counts
 
 
-def resampled_mean(values: Floats, counts: Floats) -> Floats:
+def resampled_sum(values: Floats | Integers, counts: Bytes) -> Floats:
+    """Return the sum over problems on every resample: values (n,) give (R,), values (n, K) give (R, K)."""
+    total = np.empty((len(counts), *values.shape[1:]))
+    for at in range(0, len(counts), MULTIPLIED_AT_ONCE):
+        rows = slice(at, at + MULTIPLIED_AT_ONCE)
+        total[rows] = counts[rows].astype(float) @ values  # floats: NumPy multiplies matrices of integers slowly
+    return total
+
+
+def resampled_mean(values: Floats, counts: Bytes) -> Floats:
     """Return the mean over problems on every resample: values (n,) give (R,), values (K, n) give (R, K)."""
-    return np.asarray(counts @ values.T / counts.shape[1])  # so many problems are drawn for each
+    return np.asarray(resampled_sum(values.T, counts) / counts.shape[1])  # so many problems are drawn for each
 
 
 def bounds(number: Resampled, level: float) -> Bounds:

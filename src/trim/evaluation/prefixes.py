@@ -11,7 +11,7 @@ import numpy as np
 from trim.arrays import Booleans, Floats
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
-from trim.evaluation.bootstrap import Resampled, columns, resample_counts
+from trim.evaluation.bootstrap import Resampled, columns, resample_counts, resampled_sum
 from trim.layouts import CONTINUATIONS
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def score_routers(
         """Weighted mean over prefixes, on every resample of problems."""
         weight = table["weight"].to_numpy()
         sums = (np.bincount(owner, weights=w, minlength=len(problems)) for w in (weight * values, weight))
-        gained, weighed = (counts @ each for each in sums)
+        gained, weighed = (resampled_sum(each, counts) for each in sums)
         return np.asarray(gained / weighed)
 
     rows = []

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.arrays import Booleans, Floats, Integers
+from trim.arrays import Booleans, Bytes, Floats, Integers
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import Resampled, columns, resample_counts
+from trim.evaluation.bootstrap import Resampled, columns, resample_counts, resampled_sum
 from trim.evaluation.prm_quality import auc, calibration, calibration_error
 from trim.layouts import SOLUTION_KEYS
 
@@ -66,7 +66,7 @@ def prm_outcomes(steps: pd.DataFrame, settings: Bootstrap, seed: str) -> pd.Data
 
 
 def _measures(
-    steps: pd.DataFrame, solutions: pd.DataFrame, problems: Sequence[str], counts: Floats
+    steps: pd.DataFrame, solutions: pd.DataFrame, problems: Sequence[str], counts: Bytes
 ) -> Iterator[tuple[str, Resampled, int]]:
     """Yield (measure, number, rows that it is of)."""
     places = {problem: place for place, problem in enumerate(problems)}
@@ -106,7 +106,7 @@ def reliability(steps: pd.DataFrame) -> pd.DataFrame:
 # --- on every resample ------------------------------------------------------------------
 
 
-def _resampled_ratio(values: Floats | Booleans, problems: Integers, counts: Floats) -> Resampled:
+def _resampled_ratio(values: Floats | Booleans, problems: Integers, counts: Bytes) -> Resampled:
     """Return the mean over rows on every resample of their problems."""
     total, size = (np.bincount(problems, weights, counts.shape[1]) for weights in (values, None))
-    return np.asarray(counts @ total / (counts @ size))
+    return resampled_sum(total, counts) / resampled_sum(size, counts)

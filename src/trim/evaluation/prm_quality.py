@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trim.arrays import Floats, Integers
+from trim.arrays import Bytes, Integers
 from trim.config.experiment import Bootstrap
-from trim.evaluation.bootstrap import Resampled, columns, resample_counts
+from trim.evaluation.bootstrap import Resampled, columns, resample_counts, resampled_sum
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Measure = Callable[[ArrayLike, ArrayLike, Integers, Floats], Resampled]
+Measure = Callable[[ArrayLike, ArrayLike, Integers, Bytes], Resampled]
 
 CALIBRATION_BINS = 15
 HISTOGRAM_BINS = 40
@@ -45,7 +45,7 @@ def up_to_first_error(steps: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return steps[(wrong_so_far - wrong.astype(int)) == 0]
 
 
-def auc(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) -> Resampled:
+def auc(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Bytes) -> Resampled:
     """Area under the ROC curve: the chance that a right one scores above a wrong one; NaN without both kinds.
 
     Parameters
@@ -61,7 +61,7 @@ def auc(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) 
     below, not_above = (np.searchsorted(ranked[~right], ranked[right], side) for side in ("left", "right"))
     found = np.full(len(counts), np.nan)
     for at in range(0, len(counts) if len(order) else 0, RESAMPLES_AT_A_TIME):
-        weights = counts[at : at + RESAMPLES_AT_A_TIME]
+        weights = counts[at : at + RESAMPLES_AT_A_TIME].astype(float)
         positive = weights[:, places[right]]
         negative = np.zeros((len(weights), 1 + np.count_nonzero(~right)))
         weights[:, places[~right]].cumsum(axis=1, out=negative[:, 1:])
@@ -71,13 +71,13 @@ def auc(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) 
     return found
 
 
-def calibration_error(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Floats) -> Resampled:
+def calibration_error(scores: ArrayLike, labels: ArrayLike, places: Integers, counts: Bytes) -> Resampled:
     """Mean distance between score and share of right steps over bins, weighted by their counts; parameters as `auc`."""
     score = np.asarray(scores, float)
     apart = np.zeros((counts.shape[1], CALIBRATION_BINS))
     np.add.at(apart, (places, _bins(score)), score - np.asarray(labels, float))
     steps = np.bincount(places, minlength=counts.shape[1])
-    return np.asarray(np.abs(counts @ apart).sum(axis=1) / (counts @ steps))
+    return np.asarray(np.abs(resampled_sum(apart, counts)).sum(axis=1) / resampled_sum(steps, counts))
 
 
 def prm_quality(steps: pd.DataFrame, keys: list[str], settings: Bootstrap, seed: str) -> pd.DataFrame:

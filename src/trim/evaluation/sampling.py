@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.arrays import Floats
+from trim.arrays import Bytes, Floats
 from trim.config.experiment import Bootstrap
 from trim.evaluation.ablations import looking_ahead
 from trim.evaluation.bootstrap import Resampled, column_names, columns, resample_counts, resampled_mean
@@ -73,7 +73,7 @@ def _by_replicate(dev: pd.DataFrame) -> Iterator[tuple[Sweep, Floats, Floats]]:
         yield sweeps[0], np.mean(shares, axis=0), np.stack([sweep.values["correct"] for sweep in sweeps])
 
 
-def _rows(dev: pd.DataFrame, counts: Floats, level: float) -> Iterator[dict[str, Any]]:
+def _rows(dev: pd.DataFrame, counts: Bytes, level: float) -> Iterator[dict[str, Any]]:
     read = list(_by_replicate(dev))
     references = [found for found in read if (found[0].router, found[0].variant) == THRESHOLD]
     looking = [found for found in read if (found[0].router, found[0].variant) in looking_ahead()]
@@ -92,7 +92,7 @@ def _rows(dev: pd.DataFrame, counts: Floats, level: float) -> Iterator[dict[str,
             yield {**head, "sampling": name, **measured}
 
 
-def standard_errors(ours: Floats, theirs: Floats, counts: Floats) -> dict[str, Resampled]:
+def standard_errors(ours: Floats, theirs: Floats, counts: Bytes) -> dict[str, Resampled]:
     """Return the standard errors of the mean of `ours - theirs` by way of sampling.
 
     Parameters
@@ -112,7 +112,7 @@ def standard_errors(ours: Floats, theirs: Floats, counts: Floats) -> dict[str, R
     return {name: np.sqrt(variance / ours.shape[1]) for name, variance in variances.items()}
 
 
-def _variance(values: Floats, counts: Floats) -> Floats:
+def _variance(values: Floats, counts: Bytes) -> Floats:
     """Variance over problems, averaged over the rows (rows, problems) of values, on every resample."""
     spread: Floats = resampled_mean(values**2, counts) - resampled_mean(values, counts) ** 2
     return np.asarray(spread.clip(min=0).mean(axis=1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trim.arrays import Floats
+from trim.arrays import Bytes, Floats
 from trim.config.experiment import Bootstrap
 from trim.errors import InputError
 from trim.evaluation.bootstrap import Resampled, holm, resample_counts, resampled_mean
@@ -125,7 +125,7 @@ class Study:
     """
 
     sweeps: Sequence[Sweep]
-    counts: Floats
+    counts: Bytes
     cost: str = "strong_tokens"
 
     @cached_property
