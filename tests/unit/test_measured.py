@@ -56,3 +56,22 @@ def test_the_page_shows_what_the_real_pair_was_measured_to_take() -> None:
         for a, b in zip(one.itertuples(), eight.itertuples(), strict=True)
     ]
     assert [row[1:] for row in rows("latency.md", "## The real pair")] == wanted
+
+
+def test_the_page_shows_what_a_run_in_the_other_world_came_to() -> None:
+    kept = pd.read_csv(ROOT / "docs/measured/world_claims.csv")
+    ledgers = (kept, pd.read_csv(ROOT / "docs/results/embedded.claims.csv"))
+    keys = ("reviewed-fold", "match", "transfer", "takeover", "learned")
+
+    def cells(ledger: pd.DataFrame) -> list[str]:
+        rows = ledger[ledger["headline"].notna()].set_index("key").loc[list(keys)]
+        texts = (f"{r.ours:.2f} [{r.lo:.2f}, {r.hi:.2f}] {r.verdict}".replace("0.", ".") for r in rows.itertuples())
+        return list(texts)
+
+    shown = rows("embedded.md", "## A world in which errors do not cancel")
+    assert [row[1:] for row in shown] == [list(pair) for pair in zip(*map(cells, ledgers), strict=True)]
+    page = (ROOT / "docs/embedded.md").read_text(encoding="utf-8")
+    tested = [ledger[ledger["verdict"] != "not tested"]["verdict"].value_counts() for ledger in ledgers]
+    assert len(kept) == tested[1].sum() and f"Of the {len(kept)} statements" in page
+    assert f"{tested[0]['holds']} hold here and {tested[1]['holds']} there" in page
+    assert f"{tested[0]['fails']} fail here and {tested[1]['fails']} there" in page
