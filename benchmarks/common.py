@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import gc
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -160,3 +162,13 @@ def print_rows(rows: Iterable[Row]) -> None:
     """Print rows, a cell a line."""
     for row in rows:
         print("\n".join(f"{name:16}{value}" for name, value in row.cells().items() if value != ""), end="\n\n")
+
+
+def most_memory() -> float:
+    """GB that this process took at most: on Linux not by `getrusage`, which counts what its parent took before."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        told = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(told["VmHWM"].split()[0]) * 1024 / 1e9
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 1e9 if sys.platform == "darwin" else most * 1024 / 1e9

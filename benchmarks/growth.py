@@ -2,7 +2,7 @@
 
     python -m benchmarks.growth [--most_problems 100000] [--most_entries 10000000]
 
-Steps are simulated and short. Problems are solved in blocks, a tree at a time as `RolloutTrees` holds them, at two
+Steps are simulated and short. Problems are solved in blocks, a tree at a time as `RolloutTrees` holds them, at three
 operating points; their episodes are studied together. Every size is measured in a process of its own.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import store as stores
-from benchmarks.common import Options, Row, add_options, as_options, print_rows
+from benchmarks.common import Options, Row, add_options, as_options, most_memory, print_rows
 from benchmarks.pairs import no_judge, simulated_pair
 from benchmarks.sweep import stored
 from trim.config.experiment import Bootstrap
@@ -38,7 +37,7 @@ BLOCK = 5000
 TOKENS, STEPS, MAX_STEPS = (1, 4), (1, 3), 4
 STEP_TOKENS = 6
 LINEAR = 0.8
-"""A size may take a quarter more for each problem, or step, than the smallest one."""
+"""A size may take a quarter more for each problem than the smallest one; opening a store has a limit in seconds."""
 GIGABYTES, SECONDS_TO_OPEN = 2.0, 10.0
 
 ROOT = Path(__file__).parents[1]
@@ -68,15 +67,6 @@ WORKS: dict[str, Callable[[int, Path], object]] = {
     "write": lambda count, folder: stores.write(folder, count, STEP_TOKENS),
     "open": lambda count, folder: stores.open_store(folder),
 }
-
-
-def most_memory() -> float:
-    """GB that this process took at most: on Linux not by `getrusage`, which counts what its parent took before."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        told = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(told["VmHWM"].split()[0]) * 1024 / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def alone(work: str, count: int, folder: Path) -> dict[str, float]:
@@ -115,7 +105,7 @@ def _new(scratch: str) -> Path:
 
 
 def _rows(what: str, measured: dict[int, list[dict[str, float]]], how: str, seconds: float | None = None) -> list[Row]:
-    """Lay sizes out: CPU time (less that of the smallest, of which most is to start), memory and disk."""
+    """Lay sizes out: CPU time, memory and disk."""
     rows, smallest = [], min(measured, default=0)
     for count, found in measured.items():
         for name, unit, most in (

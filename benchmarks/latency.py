@@ -27,7 +27,7 @@ import torch
 import yaml
 
 from trim.config.experiment import Experiment
-from trim.config.models import GgufModel, PretrainedModel
+from trim.config.models import GgufModel, GivenPRM, NoisyPRM, PretrainedModel
 from trim.config.prices import Parameters, SecondsPrice
 from trim.config.reading import read_experiment
 from trim.errors import ConfigError, InputError, TrimError
@@ -132,10 +132,11 @@ def open_models(experiment: Experiment, root: Path, live: int) -> Models:
     """Load both language models and the PRM that routes, for passes of so many live episodes."""
     results, store = root / experiment.results, StepStore(root / experiment.step_store, "")
     name = experiment.pair.prm
-    section = experiment.prms[name] if name else None
-    if section is None or section.kind == "served":
+    if isinstance(section := experiment.prms[name], NoisyPRM):
+        name, section = section.of, experiment.prms[section.of]
+    if isinstance(section, GivenPRM):
         raise ConfigError("pair.prm: latency is measured with a PRM that this pipeline trained")
-    folder = results / f"models/prm-{section.of if section.kind == 'noisy' else name}"
+    folder = results / f"models/prm-{name}"
     wish, readers = prm_wish(folder), {}
     for role in ("weak", "strong"):
         spec = as_local(getattr(experiment.pair, role), results / f"models/{role}")
@@ -301,10 +302,11 @@ def _cpu_info() -> list[str]:
 def measure(asked: Any, root: Path) -> None:
     """Time everything that is asked for, and write the table and the prices."""
     experiment = read_experiment(root, asked.overlays)
-    if asked.dataset not in experiment.datasets:
-        raise InputError(f"--dataset {asked.dataset}: the experiment has {', '.join(experiment.datasets)}")
+    if asked.dataset not in experiment.evaluated_on:
+        raise InputError(f"--dataset {asked.dataset}: routers are evaluated on {', '.join(experiment.evaluated_on)}")
     if min(*asked.live, asked.problems, asked.threads, asked.limit) < 1:
         raise InputError("--live, --problems, --threads and --limit: give numbers from 1 on")
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
     problems = read_problems(root / experiment.results / f"problems/{asked.dataset}/test.jsonl")[: asked.problems]
     points = routed(experiment, root, asked.dataset, asked.share)
     points.insert(2, OperatingPoint(ONE_GO, "default", 1.0, ALONE[1].policy))

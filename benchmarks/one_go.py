@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=640)
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
     root, begun = Path.cwd(), time.process_time()
     experiment = read_experiment(root, asked.overlays)
     path = root / experiment.results / f"problems/{asked.dataset}/test.jsonl"

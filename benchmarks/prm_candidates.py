@@ -108,6 +108,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="+", type=int, default=[8, 12, 16, 20])
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
     root, begun = Path.cwd(), time.process_time()
     experiment = read_experiment(root, asked.overlays)
     traces = read_rollouts(experiment, root)

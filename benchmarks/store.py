@@ -1,6 +1,6 @@
 """What a large step store costs: to write, to open, to ask, to join, in CPU seconds and resident memory.
 
-    python benchmarks/store.py [--entries 1000000] [--folder FOLDER] [--tokens 6] [--put 0]
+    python -m benchmarks.store [--entries 1000000] [--folder FOLDER] [--tokens 6] [--put 0]
 
 The steps are simulated: keys and tokens are drawn at random, texts are short and say their number, and no model wrote
 any of them. Segments are written as `Partition` writes them, but from whole columns, so that ten million take a minute
@@ -11,7 +11,6 @@ own. A folder that holds the store already is taken as it is; one of ours (witho
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.common import most_memory
 from trim.files import write_table
 from trim.models.entries import STEPS
 from trim.models.joining import join_segments
@@ -95,7 +95,7 @@ def open_store(folder: Path) -> Partition[Step]:
 def measured(what: str, *arguments: object) -> None:
     """Do one thing in a process of its own, and print what it took."""
     print(what, flush=True)
-    subprocess.run([sys.executable, __file__, "--only", what, *map(str, arguments)], check=True)
+    subprocess.run([sys.executable, "-m", "benchmarks.store", "--only", what, *map(str, arguments)], check=True)
 
 
 def alone(options: argparse.Namespace) -> None:
@@ -113,8 +113,7 @@ def alone(options: argparse.Namespace) -> None:
         case _:
             open_store(options.folder)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"  {cpu:.1f} CPU s, {wall:.1f} s of wall time, {most:.2f} GB of memory at most")
+    print(f"  {cpu:.1f} CPU s, {wall:.1f} s of wall time, {most_memory():.2f} GB of memory at most")
 
 
 def main() -> None:

@@ -206,8 +206,26 @@ def test_dollars_need_prices_in_dollars(root: Path) -> None:
         calibrate(EXPERIMENT, root, wanted(target, prices="decoded"), root / "deployed")
 
 
+def test_a_point_takes_no_name_of_one_that_was_chosen_otherwise(root: Path) -> None:
+    calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.25)), root / "deployed")
+    again = calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.25)), root / "deployed")  # the same one
+    assert len(again[1].manifest.points) == 1
+    with pytest.raises(InputError, match="holds trim-thr-budget-25, chosen on arith; name another folder"):
+        calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.25), prices="api"), root / "deployed")
+    cut = EXPERIMENT.model_copy(update={"long_steps": "cut"})
+    with pytest.raises(InputError, match="or other settings of them"):
+        calibrate(cut, root, wanted(Target("strong_share", 0.3)), root / "deployed")
+
+
+def test_a_router_that_takes_over_the_fit_of_another_is_none_to_calibrate(root: Path) -> None:
+    with pytest.raises(InputError, match="no fit of one-step-takeover on arith; there are trim-thr"):
+        calibrate(
+            EXPERIMENT, root, wanted(Target("strong_share", 0.2), routers=["one-step-takeover"]), root / "deployed"
+        )
+
+
 def test_what_was_not_fitted_is_named(root: Path) -> None:
-    with pytest.raises(InputError, match="no fit of trim-pomdp on arith; there are one-step-takeover, trim-thr"):
+    with pytest.raises(InputError, match="no fit of trim-pomdp on arith; there are trim-thr"):
         calibrate(EXPERIMENT, root, wanted(Target("strong_share", 0.2), routers=["trim-pomdp"]), root / "deployed")
 
 

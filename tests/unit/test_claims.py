@@ -284,11 +284,21 @@ def test_verdicts_say_on_what_they_hang() -> None:
     assert seq.endswith(failed)
     marked = rows.set_index(["key", "method"])["failed_training"].fillna("")
     assert (marked["learned", "TRIM-Seq"], marked["learned", "TRIM-Agg"]) == (failed, "")
+    assert (marked["low-budget", "TRIM-POMDP"], marked["high-budget", "TRIM-Agg"]) == ("", "")
     other = one(rows, key="learned-prm")
     assert (other["dataset"], other["verdict"]) == ("arith with PRM noisy", "fails")  # TRIM-Seq, as with the other
     assert other["conditions"].startswith("PRM noisy (AUC of the lowest score 0.60)")
     unmeasured = world_of(episodes(SHARES, "arith"), auc={("verifier", "arith"): float("nan")})
     assert one(judged(unmeasured), key="five-fold")["conditions"].startswith("PRM verifier; one seed")
+
+
+@pytest.mark.parametrize("variant", ["conditioned", "default"])
+def test_a_difference_of_two_routers_hangs_on_the_training_of_both(variant: str) -> None:
+    shares = {(where, name, variant if name == "trim-agg" else v): share for (where, name, v), share in SHARES.items()}
+    failures = {("arith", "trim-agg", variant, 0): "a hole"}
+    rows = judged(world_of(episodes(shares, "arith"), failures=failures)).set_index(["key", "method"])
+    for statement in (("low-budget", "TRIM-POMDP"), ("high-budget", "TRIM-Agg")):
+        assert rows.loc[statement, "failed_training"].endswith("from arith, as trained: a hole")
 
 
 def test_a_claim_counts_once_however_many_statements_it_makes(claims: pd.DataFrame) -> None:

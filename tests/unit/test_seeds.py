@@ -82,6 +82,12 @@ def test_the_same_seed_twice_and_an_unfinished_run_are_refused(tmp_path: Path) -
         read_ledgers([*folders[:2], tmp_path / "seed-4"])
 
 
+def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
+    here, there = (written(tmp_path / name, {"embedded": ledger()}, [seed])[0] for name, seed in (("a", 1), ("b", 2)))
+    with pytest.raises(InputError, match="b/embedded: another run is called embedded too; rename"):
+        read_ledgers([here, there])
+
+
 def test_the_command_writes_a_table_and_a_figure(tmp_path: Path) -> None:
     folders, out = written(tmp_path, RUNS), tmp_path / "seeds"
     beside = written(tmp_path, {"embedded": ledger()}, [2026])[0]

@@ -343,6 +343,13 @@ def test_a_slow_prm_is_given_up_on_behind_an_endpoint_alone(
     assert answer["trim"]["prm_down"] is isinstance(prm, ServedPRM)
 
 
+def test_a_prm_that_runs_out_of_time_by_itself_is_down_too(scripted_pair: MakePair) -> None:
+    pair = scripted_pair()
+    broken = BrokenScorer(pair.prm, 0, TimeoutError())
+    with live(create_app(opened(replace(pair, prm=broken)), patience=Patience(pause=3600))) as url:
+        assert httpx.post(url + CHAT, json=asked()).json()["trim"]["prm_down"]
+
+
 def test_a_step_that_the_prm_refuses_does_not_bring_it_down(scripted_pair: MakePair) -> None:
     pair = scripted_pair()
     broken = BrokenScorer(pair.prm, 0, RefusedRequest("too long for the PRM"))

@@ -167,6 +167,11 @@ def test_the_slurm_profile_knows_every_rule_that_is_sent_to_the_cluster() -> Non
     local = set(re.findall(r"^    (\w+),$", snakefile.split("localrules:\n")[1].split("\n\n")[0], re.MULTILINE))
     assert TARGETS < local < set(rules())
     assert set(profile["set-resources"]) == set(rules()) - local
+    for name in set(rules()) - local:
+        asked = [re.fullmatch(r"runtime=(\d+),", entry) for entry in WORKING_RULES[name].get("resources", [])]
+        given = profile["set-resources"][name].get("runtime", "attempt * inf")
+        for found in filter(None, asked):  # a profile that gives less than a rule asks for kills its first attempt
+            assert float(given.split("*")[1]) >= float(found[1]), name
     partitions = yaml.safe_load((ROOT / profile["slurm-partition-config"]).read_text(encoding="utf-8"))["partitions"]
     longest = max(int(rule["runtime"].split("*")[1]) for rule in profile["set-resources"].values() if "runtime" in rule)
     for limits in partitions.values():

@@ -75,7 +75,9 @@ def refit_settings():
 def refitted_routers(wildcards):
     """Names of the routers that are fitted again with another PRM; all where its kind does not say."""
     kind = prm_kinds().get(EXPERIMENT.prms[wildcards.prm].kind)
-    return list(kind.routers) if kind else []
+    named = list(kind.routers) if kind else []
+    absent = [name for name in FITTED if not fitted_of(name, MAIN)]
+    return [name for name in named or FITTED if name not in absent] if absent else named
 
 
 def episodes_of(routers):

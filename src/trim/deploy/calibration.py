@@ -34,8 +34,11 @@ from trim.files import written_aside
 from trim.jobs import origin_of
 from trim.names import END_POINTS, routers_of, variants
 from trim.routers.kept_fits import LOGS
+from trim.routers.registry import fitted_routers
 
 DEV, TEST = "dev", "test"
+DEFINES_STEPS = ("sampling", "max_steps", "long_steps", "device", "batch_size")
+"""Settings under which points were calibrated: with others, the same router meets other steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,8 @@ def _fits(experiment: Experiment, root: Path, wanted: Wanted) -> dict[tuple[str,
     for option, dataset in (("--trained-on", wanted.trained_on), ("--check-on", wanted.check_on)):
         if dataset not in experiment.datasets:
             raise InputError(f"{option} {dataset}: no such dataset; there are {', '.join(experiment.datasets)}")
-    fitted = list(policy_folders(experiment, root, wanted.trained_on))
+    known = fitted_routers(experiment.routers)  # one that takes over another's fit has no episodes on dev
+    fitted = [fit for fit in policy_folders(experiment, root, wanted.trained_on) if not known[fit[0]].fitted_as]
     found = {
         (router, variant, run): folder
         for router, variant, run, folder in fitted
@@ -197,8 +201,18 @@ def _manifest(experiment: Experiment, root: Path, folder: Path, points: dict[str
     if not (folder / MANIFEST).is_file():
         return made
     known = read_manifest(folder).manifest
-    if known.contents != contents or known.sampling != made.sampling or known.max_steps != made.max_steps:
-        raise InputError(f"{folder}: holds a router before other models; name another folder (--out), or remove it")
+    if known.contents != contents or any(getattr(known, name) != getattr(made, name) for name in DEFINES_STEPS):
+        raise InputError(
+            f"{folder}: holds a router before other models, or other settings of them; name another folder (--out), or "
+            "remove it"
+        )
+    for name, point in points.items():
+        there, new = (p.calibration if p else None for p in (known.points.get(name), point))
+        if there and new and (there.chosen_on.dataset, there.prices) != (new.chosen_on.dataset, new.prices):
+            raise InputError(
+                f"{folder}: holds {name}, chosen on {there.chosen_on.dataset}"
+                f"{f' at {there.prices}' if there.prices else ''}; name another folder (--out), or remove it"
+            )
     others = {name: point for name, point in known.points.items() if name not in points}
     return made.model_copy(update={"points": points | others, "review": known.review})
 

@@ -99,7 +99,7 @@ def machine(folder: Path) -> Iterator[Finding]:
 
 
 def _said_by(*command: str) -> str:
-    """Return the first line that a program says; empty where there is none or it fails."""
+    """Return what a program says, in one line; empty where there is none or it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):

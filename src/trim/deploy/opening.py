@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -155,3 +156,5 @@ def open_deployed(deployed: Deployed, store: StepStore, logs: Path, threads: int
             yield Opened(deployed, with_cut_steps(pair) if manifest.long_steps == "cut" else pair)
         finally:
             store.flush()
+            if store.lost:
+                print(store.lost, file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,10 @@ def fitted_points(experiment: Experiment, root: Path, trained_on: str) -> dict[s
     found = {}
     for name, variant, run, folder in policy_folders(experiment, root, trained_on):
         loaded: list[OperatingPoint] = list(fitted_routers(experiment.routers)[name].load(folder))
+        short = Counter(f"{point.setting:g}" for point in loaded)
         for point in loaded:
-            base = point_base(name, variant, run)
-            found[f"{base}-{point.setting:g}"] = Point(
+            setting = f"{point.setting:g}" if short[f"{point.setting:g}"] == 1 else f"{point.setting:.9g}"
+            found[f"{point_base(name, variant, run)}-{setting}"] = Point(
                 router=name, variant=variant, run=run, setting=point.setting, policy=relative(folder, root)
             )
     return found

@@ -63,7 +63,8 @@ class PatientScorer:
         except Exception as error:  # whatever it is: without a score the strong model answers
             self.failures += 1
             self._again = self._clock() + self._pause
-            what = f"no score after {self._patience:g} s" if isinstance(error, TimeoutError) else str(error)
+            late = isinstance(error, TimeoutError) and self._patience is not None
+            what = f"no score after {self._patience:g} s" if late else str(error) or type(error).__name__
             logger.warning("the PRM failed, the strong model answers for %g s: %s", self._pause, what)
             raise BackendError(what) from error
 

@@ -26,7 +26,7 @@ def read_ledgers(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     Raises
     ------
     InputError
-        If a folder has no ledger, or two are of the same seed: their runs are one.
+        If a folder has no ledger, two have one name, or two are of the same seed: their runs are one.
     """
     found: dict[str, pd.DataFrame] = {}
     owner: dict[int, Path] = {}
@@ -38,6 +38,8 @@ def read_ledgers(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
         seed = read_json(origin)["seed"]
         if (twin := owner.setdefault(seed, folder)) is not folder:
             raise InputError(f"{twin} and {folder} are both of seed {seed}: name runs that differ in it")
+        if folder.name in found:
+            raise InputError(f"{folder}: another run is called {folder.name} too; rename one of the folders")
         found[folder.name] = analogues(read_csv(ledger))
     return found
 

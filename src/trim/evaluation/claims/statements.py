@@ -294,7 +294,8 @@ def high_budget(world: World) -> Iterator[Case]:
 
 def _at_budget(world: World, claim: str, router: str, other: str, share: float) -> Case:
     found, source = world.evidence[world.main], world.fitted_on(world.main)
-    numbers = minus(pgr(found, router, source, share), {router: pgr(found, other, source, share)})
+    apart = minus(pgr(found, router, source, share), {router: pgr(found, other, source, share)})
+    numbers = {f"{router} minus {other}": number for number in apart.values()}
     paper = world.paper.pgr(router, share) - world.paper.pgr(other, share)
     return Case(claim, world.main, label_of(router), numbers, paper=paper)
 

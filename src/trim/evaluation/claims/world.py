@@ -94,14 +94,19 @@ class World:
         """Say of which policies behind a statement training is not shown to have worked, and why."""
         if case.prm:
             return []  # not known
-        about = {name.split()[0] for name in case.numbers}
+        about = {word for name in case.numbers for word in name.split()}  # both sides of "trim-pomdp minus trim-agg"
         moved = case.claim.startswith("transfer") or case.dataset not in self.trained_on
         trained_on = self.trained_on[0] if moved else case.dataset
         return [
             f"{named(router, variant, seed)}, from {source}, as trained: {why}"
             for (source, router, variant, seed), why in self.failures.items()
-            if why and router in about and source == trained_on and variant == variants(router)[0]
+            if why and router in about and source == trained_on and variant == self._main_variant(source, router)
         ]
+
+    def _main_variant(self, source: str, router: str) -> str:
+        """Return the first variant that a router was trained in: the one that statements are about."""
+        trained = {variant for where, name, variant, _ in self.failures if (where, name) == (source, router)}
+        return next(variant for variant in variants(router) if variant in trained)
 
 
 @dataclass(frozen=True)
