@@ -110,6 +110,8 @@ def same(found: Any, said: Any) -> bool:
         return isinstance(found, dict) and all(same(found.get(key), part) for key, part in said.items())
     if isinstance(said, list):
         return isinstance(found, list) and len(found) == len(said) and all(map(same, found, said))
+    if isinstance(found, bool) and isinstance(said, str):
+        return said.lower() == str(found).lower()  # as Snakemake's command line leaves it
     if isinstance(said, bool) or isinstance(found, bool):
         return found is said
     return bool(found == said)
