@@ -175,7 +175,13 @@ class Timed:
 
 
 def time_all(
-    points: Sequence[OperatingPoint], problems: list[Problem], models: Models, live: int, budget: int, asked: Any
+    points: Sequence[OperatingPoint],
+    problems: list[Problem],
+    models: Models,
+    live: int,
+    budget: int,
+    asked: Any,
+    what: str = "timed",
 ) -> list[Timed]:
     """Time every method: one problem after the other under all methods, or several at once under each."""
     watch = Stopwatch(CLOCKS[asked.clock])
@@ -198,7 +204,7 @@ def time_all(
             timed.events.append(watch.events)
             timed.waits += [wait for wait, _ in solved]
             timed.episodes += [episode for _, episode in solved]
-        print(f"{said}: {number} of {len(groups)} timed", file=sys.stderr)
+        print(f"{said}: {number} of {len(groups)} {what}", file=sys.stderr)
     return found
 
 
@@ -317,7 +323,7 @@ def measure(asked: Any, root: Path) -> None:
         for live in asked.live:
             models = None  # before the next ones are loaded
             models = open_models(experiment, root, live)
-            time_all(points, problems[:1], models, live, experiment.pair.cache_mb << 20, asked)  # what is loaded late
+            time_all(points, problems[:1], models, live, experiment.pair.cache_mb << 20, asked, "warmed up")
             for cached in (True, False):
                 budget = experiment.pair.cache_mb << 20 if cached else 0
                 timed = time_all(points, problems, models, live, budget, asked)
