@@ -232,6 +232,15 @@ def test_all_of_several_routers_are_as_good_as_the_worst(claims: pd.DataFrame) -
     assert (row["verdict"], row["ours"]) == ("holds", pytest.approx(1 - 0.6))
 
 
+def test_the_oracle_is_not_asked_where_the_paper_stays_below_it_too() -> None:
+    found = world()
+    beside = replace(found, evidence={**found.evidence, "math500": found.evidence["arith"]})
+    asked = judged(beside)
+    assert "arith" in set(asked[asked["key"] == "oracle"]["dataset"])
+    assert "math500" not in set(asked[asked["key"] == "oracle"]["dataset"])
+    assert "math500" in set(asked["dataset"])
+
+
 def test_the_other_statements(claims: pd.DataFrame) -> None:
     assert one(claims, key="takeover", dataset="arith")["verdict"] == "holds"
     assert one(claims, key="oracle", dataset="arith")["verdict"] == "fails"
