@@ -12,7 +12,8 @@ from trim.documents.claims_page import KEPT, PAGE, PUBLISHED, ROW, SEEDED, keep_
 from trim.evaluation.claims.statements import CLAIMS
 from trim.files import write_csv, write_json
 
-ROWS = re.compile(r"^\| (\w+) \| (.+) \| (.+) \| (holds|fails|undecided|not tested) \| ([^|]*) \|$", re.MULTILINE)
+VERDICT = r"(?:holds|fails|undecided|not tested)(?: †)?"
+ROWS = re.compile(rf"^\| (\w+) \| (.+) \| (.+) \| ({VERDICT}) \| ([^|]*) \|$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -58,7 +59,9 @@ def test_commands_are_those_of_the_experiment(clone: Path) -> None:
 def test_kept_results_take_the_place_of_headlines(clone: Path) -> None:
     results = clone / "results/mine"
     numbers = {"dataset": "a", "method": None, "measure": "PGR at 20% share", "ours": 0.5, "lo": 0.25, "hi": 0.75}
+    numbers["failed_training"] = None
     rows = [{"key": "match", "claim": "Something", "verdict": "fails"} | numbers]
+    rows += [{"key": "match", "claim": "Untrained", "verdict": "fails"} | numbers | {"failed_training": "a hole"}]
     rows += [{"key": "table1", "claim": "A number", "verdict": "not tested"} | numbers]
     write_csv(pd.DataFrame(rows), results / "tables/claims.csv")
     (results / "benchmarks/fit").mkdir(parents=True)
@@ -66,7 +69,10 @@ def test_kept_results_take_the_place_of_headlines(clone: Path) -> None:
         (results / f"benchmarks/fit/{job}.tsv").write_text("s\tcpu_time\n9\t1800\n")
     keep_results(clone, "mine")
     page = render_claims(clone)
-    assert ROWS.findall(page) == [("mine", "Something", "50.0% [25.0%, 75.0%]", "fails", "")]
+    assert ROWS.findall(page) == [
+        ("mine", "Something", "50.0% [25.0%, 75.0%]", "fails", ""),
+        ("mine", "Untrained", "50.0% [25.0%, 75.0%]", "fails †", ""),
+    ]
     assert "It took 2 jobs, at least 60 CPU minutes and 0 MB in `results/mine`." in page
     write_json({"jobs": 1, "cpu_seconds": 7200, "megabytes": 12}, clone / KEPT / "mine.json")
     assert "1 jobs, at least 120 CPU minutes and 12 MB" in render_claims(clone)
@@ -76,13 +82,14 @@ def test_the_page_says_in_how_many_runs_with_other_seeds_statements_hold(clone: 
     readme = clone / "README.md"
     readme.write_text(readme.read_text().replace("of mine:", f"of {SEEDED}:"))
     numbers = {"measure": "PGR at 20% share", "ours": 0.5, "lo": 0.25, "hi": 0.75, "verdict": "fails"}
+    numbers["failed_training"] = None
     rows = [{"key": "match", "dataset": name, "method": None, "claim": f"On {name}"} | numbers for name in "ab"]
     write_csv(pd.DataFrame(rows), clone / "results" / SEEDED / "tables/claims.csv")
     keep_results(clone, SEEDED)
     assert [row[4] for row in ROWS.findall(render_claims(clone))] == ["", ""]
-    counted = pd.DataFrame([rows[1] | {"verdict": "2 of 5"}])
+    counted = pd.DataFrame([row | {"verdict": "2 of 5", "failed_training": k} for k, row in enumerate(rows)])
     write_csv(counted, clone / "results/seeds/seeds.csv")
     (clone / "results/seeds/seeds.png").write_bytes(b"a picture")
     keep_results(clone, SEEDED)
-    assert [row[4] for row in ROWS.findall(render_claims(clone))] == ["", "2 of 5"]
+    assert [row[4] for row in ROWS.findall(render_claims(clone))] == ["2 of 5", "2 of 5 (1 failed training)"]
     assert (clone / "docs/figures/seeds/seeds.png").read_bytes() == b"a picture"

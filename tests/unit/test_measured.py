@@ -75,3 +75,29 @@ def test_the_page_shows_what_a_run_in_the_other_world_came_to() -> None:
     assert len(kept) == tested[1].sum() and f"Of the {len(kept)} statements" in page
     assert f"{tested[0]['holds']} hold here and {tested[1]['holds']} there" in page
     assert f"{tested[0]['fails']} fail here and {tested[1]['fails']} there" in page
+
+
+def test_the_page_shows_how_prices_change_verdicts_in_the_other_world_and_what_its_models_came_to() -> None:
+    page = " ".join((ROOT / "docs/embedded.md").read_text(encoding="utf-8").split())
+    at = {
+        price: rows.set_index("key")
+        for price, rows in pd.read_csv(ROOT / "docs/measured/world_prices.csv").groupby("price")
+    }
+    for price in ("api", "api-cached"):
+        assert at[price]["verdict"].tolist() == ["fails", "fails", "holds", "holds", "holds"]
+    assert at["flops"]["verdict"].value_counts().to_dict() == {"fails": 4, "undecided": 1}
+    row = at["api"].loc["transfer"]
+    assert f"({row.ours:.2f} [{row.lo:.2f}, {row.hi:.2f}])".replace("0.", ".") in page
+    models = pd.read_csv(ROOT / "docs/measured/world_models.csv").set_index(["measure", "experiment", "split"])
+    modelled, measured = (models.loc[f"{kind} weak-only accuracy"] for kind in ("modelled", "measured"))
+    dev, test = (measured.loc["world", split] for split in ("dev", "test"))
+    assert f"modelled at {modelled.loc[('world', 'dev'), 'value']:.0%}".replace("%", " %") in page
+    assert f"{dev.value:.2f} [{dev.lo:.2f}, {dev.hi:.2f}]".replace("0.", "") + " % on dev" in page
+    assert f"{test.value:.2f} [{test.lo:.2f}, {test.hi:.2f}]".replace("0.", "") + " % on test" in page
+    auc = models.loc["step AUC up to the first error"]["value"].round(2)
+    assert (
+        f"(AUC {auc['world', 'test']:.2f}, in the default's world {auc['embedded', 'test']:.2f})".replace("0.", ".")
+        in page
+    )
+    tokens = models.loc["measured strong-only tokens"]["value"]
+    assert 1.15 < tokens["world", "test"] / tokens["embedded", "test"] < 1.25 and "a fifth longer" in page

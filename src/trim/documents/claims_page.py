@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trim.durations import stages
 from trim.evaluation.claims.seeds import statement
+from trim.evaluation.claims.verdicts import FAILED_TRAINING
 from trim.evaluation.format import form_of
 from trim.files import read_csv, read_json, write_json
 
@@ -32,7 +33,8 @@ HEAD = """\
 What the paper claims, asked of an experiment: a measure must exceed a bar, which is the paper's where it names one. A
 verdict `holds` or `fails` where the whole 95 % interval lies on one side of the bar, else it is `undecided`; nothing
 here is about the paper's models. `other seeds`: in how many runs of the whole pipeline with other seeds a statement
-holds, of those in which it could be tested. `trim claims` and `trim readme` generate this page from
+holds, of those in which it could be tested, and in how many of these a router's training failed. A † marks verdicts of
+routers whose training is not shown to have worked. `trim claims` and `trim readme` generate this page from
 `data/published/claims.csv` and from the results that README.md shows.
 
 The commands run inside the environment. The first makes the ledger and all that it reads, and does nothing where that
@@ -70,10 +72,14 @@ def keep_results(root: Path, name: str) -> None:
 
 
 def held_over_seeds(root: Path, name: str) -> dict[tuple[str, ...], str]:
-    """Return in how many runs with other seeds each statement of an experiment holds ("4 of 5"), where that is kept."""
+    """Return in how many runs with other seeds each statement of an experiment holds ("4 of 5"), where that is kept.
+
+    And in how many of them a training behind it failed, if in any.
+    """
     counted = root / KEPT / f"{name}.seeds.csv"
     rows = read_csv(counted).to_dict("records") if counted.is_file() else []
-    return {statement(row): row["verdict"] for row in rows}
+    failed = {statement(row): f" ({row['failed_training']} failed training)" for row in rows if row["failed_training"]}
+    return {statement(row): row["verdict"] + failed.get(statement(row), "") for row in rows}
 
 
 def write_claims(root: Path) -> None:
@@ -101,7 +107,7 @@ def _expected(root: Path, name: str, block: str, published: pd.DataFrame) -> dic
         for row in rows[rows["verdict"] != "not tested"].to_dict("records"):
             ours = form_of(row["measure"]).text(row["ours"], (row["lo"], row["hi"]))
             found.setdefault(row["key"], []).append(
-                Expected(row["claim"], ours, row["verdict"], seeds.get(statement(row), ""))
+                Expected(row["claim"], ours, _marked(row), seeds.get(statement(row), ""))
             )
         return found
     templates = {claim["key"]: _pattern(claim["statement"]) for claim in published.to_dict("records")}
@@ -109,6 +115,11 @@ def _expected(root: Path, name: str, block: str, published: pd.DataFrame) -> dic
         key = next((key for key, pattern in templates.items() if pattern.fullmatch(row[0])), "")
         found.setdefault(key, []).append(Expected(*row))
     return found
+
+
+def _marked(row: Mapping[str, Any]) -> str:
+    failed = isinstance(row.get("failed_training"), str)  # an empty cell is read as NaN
+    return f"{row['verdict']} {FAILED_TRAINING}" if failed else row["verdict"]
 
 
 def _pattern(statement: str) -> re.Pattern[str]:

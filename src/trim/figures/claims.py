@@ -7,6 +7,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trim.evaluation.claims.ledger import is_percent
+from trim.evaluation.claims.verdicts import FAILED_TRAINING
 from trim.figures.style import PAGE_INCHES, SMALL, begin
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ class VerdictLook(NamedTuple):
     marker: str
     filled: bool
 
-
-FAILED_TRAINING = "†"
 
 VERDICT_LOOKS = {
     "holds": VerdictLook(0, "o", True),

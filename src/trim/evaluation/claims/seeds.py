@@ -103,6 +103,7 @@ def _count(runs: pd.DataFrame) -> dict[str, Any]:
         "verdict": f"{counts['holds']} of {tested}" if tested else "not tested",
         "runs": tested,
         **{verdict: counts[verdict] for verdict in ("holds", "fails", "undecided")},
+        "failed_training": int(runs["failed_training"].fillna("").ne("")[runs["verdict"].ne("not tested")].sum()),
         "estimates": len(ours),
         "estimate": ours.mean(),
         "spread": ours.std(),
