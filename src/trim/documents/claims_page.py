@@ -107,7 +107,7 @@ def _expected(root: Path, name: str, block: str, published: pd.DataFrame) -> dic
         for row in rows[rows["verdict"] != "not tested"].to_dict("records"):
             ours = form_of(row["measure"]).text(row["ours"], (row["lo"], row["hi"]))
             found.setdefault(row["key"], []).append(
-                Expected(row["claim"], ours, _marked(row), seeds.get(statement(row), ""))
+                Expected(row["claim"], ours, marked_verdict(row), seeds.get(statement(row), ""))
             )
         return found
     templates = {claim["key"]: _pattern(claim["statement"]) for claim in published.to_dict("records")}
@@ -117,7 +117,8 @@ def _expected(root: Path, name: str, block: str, published: pd.DataFrame) -> dic
     return found
 
 
-def _marked(row: Mapping[str, Any]) -> str:
+def marked_verdict(row: Mapping[str, Any]) -> str:
+    """Return the verdict on a statement of a ledger, marked where the training of a router that it is about failed."""
     failed = isinstance(row.get("failed_training"), str)  # an empty cell is read as NaN
     return f"{row['verdict']} {FAILED_TRAINING}" if failed else row["verdict"]
 

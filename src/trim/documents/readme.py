@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from trim.config.experiment import Experiment
 from trim.config.prices import DecodedPrice
 from trim.config.reading import read_experiment
-from trim.documents.claims_page import held_over_seeds, keep_results, write_claims
+from trim.documents.claims_page import held_over_seeds, keep_results, marked_verdict, write_claims
 from trim.errors import InputError
 from trim.evaluation.claims.ledger import by_claim
 from trim.evaluation.claims.seeds import statement
@@ -133,7 +133,7 @@ def _claims(claims: pd.DataFrame, seeds: Mapping[tuple[str, ...], str]) -> str:
     for row in claims[claims["headline"].notna()].to_dict("records"):
         form = form_of(row["measure"])
         ours = form.text(row["ours"], (row["lo"], row["hi"]))
-        rows.append([row["claim"], row["measure"], form.text(row["paper_value"]), ours, f"**{row['verdict']}**"])
+        rows.append([row["claim"], row["measure"], form.text(row["paper_value"]), ours, f"**{marked_verdict(row)}**"])
         if seeds:
             rows[-1].append(seeds.get(statement(row), "–"))
     heading = (
@@ -184,7 +184,8 @@ def _as_trained(training: pd.DataFrame) -> str:
     ]
     if not failed:
         return ""
-    return f"Training failed, and nothing can be concluded about the method of (`training.csv`): {'; '.join(failed)}."
+    about = "; ".join(failed)
+    return f"Training failed (†), and nothing can be concluded about the method of (`training.csv`): {about}."
 
 
 def _alone(main: pd.DataFrame, dataset: str) -> str:
