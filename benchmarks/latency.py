@@ -1,13 +1,13 @@
 """Seconds a problem takes under every router, beside both models alone, one problem at a time and several at once.
 
     python benchmarks/latency.py OVERLAY [OVERLAY ...] --dataset NAME [--problems 20] [--live 1 8] [--share 0.3]
-        [--clock wall] [--threads 1] --out latency.csv
+        [--cache with without] [--clock wall] [--threads 1] --out latency.csv
 
 Needs a finished experiment whose pair runs in process: its models, what was fitted and `tables/curves.csv`. Every
 router runs at the operating point whose strong share is nearest to --share, without the step store. A row a (method,
 live, cached); docs/latency.md says what stands in it. Beside the table, OUT with the ending .yaml holds the measured
-seconds per token as prices of kind `seconds`, to be laid over a config. --clock cpu is for machines on which others
-compute.
+seconds per token as prices of kind `seconds`, to be laid over a config: those of the first --cache. --clock cpu is for
+machines on which others compute.
 """
 
 from __future__ import annotations
@@ -228,12 +228,12 @@ async def _solve(
 # --- the table ------------------------------------------------------------------------------
 
 
-def price_of(timed: Sequence[Timed], conditions: str) -> SecondsPrice:
-    """Return the seconds that a token took, of all methods together: of what is counted of models that remember."""
+def price_of(timed: Sequence[Timed], conditions: str, *, cached: bool = True) -> SecondsPrice:
+    """Return the seconds that a token took, of all methods together; models that remember do not read it again."""
     tokens = pd.concat([one.tokens() for one in timed]).sum()
 
     def rate(part: str, names: Sequence[str], known: str = "", *, reading: bool | None = None) -> float:
-        count = tokens[list(names)].sum() - (tokens[known] if known else 0)
+        count = tokens[list(names)].sum() - (tokens[known] if known and cached else 0)
         spent = sum(one.seconds(part, reading=reading) for one in timed)
         return float(f"{spent / count:.4g}") if count else 0.0
 
@@ -241,7 +241,7 @@ def price_of(timed: Sequence[Timed], conditions: str) -> SecondsPrice:
     for role, part in (("weak", "draft"), ("strong", "strong")):
         read = rate(part, [INPUT[role]], f"{role}_cached_tokens", reading=True)
         rates[role] = {"read": read, "written": rate(part, OUTPUT[role], reading=False)}
-    return SecondsPrice(conditions=conditions, **rates)
+    return SecondsPrice(conditions=conditions, cached=cached, **rates)
 
 
 def table(
@@ -324,12 +324,13 @@ def measure(asked: Any, root: Path) -> None:
             models = None  # before the next ones are loaded
             models = open_models(experiment, root, live)
             time_all(points, problems[:1], models, live, experiment.pair.cache_mb << 20, asked, "warmed up")
-            for cached in (True, False):
+            for cached in (cache == "with" for cache in asked.cache):
                 budget = experiment.pair.cache_mb << 20 if cached else 0
                 timed = time_all(points, problems, models, live, budget, asked)
-                if cached:
+                if f"seconds-{live}" not in prices:
                     steps = [one for one, point in zip(timed, points, strict=True) if point.router != ONE_GO]
-                    prices[f"seconds-{live}"] = price_of(steps, conditions_of(asked, experiment, live, len(problems)))
+                    conditions = conditions_of(asked, experiment, live, len(problems))
+                    prices[f"seconds-{live}"] = price_of(steps, conditions, cached=cached)
                 price = prices[f"seconds-{live}"].model_copy(update={"cached": cached})
                 right = [[verdict(e.answer, e.problem)[1] for e in one.episodes] for one in timed]
                 found = table(points, timed, price, live, right, experiment.bootstrap)
@@ -351,6 +352,9 @@ def main() -> int:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--problems", type=int, default=20, help="how many test problems, the first ones")
     parser.add_argument("--live", type=int, nargs="+", default=[1, 8], help="how many problems at a time")
+    parser.add_argument(
+        "--cache", choices=("with", "without"), nargs="+", default=("with", "without"), help="prefix caches or none"
+    )
     parser.add_argument("--share", type=float, default=0.3, help="strong share at which routers are compared")
     parser.add_argument("--limit", type=int, default=640, help="token limit of a solution in one go")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts as a second")
