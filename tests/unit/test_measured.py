@@ -101,3 +101,20 @@ def test_the_page_shows_how_prices_change_verdicts_in_the_other_world_and_what_i
     )
     tokens = models.loc["measured strong-only tokens"]["value"]
     assert 1.15 < tokens["world", "test"] / tokens["embedded", "test"] < 1.25 and "a fifth longer" in page
+
+
+def test_the_page_shows_what_other_training_runs_came_to() -> None:
+    runs = pd.read_csv(ROOT / "docs/measured/training_runs.csv")
+
+    def cell(router: str, dataset: str, code: str) -> str:
+        there = runs[(runs["router"] == router) & (runs["dataset"] == dataset) & (runs["trained_on"] == dataset)]
+        found = there[there["code"] == code].sort_values("seed")
+        texts = (f"{r.difference:.2f} [{r.difference_lo:.2f}, {r.difference_hi:.2f}]" for r in found.itertuples())
+        return ", ".join(texts).replace("0.", ".")
+
+    shown = rows("embedded.md", "## With other training runs")
+    for line, router in zip(shown, ("trim-agg", "trim-seq"), strict=True):
+        assert line[1:] == [cell(router, dataset, "bacf20b") for dataset in ("arith", "arith-hard")]
+    page = " ".join((ROOT / "docs/embedded.md").read_text(encoding="utf-8").split())
+    before = [cell("trim-seq", dataset, "e1dce57") for dataset in ("arith", "arith-hard")]
+    assert f"ended at {before[0]} on arith, undecided, and at {before[1]} on arith-hard" in page
