@@ -1,13 +1,13 @@
 """Seconds a problem takes under every router, beside both models alone, one problem at a time and several at once.
 
     python benchmarks/latency.py OVERLAY [OVERLAY ...] --dataset NAME [--problems 20] [--live 1 8] [--share 0.3]
-        [--cache with without] [--clock wall] [--threads 1] --out latency.csv
+        [--cache both] [--clock wall] [--threads 1] --out latency.csv
 
 Needs a finished experiment whose pair runs in process: its models, what was fitted and `tables/curves.csv`. Every
 router runs at the operating point whose strong share is nearest to --share, without the step store. A row a (method,
 live, cached); docs/latency.md says what stands in it. Beside the table, OUT with the ending .yaml holds the measured
-seconds per token as prices of kind `seconds`, to be laid over a config: those of the first --cache. --clock cpu is for
-machines on which others compute.
+seconds per token as prices of kind `seconds`, to be laid over a config: with prefix caches, unless all is `--cache
+without`. --clock cpu is for machines on which others compute.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from trim.routers.controls import ALONE, RandomStep
 from trim.routers.registry import control_points, fitted_routers
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+CACHES = {"both": (True, False), "with": (True,), "without": (False,)}
 ONE_GO = "strong-in-one-go"
 PARTS = ("draft", "prm", "strong_prefill", "strong_decode", "router")
 
@@ -228,7 +229,7 @@ async def _solve(
 # --- the table ------------------------------------------------------------------------------
 
 
-def price_of(timed: Sequence[Timed], conditions: str, *, cached: bool = True) -> SecondsPrice:
+def price_of(timed: Sequence[Timed], conditions: str, *, cached: bool) -> SecondsPrice:
     """Return the seconds that a token took, of all methods together; models that remember do not read it again."""
     tokens = pd.concat([one.tokens() for one in timed]).sum()
 
@@ -324,7 +325,7 @@ def measure(asked: Any, root: Path) -> None:
             models = None  # before the next ones are loaded
             models = open_models(experiment, root, live)
             time_all(points, problems[:1], models, live, experiment.pair.cache_mb << 20, asked, "warmed up")
-            for cached in (cache == "with" for cache in asked.cache):
+            for cached in CACHES[asked.cache]:
                 budget = experiment.pair.cache_mb << 20 if cached else 0
                 timed = time_all(points, problems, models, live, budget, asked)
                 if f"seconds-{live}" not in prices:
@@ -352,9 +353,7 @@ def main() -> int:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--problems", type=int, default=20, help="how many test problems, the first ones")
     parser.add_argument("--live", type=int, nargs="+", default=[1, 8], help="how many problems at a time")
-    parser.add_argument(
-        "--cache", choices=("with", "without"), nargs="+", default=("with", "without"), help="prefix caches or none"
-    )
+    parser.add_argument("--cache", choices=CACHES, default="both", help="with prefix caches, without, or both")
     parser.add_argument("--share", type=float, default=0.3, help="strong share at which routers are compared")
     parser.add_argument("--limit", type=int, default=640, help="token limit of a solution in one go")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts as a second")

@@ -25,7 +25,7 @@ from trim.routers.learned.features import AGGREGATES, AggregateEncoder, Scale, S
 from trim.routers.learned.fit import FittedPolicies, measure_scale, train_router
 from trim.routers.learned.imitation import BestThreshold, Demonstrated, demonstrate, imitate
 from trim.routers.learned.networks import AggLearner, ReleasedAggLearner, SeqLearner
-from trim.routers.learned.seq import SequenceNetwork
+from trim.routers.learned.seq import Block, SequenceNetwork
 
 MAX_STEPS = 8
 PPO = Ppo(n_envs=16, n_steps=4, batch_size=32, total_timesteps=256, evaluate_every=1)
@@ -114,6 +114,18 @@ def test_the_state_at_a_step_is_causal_whatever_the_padding() -> None:
                 [torch.cat([torch.tensor([float(p), 0.3]), steps.flatten()]) for p in (position, MAX_STEPS - 1)]
             )
             torch.testing.assert_close(network(rows)[0], state(position, steps), rtol=1e-5, atol=1e-6)
+
+
+def test_one_position_alone_is_updated_as_it_is_among_all() -> None:
+    torch.manual_seed(0)
+    block = Block(16, 4)
+    with torch.no_grad():
+        for bias in (block.attention.in_proj_bias, block.attention.out_proj.bias):
+            bias.normal_()
+        states, position = torch.randn(7, 5, 16), torch.tensor([0, 1, 2, 3, 4, 4, 0])
+        together = block(states, torch.ones(5, 5, dtype=torch.bool).triu(1))
+        alone = block.update_one(states, position)
+    torch.testing.assert_close(alone, together[torch.arange(7), position], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("learner", [AGG, SEQ])

@@ -7,6 +7,8 @@ import re
 import pandas as pd
 from smoke import ROOT
 
+from trim.documents.claims_page import marked_verdict
+
 
 def test_the_page_shows_what_writing_in_steps_was_measured_to_cost() -> None:
     page = (ROOT / "docs/cpu_models.md").read_text(encoding="utf-8")
@@ -85,8 +87,8 @@ def test_the_page_shows_what_a_run_in_the_other_world_came_to() -> None:
 
     def cells(ledger: pd.DataFrame) -> list[str]:
         rows = ledger[ledger["headline"].notna()].set_index("key").loc[list(keys)]
-        texts = (f"{r.ours:.2f} [{r.lo:.2f}, {r.hi:.2f}] {r.verdict}".replace("0.", ".") for r in rows.itertuples())
-        return list(texts)
+        texts = (f"{r.ours:.2f} [{r.lo:.2f}, {r.hi:.2f}] {marked_verdict(r._asdict())}" for r in rows.itertuples())
+        return [text.replace("0.", ".") for text in texts]
 
     shown = rows("embedded.md", "## A world in which errors do not cancel")
     assert [row[1:] for row in shown] == [list(pair) for pair in zip(*map(cells, ledgers), strict=True)]
@@ -129,7 +131,9 @@ def test_the_page_shows_what_other_training_runs_came_to() -> None:
     def cell(router: str, dataset: str, code: str) -> str:
         there = runs[(runs["router"] == router) & (runs["dataset"] == dataset) & (runs["trained_on"] == dataset)]
         found = there[there["code"] == code].sort_values("seed")
-        texts = (f"{r.difference:.2f} [{r.difference_lo:.2f}, {r.difference_hi:.2f}]" for r in found.itertuples())
+        failed = found["trained"].map({"yes": "", "no": " †"})
+        differences = found[["difference", "difference_lo", "difference_hi"]].to_numpy()
+        texts = (f"{d:.2f} [{lo:.2f}, {hi:.2f}]{mark}" for (d, lo, hi), mark in zip(differences, failed, strict=True))
         return ", ".join(texts).replace("0.", ".")
 
     shown = rows("embedded.md", "## With other training runs")
@@ -137,4 +141,8 @@ def test_the_page_shows_what_other_training_runs_came_to() -> None:
         assert line[1:] == [cell(router, dataset, "bacf20b") for dataset in ("arith", "arith-hard")]
     page = " ".join((ROOT / "docs/embedded.md").read_text(encoding="utf-8").split())
     before = [cell("trim-seq", dataset, "e1dce57") for dataset in ("arith", "arith-hard")]
-    assert f"ended at {before[0]} on arith, undecided, and at {before[1]} on arith-hard" in page
+    assert f"was left at {before[0]}," in page and f"came to {before[1]}." in page
+    first = runs[(runs["router"] == "trim-seq") & (runs["trained_on"] == "arith") & (runs["seed"] == 0)]
+    begin, best = (first.groupby("code")[name].first() for name in ("dev_begin", "dev_best"))
+    assert begin["e1dce57"] == begin["bacf20b"] == best["e1dce57"]
+    assert f"(.{begin['bacf20b'] * 1e5:.0f} on arith)" in page and f"today's found .{best['bacf20b'] * 1e5:.0f}" in page

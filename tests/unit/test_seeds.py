@@ -55,11 +55,15 @@ def test_verdicts_are_counted_and_estimates_have_a_spread() -> None:
     assert second["estimate"] == pytest.approx(0)
     assert (untested["verdict"], untested["runs"], untested["estimates"]) == ("not tested", 0, 0)
     assert np.isnan(untested["estimate"])
+    assert table["failed_training"].sum() == table.loc[("b", "arith"), "failed_training"] == 3
 
 
 def test_a_run_in_which_a_statement_was_not_tested_does_not_count() -> None:
     runs = {"one": analogues(ledger()), "two": analogues(ledger(verdicts=("not tested", "fails", "fails")))}
-    assert count_verdicts(runs)["verdict"].tolist() == ["1 of 1", "0 of 2", "0 of 2", "not tested"]
+    table = count_verdicts(runs)
+    assert table["verdict"].tolist() == ["1 of 1", "0 of 2", "0 of 2", "not tested"]
+    runs["two"] = runs["two"].assign(failed_training="a hole")
+    assert count_verdicts(runs)["failed_training"].tolist() == [0, 1, 2, 0]
 
 
 def test_a_statement_that_some_runs_make_alone_is_of_those() -> None:

@@ -34,8 +34,8 @@ What the paper claims, asked of an experiment: a measure must exceed a bar, whic
 verdict `holds` or `fails` where the whole 95 % interval lies on one side of the bar, else it is `undecided`; nothing
 here is about the paper's models. `other seeds`: in how many runs of the whole pipeline with other seeds a statement
 holds, of those in which it could be tested, and in how many of these a router's training failed. A † marks verdicts of
-routers whose training is not shown to have worked. `trim claims` and `trim readme` generate this page from
-`data/published/claims.csv` and from the results that README.md shows.
+routers of which one's training failed; with other PRMs that is not known, and not marked. `trim claims` and
+`trim readme` generate this page from `data/published/claims.csv` and from the results that README.md shows.
 
 The commands run inside the environment. The first makes the ledger and all that it reads, and does nothing where that
 is there; then each claim's lines are looked up by its key. The same code and config give the same numbers on CPUs of
@@ -78,7 +78,9 @@ def held_over_seeds(root: Path, name: str) -> dict[tuple[str, ...], str]:
     """
     counted = root / KEPT / f"{name}.seeds.csv"
     rows = read_csv(counted).to_dict("records") if counted.is_file() else []
-    failed = {statement(row): f" ({row['failed_training']} failed training)" for row in rows if row["failed_training"]}
+    failed = {
+        statement(row): f" ({row['failed_training']} failed training)" for row in rows if row.get("failed_training")
+    }
     return {statement(row): row["verdict"] + failed.get(statement(row), "") for row in rows}
 
 

@@ -15,7 +15,7 @@ from trim.documents.claims_page import held_over_seeds, keep_results, marked_ver
 from trim.errors import InputError
 from trim.evaluation.claims.ledger import by_claim
 from trim.evaluation.claims.seeds import statement
-from trim.evaluation.claims.verdicts import Verdict
+from trim.evaluation.claims.verdicts import FAILED_TRAINING, Verdict
 from trim.evaluation.curves import CPTS
 from trim.evaluation.format import ends_of, form_of
 from trim.files import read_csv, read_json
@@ -184,8 +184,8 @@ def _as_trained(training: pd.DataFrame) -> str:
     ]
     if not failed:
         return ""
-    about = "; ".join(failed)
-    return f"Training failed (†), and nothing can be concluded about the method of (`training.csv`): {about}."
+    nothing = f"Training failed ({FAILED_TRAINING}), and nothing can be concluded about the method of (`training.csv`)"
+    return f"{nothing}: {'; '.join(failed)}."
 
 
 def _alone(main: pd.DataFrame, dataset: str) -> str:

@@ -40,7 +40,9 @@ def read_ledgers(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
             raise InputError(f"{twin} and {folder} are both of seed {seed}: name runs that differ in it")
         if folder.name in found:
             raise InputError(f"{folder}: another run is called {folder.name} too; rename one of the folders")
-        found[folder.name] = analogues(read_csv(ledger))
+        found[folder.name] = table = analogues(read_csv(ledger))
+        if "failed_training" not in table:
+            raise InputError(f"{ledger}: an older version's, without `failed_training`; make it again with this one")
     return found
 
 
@@ -103,7 +105,7 @@ def _count(runs: pd.DataFrame) -> dict[str, Any]:
         "verdict": f"{counts['holds']} of {tested}" if tested else "not tested",
         "runs": tested,
         **{verdict: counts[verdict] for verdict in ("holds", "fails", "undecided")},
-        "failed_training": int(runs["failed_training"].fillna("").ne("")[runs["verdict"].ne("not tested")].sum()),
+        "failed_training": int((runs["failed_training"].notna() & runs["verdict"].ne("not tested")).sum()),
         "estimates": len(ours),
         "estimate": ours.mean(),
         "spread": ours.std(),

@@ -16,7 +16,7 @@ REPRODUCED, PARTLY = 0.05, 0.25
 """Relative deviations from a published number up to which it counts as reproduced, and as partly so."""
 
 FAILED_TRAINING = "†"
-"""Marks what is said of a router whose training is not shown to have worked."""
+"""Marks verdicts on routers of which one's training failed; not known with other PRMs than the one that routes."""
 
 SMALLEST_SCALE = 0.1
 """Deviations are relative to at least this, because some published delta IBC lie around 0."""
