@@ -65,19 +65,25 @@ def test_the_page_shows_what_the_embedded_pair_was_measured_to_take() -> None:
 
 def test_the_page_shows_what_the_real_pair_was_measured_to_take() -> None:
     measured = pd.read_csv(ROOT / "docs/measured/latency_real.csv")
-    one, eight = (measured[measured["live"] == live].reset_index(drop=True) for live in (1, 8))
-    assert one["method"].tolist() == eight["method"].tolist()
+    asked = [(1, True), (1, False), (8, True)]
+    by = {key: found.reset_index(drop=True) for key, found in measured.groupby(["live", "cached"])}
+    one, uncached, eight = (by[key] for key in asked)
+    assert one["method"].tolist() == uncached["method"].tolist() == eight["method"].tolist()
     wanted = [
         [
             f"{a.strong_share:.0%}",
             f"{a.seconds:.1f} [{a.seconds_lo:.1f}, {a.seconds_hi:.1f}]",
             *(f"{part:.1f}" if part else "–" for part in (a.draft, a.prm, a.strong_prefill, a.strong_decode, a.hidden)),
+            f"{u.seconds:.1f} [{u.seconds_lo:.1f}, {u.seconds_hi:.1f}]",
             f"{b.strong_share:.0%}",
             f"{b.seconds:.1f}",
         ]
-        for a, b in zip(one.itertuples(), eight.itertuples(), strict=True)
+        for a, u, b in zip(one.itertuples(), uncached.itertuples(), eight.itertuples(), strict=True)
     ]
     assert [row[1:] for row in rows("latency.md", "## The real pair")] == wanted
+    without = uncached.set_index("method").drop(["weak-only", "strong-only", "strong-in-one-go"])
+    assert set(without.index[without["speedup_lo"] > 1]) == {"random-step", "fitted-q"}
+    assert set(without.index[without["speedup_hi"] < 1]) == {"rsd"}
 
 
 def test_the_page_shows_what_a_run_in_the_other_world_came_to() -> None:
