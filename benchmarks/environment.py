@@ -9,10 +9,7 @@ thread.
 from __future__ import annotations
 
 import argparse
-import os
 import time
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 

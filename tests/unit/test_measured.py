@@ -45,18 +45,20 @@ def test_the_page_shows_what_reading_and_writing_were_measured_to_take() -> None
 
 def test_the_page_shows_what_the_embedded_pair_was_measured_to_take() -> None:
     measured = pd.read_csv(ROOT / "docs/measured/latency_embedded.csv")
-    measured = measured.assign(seconds=measured["seconds"] * 1000, hi=measured["seconds_hi"] * 1000)
     by = {key: found.reset_index(drop=True) for key, found in measured.groupby(["live", "cached"])}
 
-    def part(seconds: float) -> str:
-        return f"{1000 * seconds:.1f}" if round(1000 * seconds, 1) else "–"
+    def ms(seconds: float) -> str:
+        return f"{1000 * seconds:.1f}"
 
     wanted = [
         [
             f"{a.strong_share:.0%}",
-            f"{a.seconds:.1f} [{1000 * a.seconds_lo:.1f}, {a.hi:.1f}]",
-            *(part(p) for p in (a.draft, a.prm, a.strong_prefill, a.strong_decode, a.router, a.hidden)),
-            *(f"{by[key]['seconds'][a.Index]:.1f}" for key in ((1, False), (8, True), (8, False))),
+            f"{ms(a.seconds)} [{ms(a.seconds_lo)}, {ms(a.seconds_hi)}]",
+            *(
+                ms(p) if ms(p) != "0.0" else "–"
+                for p in (a.draft, a.prm, a.strong_prefill, a.strong_decode, a.router, a.hidden)
+            ),
+            *(ms(by[key]["seconds"][a.Index]) for key in ((1, False), (8, True), (8, False))),
         ]
         for a in by[1, True].itertuples()
     ]

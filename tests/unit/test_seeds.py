@@ -137,7 +137,7 @@ def test_what_the_page_says_of_the_seeds_is_what_is_kept() -> None:
     fewer = holding[holding["holds"] < 4]
     counts = f"{of_five} hold in all five runs, {of_four} in four, {len(fewer)} in fewer"
     assert f"Of the {len(holding)} statements that hold by default, {counts}" in page
-    assert fewer["method"].str.contains("TRIM-Agg|TRIM-Seq|look-ahead").all()
+    assert fewer["method"].str.fullmatch(r"TRIM-(Agg|Seq)( at \d0%)?|Every look-ahead router").all()
     assert not kept.loc[kept["beside"].eq("fails"), "holds"].any()
     ahead = kept[kept["key"].eq("learned") & kept["method"].eq("TRIM-POMDP")]
     assert list(ahead["verdict"]) == ["5 of 5"] * 3

@@ -40,9 +40,10 @@ def read_ledgers(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
             raise InputError(f"{twin} and {folder} are both of seed {seed}: name runs that differ in it")
         if folder.name in found:
             raise InputError(f"{folder}: another run is called {folder.name} too; rename one of the folders")
-        found[folder.name] = table = analogues(read_csv(ledger))
+        table = read_csv(ledger)
         if "failed_training" not in table:
             raise InputError(f"{ledger}: an older version's, without `failed_training`; make it again with this one")
+        found[folder.name] = analogues(table)
     return found
 
 

@@ -50,8 +50,8 @@ def attend_from(attention: nn.MultiheadAttention, seen: torch.Tensor, position: 
     """Attend from one position of each row to it and all before it, as `attention` does from all.
 
     Logits are linear in what keys are made of, and sums of values in what those are made of. So with one query a row it
-    is the query that is brought to what is seen, (W_q x_t) W_k, and keys and values of all positions are never made,
-    which halves the time of a training step. The bias of the keys moves all logits of a query alike, and is left out.
+    is the query that is brought to what is seen, (W_q x_t) W_k, and keys and values of all positions are never made.
+    The bias of the keys moves all logits of a query alike, and is left out.
 
     Parameters
     ----------
