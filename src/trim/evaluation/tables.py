@@ -6,6 +6,7 @@ All routers of a dataset are resampled with the same problems, so differences ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,9 +129,8 @@ def strong_calls(episodes: pd.DataFrame) -> pd.DataFrame:
     keys = ["dataset", *SWEEP, "operating_point"]
     rows = []
     for key, solutions in episodes.groupby(keys, sort=True)["authors"]:
-        for position in range(int(solutions.str.len().max())):
-            reached = [authors[position] for authors in solutions if len(authors) > position]
-            counts = {"position": position, "episodes": len(reached), "strong": reached.count("s")}
+        for position, reached in enumerate(zip_longest(*solutions)):
+            counts = {"position": position, "episodes": len(reached) - reached.count(None), "strong": reached.count("s")}
             rows.append(dict(zip(keys, key, strict=True)) | counts)
     return pd.DataFrame(rows, columns=[*keys, "position", "episodes", "strong"])
 
