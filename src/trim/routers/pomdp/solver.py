@@ -27,6 +27,9 @@ from trim.routers.pomdp.model import PomdpModel
 GRID = 400
 """Intervals of the belief grid."""
 
+CELLS_AT_ONCE = 1 << 17
+"""Beliefs times symbols times costs of a backup: its arrays stay in the cache, where all would be read from memory."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
@@ -101,29 +104,46 @@ def solve(model: PomdpModel, costs: Sequence[float] | Floats, grid: int = GRID) 
 
 
 class _Backup:
-    """W(m; F) at all grid points and costs, for F given by chords or by supporting lines.
+    """W(m; F) at all grid points and costs, for F given by chords or by supporting lines."""
+
+    def __init__(self, model: PomdpModel, accuracy: float, costs: Floats, grid: Floats) -> None:
+        cells = len(grid) * len(model.joint_probabilities(accuracy)[0]) * len(costs)
+        parts = np.array_split(grid, min(len(grid), -(-cells // CELLS_AT_ONCE)))
+        self._parts = [_BackupAt(model, accuracy, costs, beliefs, len(grid)) for beliefs in parts]
+
+    def upper(self, values: Floats) -> Floats:
+        """Map upper bounds (N + 1, L) of F to those of W."""
+        return np.concatenate([part.upper(values) for part in self._parts])
+
+    def lines(self, lines: Floats) -> Floats:
+        """Map supporting lines (N + 1, L, 2) of F to those of W."""
+        return np.concatenate([part.lines(lines) for part in self._parts])
+
+
+class _BackupAt:
+    """The same at some of the grid points.
 
     F is needed at the same beliefs for every cost and step, so that evaluating it is a sparse matrix.
     """
 
-    def __init__(self, model: PomdpModel, accuracy: float, costs: Floats, beliefs: Floats) -> None:
+    def __init__(self, model: PomdpModel, accuracy: float, costs: Floats, beliefs: Floats, points: int) -> None:
         keep, regenerate = model.joint_probabilities(accuracy)
         prior = np.stack([1 - beliefs, beliefs], axis=1)
         self._beliefs, self._symbols = beliefs, len(keep)
-        self._keep = _Evaluation(keep[:, None], prior)
-        self._regenerate = _Evaluation(regenerate, prior)
+        self._keep = _Evaluation(keep[:, None], prior, points)
+        self._regenerate = _Evaluation(regenerate, prior, points)
         self._tokens = list(zip(model.transition.tokens, model.transition.token_weights, strict=True))
         self._paid = [np.tile(keep.sum(-1)[:, before], len(beliefs))[:, None] * costs for before in (0, 1)]
 
     def upper(self, values: Floats) -> Floats:
-        """Map upper bounds (N + 1, L) of F to those of W."""
+        """Map upper bounds (N + 1, L) of F to those of W, shape (beliefs, L)."""
         kept, renewed = self._keep.chords @ values, self._regenerate.chords @ values
         paid = self._mixed(self._paid)
         best = sum(weight * np.maximum(kept, renewed - count * paid) for count, weight in self._tokens)
         return self._summed(best)
 
     def lines(self, lines: Floats) -> Floats:
-        """Map supporting lines (N + 1, L, 2) of F to those of W."""
+        """Map supporting lines (N + 1, L, 2) of F to those of W, shape (beliefs, L, 2)."""
         plans = np.concatenate([lines[..., 0], lines[..., 1]])
         kept, renewed = ([part @ plans for part in e.supports] for e in (self._keep, self._regenerate))
         gain, paid = self._mixed(renewed) - self._mixed(kept), self._mixed(self._paid)
@@ -143,37 +163,37 @@ class _Backup:
 
 
 class _Evaluation:
-    """Matrices that give n F(m) after an action, summed over what is seen after it.
+    """Matrices that give n F(m) after an action at B beliefs, summed over what is seen after it.
 
     Attributes
     ----------
     chords
-        Shape ((N + 1) K, N + 1); from upper bounds at the grid points.
+        Shape (B K, N + 1); from upper bounds at the grid points.
     supports
-        Two of shape ((N + 1) K, 2 (N + 1)); from the lines' values at 0 and at 1, given that the prefix was
+        Two of shape (B K, 2 (N + 1)); from the lines' values at 0 and at 1, given that the prefix was
         wrong, and that it was right. The line is that of the grid point next to the belief.
     """
 
-    def __init__(self, joint: Floats, prior: Floats) -> None:
-        points, symbols, later = len(prior), joint.shape[0], joint.shape[1]
+    def __init__(self, joint: Floats, prior: Floats, points: int) -> None:
+        rows, later = len(prior) * joint.shape[0], joint.shape[1]
         mass = np.einsum("jz,koza->jkoa", prior, joint).reshape(-1, 2)
         total = mass.sum(1)
         place = np.divide(mass[:, 1], total, out=np.zeros_like(total), where=total > 0) * (points - 1)
-        row = np.repeat(np.arange(points * symbols), later)
+        row = np.repeat(np.arange(rows), later)
         low = np.minimum(place.astype(int), points - 2)
         self.chords = csr_array(
             (
                 np.concatenate([total * (low + 1 - place), total * (place - low)]),
                 (np.tile(row, 2), np.concatenate([low, low + 1])),
             ),
-            shape=(points * symbols, points),
+            shape=(rows, points),
         )
         near = np.rint(place).astype(int)
         at = np.tile(row, 2), np.concatenate([near, near + points])
         self.supports = [
             csr_array(
-                (np.tile(joint[:, :, z].reshape(-1, 2), (points, 1)).T.ravel(), at),
-                shape=(len(prior) * symbols, 2 * points),
+                (np.tile(joint[:, :, z].reshape(-1, 2), (len(prior), 1)).T.ravel(), at),
+                shape=(rows, 2 * points),
             )
             for z in (0, 1)
         ]
