@@ -130,7 +130,8 @@ def strong_calls(episodes: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, solutions in episodes.groupby(keys, sort=True)["authors"]:
         for position, reached in enumerate(zip_longest(*solutions)):
-            counts = {"position": position, "episodes": len(reached) - reached.count(None), "strong": reached.count("s")}
+            episodes_there = len(reached) - reached.count(None)
+            counts = {"position": position, "episodes": episodes_there, "strong": reached.count("s")}
             rows.append(dict(zip(keys, key, strict=True)) | counts)
     return pd.DataFrame(rows, columns=[*keys, "position", "episodes", "strong"])
 
