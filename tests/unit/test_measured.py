@@ -76,6 +76,7 @@ def test_the_page_shows_what_the_real_pair_was_measured_to_take() -> None:
             f"{a.strong_share:.0%}",
             f"{a.seconds:.1f} [{a.seconds_lo:.1f}, {a.seconds_hi:.1f}]",
             *(f"{part:.1f}" if part else "–" for part in (a.draft, a.prm, a.strong_prefill, a.strong_decode, a.hidden)),
+            f"{u.strong_share:.0%}",
             f"{u.seconds:.1f} [{u.seconds_lo:.1f}, {u.seconds_hi:.1f}]",
             f"{b.strong_share:.0%}",
             f"{b.seconds:.1f}",
