@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from trim.config.models import ConfidencePRM
 from trim.models.batching import WholeBatches
 from trim.models.model_kinds import ReaderSource
 from trim.models.prm_kinds import PrmTraining, prm_section
 from trim.models.protocols import Prefix, Score
-from trim.models.reading import Reader
 from trim.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from trim.models.reading import Reader
 
 
 def train_nothing(
@@ -70,5 +72,7 @@ def certainty(logits: torch.Tensor) -> list[float]:
     logits
         Shape (n, vocabulary).
     """
+    import torch  # not above: where nothing is trained, nothing is loaded
+
     entropies = [torch.special.entr(row.float().softmax(-1).double()).sum() for row in logits]
     return [min(math.exp(-float(entropy)), 1.0) for entropy in entropies]
