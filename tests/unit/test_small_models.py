@@ -4,9 +4,11 @@ import random
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
 
 from trim.config.datasets import ArithmeticFamily
+from trim.models.prm import load_classifier
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.small import SmallModel
@@ -32,6 +34,20 @@ def test_a_small_model_is_its_weights_and_reads_the_same_bits(model_folders: dic
     assert small.generation_config.eos_token_id == whole.generation_config.eos_token_id
 
 
+def test_a_classifier_reads_the_same_bits_without_its_model_class(
+    classifier_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(classifier_folder, tmp_path / "prm")
+    (folder / "generation_config.json").unlink()  # as where it is trained: it writes nothing
+    asked = [Prefix.of("7 a+5 b*3?").extend(f"a:7+5={total}\n\n") for total in (11, 12, 13)]
+    judges = [load_classifier(folder)]
+    monkeypatch.setattr(SmallModel, "find", lambda folder, head: None)
+    judges.append(load_classifier(folder))
+    first, second = (judge.run(asked) for judge in judges)
+    assert [isinstance(judge.reader.model, SmallModel) for judge in judges] == [True, False]
+    assert first == second
+
+
 def test_what_is_no_small_model_is_left_to_transformers(model_folders: dict[str, Path], tmp_path: Path) -> None:
     assert SmallModel.find(tmp_path) is None
     model, _ = load_model(model_folders["weak"])
@@ -44,3 +60,4 @@ def test_what_is_no_small_model_is_left_to_transformers(model_folders: dict[str,
     assert SmallModel.find(tmp_path / "endless") is not None
     (tmp_path / "endless" / "generation_config.json").unlink()
     assert SmallModel.find(tmp_path / "endless") is None
+    assert SmallModel.find(tmp_path / "endless", head=False) is not None

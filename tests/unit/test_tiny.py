@@ -1,15 +1,19 @@
 """The tokenizer and chat template of the tiny models."""
 
+import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trim.config.datasets import ArithmeticFamily
 from trim.config.experiment import Experiment
 from trim.config.models import Architecture
-from trim.models.tiny import ASSISTANT, CONTEXT, END, STEP_TAG, USER, build_config
+from trim.models.tiny import ASSISTANT, CONTEXT, END, PAD, STEP_TAG, USER, TinyTokenizer, build_config
 from trim.models.training import IGNORED, SolutionStream
 from trim.problems.arithmetic import draw_program, step_labels
 
@@ -83,6 +87,63 @@ def test_a_folder_loads_as_any_hugging_face_model(model_folders: dict[str, Path]
     for problem, steps in texts("arith-words", 20):
         assert loaded.encode(problem + "".join(steps)) == tokenizer.encode(problem + "".join(steps))
     assert not list(folder.glob("*.bin"))
+
+
+@pytest.fixture(scope="module")
+def both(model_folders: dict[str, Path]) -> tuple[Any, TinyTokenizer]:
+    """The tokenizer of a folder, with transformers and without."""
+    from transformers import AutoTokenizer
+
+    tiny = TinyTokenizer.find(model_folders["weak"])
+    assert tiny
+    return AutoTokenizer.from_pretrained(model_folders["weak"], local_files_only=True), tiny
+
+
+ODD = ("\n\n", "a\r\nb", "Caf\u00e9 cafe\u0301", "\U0001f600 \u4e2d", "don't", "12345", "\\boxed{7}", "\ud7ff\x00")
+SPELT = (PAD, USER, ASSISTANT, END, STEP_TAG, "From a take b\n\n")
+SAID = st.lists(st.text() | st.sampled_from([*ODD, *SPELT])).map("".join)
+
+
+@given(text=SAID)
+@pytest.mark.parametrize("split", [False, True])
+def test_a_text_has_the_same_tokens_without_transformers(both: Any, text: str, split: bool) -> None:
+    theirs, ours = both
+    ids = ours.encode(text, add_special_tokens=False, split_special_tokens=split)
+    assert ids == theirs.encode(text, add_special_tokens=False, split_special_tokens=split)
+    for skip in (False, True):
+        assert ours.decode(ids, skip_special_tokens=skip) == theirs.decode(ids, skip_special_tokens=skip)
+    assert [ours.decode([token]) for token in ids] == [theirs.decode([token]) for token in ids]
+
+
+@given(said=st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), SAID), min_size=1), asks=st.booleans())
+def test_a_conversation_is_laid_out_the_same_without_transformers(both: Any, said: Any, asks: bool) -> None:
+    messages = [{"role": role, "content": content} for role, content in said]
+    options = {"add_generation_prompt": asks, "tokenize": False, "enable_thinking": False}
+    theirs, ours = (words.apply_chat_template(messages, **options) for words in both)
+    assert ours == theirs
+
+
+def test_tokens_have_the_same_names_without_transformers(both: Any) -> None:
+    theirs, ours = both
+    assert (ours.eos_token_id, ours.chat_template) == (theirs.eos_token_id, theirs.chat_template)
+    for token in (*theirs.get_vocab(), "<|nobody|>"):
+        assert ours.convert_tokens_to_ids(token) == theirs.convert_tokens_to_ids(token)
+    specials = [
+        {(number, token.content) for number, token in words.added_tokens_decoder.items() if token.special}
+        for words in both
+    ]
+    assert specials[0] == specials[1]
+    every = range(len(theirs))
+    assert [ours.decode([number]) for number in every] == [theirs.decode([number]) for number in every]
+
+
+def test_other_tokenizers_are_left_to_transformers(model_folders: dict[str, Path], tmp_path: Path) -> None:
+    assert TinyTokenizer.find(tmp_path) is None
+    for name, changes in {"chat_template.jinja": None, "tokenizer_config.json": {"eos_token": PAD}}.items():
+        folder = shutil.copytree(model_folders["weak"], tmp_path / name)
+        said = changes and {**json.loads((folder / name).read_text()), **changes}
+        (folder / name).write_text(json.dumps(said) if said else "{{ messages }}")
+        assert TinyTokenizer.find(folder) is None
 
 
 def test_the_configuration_follows_the_shape(tokenizer: Any) -> None:

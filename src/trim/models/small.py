@@ -50,8 +50,8 @@ class SmallModel:
     dtype = torch.float32
 
     @classmethod
-    def find(cls, folder: Path) -> SmallModel | None:
-        """Load the model of a folder, if it holds a small one in single precision."""
+    def find(cls, folder: Path, *, head: bool = True) -> SmallModel | None:
+        """Load the model of a folder, if it holds a small one in single precision; without a head it only reads."""
         from safetensors.torch import load_file
 
         file = folder / WEIGHTS_FILE
@@ -59,7 +59,8 @@ class SmallModel:
             return None
         config, generation = _fields(folder / CONFIG_FILE), _fields(folder / GENERATION_FILE)
         # Where a folder says less than it should, transformers knows what to take in its place.
-        if not hasattr(config, "model_type") or not is_plain(config) or not hasattr(generation, "eos_token_id"):
+        said = hasattr(config, "model_type") and (hasattr(generation, "eos_token_id") or not head)
+        if not said or not is_plain(config):
             return None
         held = load_file(file)
         weights = {name.removeprefix(BODY): tensor for name, tensor in held.items() if name.startswith(BODY)}

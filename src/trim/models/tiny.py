@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from string import ascii_lowercase, digits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trim.config.models import Architecture
 
@@ -51,6 +54,57 @@ def build_tokenizer() -> Qwen2Tokenizer:
         clean_up_tokenization_spaces=False,
         model_max_length=CONTEXT,
     )
+
+
+class TinyTokenizer:
+    """What `build_tokenizer` makes, from its folder, as far as readers and writers ask for it.
+
+    Most jobs of the embedded experiment compute for seconds; importing the tokenizers of transformers takes almost one.
+    """
+
+    chat_template = _CHAT_TEMPLATE
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self.name_or_path = str(folder)
+        self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.added_tokens_decoder: Mapping[int, Any] = self._tokenizer.get_added_tokens_decoder()
+        self.eos_token_id = self.convert_tokens_to_ids(END)
+
+    @classmethod
+    def find(cls, folder: Path) -> TinyTokenizer | None:
+        """Return the tokenizer of a folder, if it is this one: its chat template tells."""
+        template, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+        if not template.is_file() or template.read_text(encoding="utf-8") != _CHAT_TEMPLATE:
+            return None
+        said = json.loads(config.read_text(encoding="utf-8"))
+        return cls(folder) if (said["tokenizer_class"], said["eos_token"]) == ("Qwen2Tokenizer", END) else None
+
+    def apply_chat_template(
+        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = False, **_: Any
+    ) -> str:
+        """Render the chat template, which has no options."""
+        said = ""
+        for message in messages:
+            said += f"<|{message['role']}|>{message['content']}" + (END if message["role"] == "assistant" else "")
+        return said + (ASSISTANT if add_generation_prompt else "")
+
+    def encode(self, text: str, *, add_special_tokens: bool = False, split_special_tokens: bool = False) -> list[int]:
+        """Return the tokens of a text; nothing is ever added to them."""
+        self._tokenizer.encode_special_tokens = split_special_tokens
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        return ids
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """Return the text of tokens."""
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+        return text
+
+    def convert_tokens_to_ids(self, token: str) -> int:
+        """Return the number of a token; what is none counts as padding, as in `build_tokenizer`."""
+        number = self._tokenizer.token_to_id(token)
+        return int(self._tokenizer.token_to_id(PAD) if number is None else number)
 
 
 def build_config(architecture: Architecture, tokenizer: Qwen2Tokenizer) -> Qwen2Config:

@@ -26,6 +26,7 @@ from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
 from trim.models.reading import Cache, Outputs, PrefixState, StateMemory, read_chains
 from trim.models.small import SmallModel
+from trim.models.tiny import TinyTokenizer
 
 PAST_BUCKET = 32
 KEPT_BUFFERS = 16
@@ -61,12 +62,14 @@ def load_model(
 
 
 def load_to_read(
-    name: str | Path, *, device: str = "cpu", dtype: Precision | None = None, **how: Any
+    name: str | Path, *, device: str = "cpu", head: bool = True, dtype: Precision | None = None, **how: Any
 ) -> tuple[Any, Any]:
     """Load model and tokenizer as `load_model` does, to read and write with alone: of a small one, the weights do."""
-    small = SmallModel.find(Path(name)) if device == "cpu" and dtype in (None, "float32") else None
+    small = SmallModel.find(Path(name), head=head) if device == "cpu" and dtype in (None, "float32") else None
     if small is None:
-        return load_model(name, device=device, dtype=dtype, **how)
+        return load_model(name, device=device, head=head, dtype=dtype, **how)
+    if tiny := TinyTokenizer.find(Path(name)):
+        return small, tiny
     from transformers import AutoTokenizer
 
     return small, AutoTokenizer.from_pretrained(name, local_files_only=True)
