@@ -172,13 +172,22 @@ def _filled(head: ClassifierHead, name: str, revision: str | None) -> Classifier
 def _head_weights(name: str, revision: str | None) -> dict[str, torch.Tensor]:
     """Read the weights of a classifier's head, from whichever files the checkpoint holds them in."""
     from safetensors import safe_open
-    from transformers.utils.hub import cached_file
 
-    found = cached_file(name, SHARD_INDEX, revision=revision, _raise_exceptions_for_missing_entries=False)
+    found = _file_of(name, SHARD_INDEX, revision)
     shards = json.loads(Path(found).read_text(encoding="utf-8"))["weight_map"] if found else {}
     files = {file for key, file in shards.items() if key.startswith("score.")} or {"model.safetensors"}
     weights: dict[str, torch.Tensor] = {}
     for file in files:
-        with safe_open(cached_file(name, file, revision=revision), "pt") as opened:
+        with safe_open(_file_of(name, file, revision), "pt") as opened:
             weights |= {key: opened.get_tensor(key).float() for key in opened.keys() if key.startswith("score.")}
     return weights
+
+
+def _file_of(name: str, file: str, revision: str | None) -> str | None:
+    """Return where a file of a checkpoint lies, if there is one: in its folder, or in the cache of the hub."""
+    if Path(name).is_dir():
+        return str(Path(name, file)) if Path(name, file).is_file() else None
+    from transformers.utils.hub import cached_file
+
+    found: str | None = cached_file(name, file, revision=revision, _raise_exceptions_for_missing_entries=False)
+    return found
