@@ -74,12 +74,13 @@ class TinyTokenizer:
 
     @classmethod
     def find(cls, folder: Path) -> TinyTokenizer | None:
-        """Return the tokenizer of a folder, if it is this one: its chat template tells."""
+        """Return the tokenizer of a folder, if it is this one: its chat template tells, and its end of a message."""
         template, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
         if not template.is_file() or template.read_text(encoding="utf-8") != _CHAT_TEMPLATE:
             return None
         said = json.loads(config.read_text(encoding="utf-8"))
-        return cls(folder) if (said["tokenizer_class"], said["eos_token"]) == ("Qwen2Tokenizer", END) else None
+        ours = (said.get("tokenizer_class"), said.get("eos_token")) == ("Qwen2Tokenizer", END)
+        return cls(folder) if ours else None
 
     def apply_chat_template(
         self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = False, **_: Any
