@@ -44,3 +44,17 @@ def test_a_fit_is_kept_without_what_only_people_read(table: Path, tmp_path: Path
     assert kept.restore(FITS, facts, tmp_path / "again")
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["policies.npz"]
     assert not kept.restore(FITS, facts | {"seed": 8}, tmp_path / "other")
+
+
+def test_a_fit_from_before_a_setting_was_there_stays_valid() -> None:
+    before = Routers.model_validate({"agg": {"ppo": {"imitation": 60}}}).agg
+    today = Routers().agg
+    names = {"critic_weight", "imitation_flipped", "imitation_learning_rate"}
+    assert not names & before.ppo.model_dump().keys()
+    assert names < today.ppo.model_dump().keys()
+    assert type(today).model_validate(before.model_dump()) == before
+    assert (before.ppo.critic_weight, before.ppo.imitation_learning_rate, before.ppo.imitation_flipped) == (
+        0.5,
+        0.002,
+        0.1,
+    )

@@ -18,7 +18,6 @@ from trim.rollout.history import Observed
 from trim.rollout.trees import RolloutTrees
 from trim.rollout.vectorised import explore, outcomes, roll_out
 from trim.routers.kappas import choose_kappas, tokens_per_solution
-from trim.routers.learned import imitation
 from trim.routers.learned.disk import load_policies, save_policies
 from trim.routers.learned.environment import Routing, TreesWorld, spaces
 from trim.routers.learned.features import AGGREGATES, AggregateEncoder, Scale, SequenceEncoder
@@ -210,24 +209,24 @@ def test_imitation_teaches_what_the_best_threshold_does(trees) -> None:
 
     routing = Routing(TreesWorld(grown, 64, rng), Demonstrated(learner.encoder, teacher), draw, price)
     policy = ActorCriticPolicy(*spaces(learner.encoder.size), lambda _: 1e-3, **learner.policy_kwargs())
-    seen, decided, _ = demonstrate(routing, MAX_STEPS, rng)
+    seen, decided, _ = demonstrate(routing, MAX_STEPS, 0.1, rng)
 
     def agreement() -> float:
         return (policy.predict(seen, deterministic=True)[0] == decided).mean()
 
     fresh = agreement()
-    imitate(policy, routing, 40, MAX_STEPS, 64, 0)
+    settings = PPO.model_copy(update={"imitation": 40, "batch_size": 64})
+    imitate(policy, routing, settings, MAX_STEPS, 0)
     assert fresh < 0.7
-    assert 0.8 < agreement() <= 1 - imitation.FLIPPED + 0.02
+    assert 0.8 < agreement() <= 1 - 0.1 + 0.02
 
 
-def test_demonstrations_hold_what_came_of_whole_episodes(trees, monkeypatch) -> None:
-    monkeypatch.setattr(imitation, "FLIPPED", 0.0)
+def test_demonstrations_hold_what_came_of_whole_episodes(trees) -> None:
     grown, price = trees[0], tokens_per_solution(trees[0])
     encoder = Demonstrated(AggregateEncoder(Scale({}, {}), True), BestThreshold.on(grown, price))
     world = TreesWorld(grown, 16, np.random.default_rng(0))
     routing = Routing(world, encoder, lambda count: np.full(count, 1e-9), price)
-    seen, decided, returns = demonstrate(routing, 2 * MAX_STEPS, np.random.default_rng(1))
+    seen, decided, returns = demonstrate(routing, 2 * MAX_STEPS, 0.0, np.random.default_rng(1))
     assert seen.shape == (len(returns), encoder.size - 1)
     assert set(np.round(returns, 6)) <= {0.0, 1.0} and len(returns) >= 16
     best = encoder.teacher.at(np.array([1e-9]))
@@ -275,7 +274,6 @@ from pathlib import Path
 sys.path.insert(0, {str(tmp_path.parent)!r})
 import numpy as np
 from trim.rollout.history import Observed
-from trim.routers.learned import imitation
 from trim.routers.learned.disk import load_policies
 rng = np.random.default_rng(3)
 shape = 200, {MAX_STEPS}

@@ -35,6 +35,10 @@ class KappaRange(Section):
         return self.spread(self.count)
 
 
+CRITIC_WEIGHT, IMITATED_AT, FLIPPED = 0.5, 2e-3, 0.1
+"""What was done before they could be set. Where they say that, no file names them: what was fitted then stays valid."""
+
+
 class Ppo(Section):
     """PPO of stable-baselines3; rewards are not discounted (paper, hyperparameters of TRIM-Agg)."""
 
@@ -42,11 +46,23 @@ class Ppo(Section):
     clip_range: Number = Field(0.2, gt=0, description="how far a policy may move in one update (paper: 0.2)")
     entropy_coefficient: Number = Field(0.01, ge=0, description="weight of the entropy bonus (paper: 0.01)")
     gae_lambda: Share = Field(0.95, description="of generalised advantage estimation (paper: 0.95)")
+    critic_weight: Number = Field(
+        CRITIC_WEIGHT,
+        ge=0,
+        exclude_if=CRITIC_WEIGHT.__eq__,
+        description="weight of the critic's error beside the policy's objective (stable-baselines3: 0.5)",
+    )
     imitation: int = Field(
         0,
         ge=0,
         strict=True,
         description="rounds in which a policy for all kappas (`conditioned`) first learns what the best threshold does",
+    )
+    imitation_learning_rate: Number = Field(
+        IMITATED_AT, gt=0, exclude_if=IMITATED_AT.__eq__, description="of Adam in these rounds"
+    )
+    imitation_flipped: Share = Field(
+        FLIPPED, exclude_if=FLIPPED.__eq__, description="share of decisions in these rounds that are turned round"
     )
     normalise_advantages: Flag = Field(False, description="whether advantages are standardised (paper: no)")
     annealed: Flag = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")
@@ -59,20 +75,25 @@ class Ppo(Section):
     patience: Count = Field(12, description="evaluations without a better return after which training stops")
 
 
-def _quick_ppo(total_timesteps: int) -> Ppo:
+def _quick_ppo(total_timesteps: int, imitation: int, imitation_learning_rate: float) -> Ppo:
     # The paper's constant rate moves too slowly for a run of a minute or two. Whole episodes stand in an update, and no
-    # critic in the way of what they earned: a policy that begins as a good threshold is led away from it else.
+    # critic in the way of what they earned: a policy that begins as a good threshold is led away from it else. Few
+    # decisions that it is shown are turned round: with many, PPO spends itself on unlearning them. And the critic's
+    # error, which is large where tokens are dear, must not move what TRIM-Seq's actor reads too.
     return Ppo(
         learning_rate=1e-3,
         annealed=True,
         entropy_coefficient=0.001,
         gae_lambda=1.0,
+        critic_weight=0.02,
         n_steps=16,
         batch_size=2048,
         total_timesteps=total_timesteps,
         evaluate_every=5,
         patience=3,
-        imitation=60,
+        imitation=imitation,
+        imitation_learning_rate=imitation_learning_rate,
+        imitation_flipped=0.02,
     )
 
 
@@ -98,7 +119,7 @@ class AggRouter(Section):
     )
     kappas: Kappas = Field((0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.0), description=KAPPAS)
     hidden: tuple[Count, ...] = Field((128, 128), description="widths of the hidden layers (paper: 128, 128)")
-    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(750_000), description="training")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(750_000, 20, 4e-3), description="training")
 
 
 class SeqRouter(Section):
@@ -118,7 +139,7 @@ class SeqRouter(Section):
     width: Count = Field(32, description="width of the transformer")
     layers: Count = Field(1, description="number of its layers")
     heads: Count = Field(4, description="attention heads")
-    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(500_000), description="training")
+    ppo: Ppo = Field(default_factory=lambda: _quick_ppo(500_000, 60, 2e-3), description="training")
 
     @model_validator(mode="after")
     def _divides(self) -> SeqRouter:

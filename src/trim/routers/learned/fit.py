@@ -62,6 +62,7 @@ PPO_ALONE = {
     "learning_rate": 2e-3,
     "entropy_coefficient": 0.01,
     "gae_lambda": 0.95,
+    "critic_weight": 0.5,
     "n_steps": 8,
     "batch_size": 1024,
 }
@@ -249,7 +250,7 @@ def _guided(
     teacher = BestThreshold.on(trees, tokens_per_solution(trees))
     world = TreesWorld(trees, settings.n_envs, np.random.default_rng(seed))
     demonstrated = Routing(world, Demonstrated(learner.encoder, teacher), draw, teacher.tokens_per_solution)
-    return lambda policy: imitate(policy, demonstrated, settings.imitation, trees.max_steps, settings.batch_size, seed)
+    return lambda policy: imitate(policy, demonstrated, settings, trees.max_steps, seed)
 
 
 def _mean_return(

@@ -13,6 +13,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.arrays import Floats, Integers, Singles
+from trim.config.routers import Ppo
 from trim.rollout.history import Observed
 from trim.rollout.trees import KEEP, RolloutTrees
 from trim.rollout.vectorised import outcomes, roll_out_all
@@ -20,9 +21,6 @@ from trim.routers.learned.environment import Encoder, Routing
 from trim.routers.threshold import Threshold, quantile_thresholds
 
 CANDIDATES = 40
-FLIPPED = 0.1
-"""Share of decisions in which it is not followed: PPO finds nothing better than a policy that never tries."""
-LEARNING_RATE = 2e-3
 EPOCHS = 2
 
 
@@ -76,27 +74,30 @@ class Demonstrated:
         return np.column_stack([regenerate, self.encoder.encode(observed, kappa)]).astype(np.float32)
 
 
-def imitate(
-    policy: ActorCriticPolicy, demonstrated: Routing, rounds: int, length: int, batch_size: int, seed: int
-) -> None:
+def imitate(policy: ActorCriticPolicy, demonstrated: Routing, settings: Ppo, length: int, seed: int) -> None:
     """Teach a policy what the best threshold does, and its critic what the episodes earn.
+
+    Some decisions are turned round: PPO finds nothing better than a policy that never tries. Each of them costs reward
+    that PPO first has to win back, so that few are better than many.
 
     Parameters
     ----------
     demonstrated
         Episodes whose observations are `Demonstrated`.
-    rounds, length
-        How often all environments begin anew, and for how many decisions they go on then.
+    settings
+        In each of `imitation` rounds all environments begin anew.
+    length
+        For how many decisions they go on then.
     """
     rng = np.random.default_rng(seed)
     optimiser = policy.optimizer  # what it learns of the gradients' sizes keeps the first steps of PPO small
     for group in optimiser.param_groups:
-        group["lr"] = LEARNING_RATE
+        group["lr"] = settings.imitation_learning_rate
     policy.set_training_mode(True)
-    for _ in range(rounds):
-        observations, decisions, returns = demonstrate(demonstrated, length, rng)
+    for _ in range(settings.imitation):
+        observations, decisions, returns = demonstrate(demonstrated, length, settings.imitation_flipped, rng)
         for _ in range(EPOCHS):
-            for rows in np.array_split(rng.permutation(len(returns)), -(-len(returns) // batch_size)):
+            for rows in np.array_split(rng.permutation(len(returns)), -(-len(returns) // settings.batch_size)):
                 values, log_likelihood, _ = policy.evaluate_actions(
                     torch.as_tensor(observations[rows]), torch.as_tensor(decisions[rows])
                 )
@@ -106,12 +107,20 @@ def imitate(
                 optimiser.step()
 
 
-def demonstrate(demonstrated: Routing, length: int, rng: np.random.Generator) -> tuple[Singles, Integers, Singles]:
-    """Play from the beginning; return observations, decisions, and what came of them in whole episodes."""
+def demonstrate(
+    demonstrated: Routing, length: int, flipped: float, rng: np.random.Generator
+) -> tuple[Singles, Integers, Singles]:
+    """Play from the beginning; return observations, decisions, and what came of them in whole episodes.
+
+    Parameters
+    ----------
+    flipped
+        Share of decisions in which the best threshold is not followed.
+    """
     seen, told, decisions, earned, ends = demonstrated.reset(), [], [], [], []
     for _ in range(length):
         told.append(seen[:, 1:])
-        decisions.append((seen[:, 0] > 0) ^ (rng.random(len(seen)) < FLIPPED))
+        decisions.append((seen[:, 0] > 0) ^ (rng.random(len(seen)) < flipped))
         seen, rewards, ended = demonstrated.step(decisions[-1])
         earned.append(rewards)
         ends.append(ended)

@@ -123,6 +123,7 @@ def train(
         gae_lambda=settings.gae_lambda,
         clip_range=settings.clip_range,
         ent_coef=settings.entropy_coefficient,
+        vf_coef=settings.critic_weight,
         normalize_advantage=settings.normalise_advantages,
         policy_kwargs=policy_kwargs,
         seed=seed,
