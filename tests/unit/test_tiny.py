@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from trim.config.datasets import ArithmeticFamily
 from trim.config.experiment import Experiment
@@ -139,11 +140,33 @@ def test_tokens_have_the_same_names_without_transformers(both: Any) -> None:
 
 def test_other_tokenizers_are_left_to_transformers(model_folders: dict[str, Path], tmp_path: Path) -> None:
     assert TinyTokenizer.find(tmp_path) is None
-    for name, changes in {"chat_template.jinja": None, "tokenizer_config.json": {"eos_token": PAD}}.items():
+    for name in ("chat_template.jinja", "tokenizer_config.json", "tokenizer.json"):
         folder = shutil.copytree(model_folders["weak"], tmp_path / name)
-        said = changes and {**json.loads((folder / name).read_text()), **changes}
-        (folder / name).write_text(json.dumps(said) if said else "{{ messages }}")
+        (folder / name).unlink()
         assert TinyTokenizer.find(folder) is None
+    folder = shutil.copytree(model_folders["weak"], tmp_path / "another")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    assert TinyTokenizer.find(folder) is None
+
+
+@pytest.mark.parametrize("more", [{"eos_token": PAD}, {"split_special_tokens": True}, {"model_max_length": 9}])
+def test_a_folder_that_says_more_of_its_tokenizer_is_left_to_transformers(
+    model_folders: dict[str, Path], tmp_path: Path, more: dict[str, Any]
+) -> None:
+    folder = shutil.copytree(model_folders["weak"], tmp_path / "more")
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **more}))
+    assert TinyTokenizer.find(folder) is None
+
+
+def test_a_text_is_never_cut_nor_filled_up(both: Any, model_folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(model_folders["weak"], tmp_path / "cut")
+    cutting = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    cutting.enable_truncation(3)
+    cutting.enable_padding(length=20)
+    cutting.save(str(folder / "tokenizer.json"))
+    kept, text = TinyTokenizer.find(folder), "a: 12+30=42\n\n"
+    assert kept and kept.encode(text) == both[1].encode(text) != cutting.encode(text).ids
 
 
 def test_the_configuration_follows_the_shape(tokenizer: Any) -> None:

@@ -49,8 +49,8 @@ class Ppo(Section):
     critic_weight: Number = Field(
         CRITIC_WEIGHT,
         ge=0,
-        exclude_if=CRITIC_WEIGHT.__eq__,
-        description="weight of the critic's error beside the policy's objective (stable-baselines3: 0.5)",
+        exclude_if=lambda weight: weight == CRITIC_WEIGHT,
+        description="weight of the critic's error beside PPO's objective (stable-baselines3: 0.5)",
     )
     imitation: int = Field(
         0,
@@ -59,10 +59,12 @@ class Ppo(Section):
         description="rounds in which a policy for all kappas (`conditioned`) first learns what the best threshold does",
     )
     imitation_learning_rate: Number = Field(
-        IMITATED_AT, gt=0, exclude_if=IMITATED_AT.__eq__, description="of Adam in these rounds"
+        IMITATED_AT, gt=0, exclude_if=lambda rate: rate == IMITATED_AT, description="of Adam in these rounds"
     )
     imitation_flipped: Share = Field(
-        FLIPPED, exclude_if=FLIPPED.__eq__, description="share of decisions in these rounds that are turned round"
+        FLIPPED,
+        exclude_if=lambda share: share == FLIPPED,
+        description="share of decisions in these rounds that are turned round",
     )
     normalise_advantages: Flag = Field(False, description="whether advantages are standardised (paper: no)")
     annealed: Flag = Field(False, description="learning rate falls to 0, entropy bonus to a tenth (released code: yes)")

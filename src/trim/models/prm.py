@@ -178,7 +178,10 @@ def _head_weights(name: str, revision: str | None) -> dict[str, torch.Tensor]:
     files = {file for key, file in shards.items() if key.startswith("score.")} or {"model.safetensors"}
     weights: dict[str, torch.Tensor] = {}
     for file in files:
-        with safe_open(_file_of(name, file, revision), "pt") as opened:
+        path = _file_of(name, file, revision)
+        if path is None:
+            raise InputError(f"{name}: holds no {file}; a PRM must have its weights there, with those of its head")
+        with safe_open(path, "pt") as opened:
             weights |= {key: opened.get_tensor(key).float() for key in opened.keys() if key.startswith("score.")}
     return weights
 

@@ -27,6 +27,19 @@ _CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 CONTEXT = 2048
+_CONFIG = {
+    "add_prefix_space": None,
+    "backend": "tokenizers",
+    "bos_token": None,
+    "clean_up_tokenization_spaces": False,
+    "eos_token": END,
+    "extra_special_tokens": [USER, ASSISTANT, STEP_TAG],
+    "model_max_length": CONTEXT,
+    "pad_token": PAD,
+    "tokenizer_class": "Qwen2Tokenizer",
+    "unk_token": PAD,
+}
+"""What transformers writes of it beside `tokenizer.json`."""
 
 
 def build_tokenizer() -> Qwen2Tokenizer:
@@ -69,18 +82,19 @@ class TinyTokenizer:
 
         self.name_or_path = str(folder)
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         self.added_tokens_decoder: Mapping[int, Any] = self._tokenizer.get_added_tokens_decoder()
         self.eos_token_id = self.convert_tokens_to_ids(END)
 
     @classmethod
     def find(cls, folder: Path) -> TinyTokenizer | None:
-        """Return the tokenizer of a folder, if it is this one: its chat template tells, and its end of a message."""
-        template, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
-        if not template.is_file() or template.read_text(encoding="utf-8") != _CHAT_TEMPLATE:
+        """Return the tokenizer of a folder, if all that the folder says of it is what `build_tokenizer` does."""
+        files = [folder / name for name in ("chat_template.jinja", "tokenizer_config.json", "tokenizer.json")]
+        if not all(file.is_file() for file in files):
             return None
-        said = json.loads(config.read_text(encoding="utf-8"))
-        ours = (said.get("tokenizer_class"), said.get("eos_token")) == ("Qwen2Tokenizer", END)
-        return cls(folder) if ours else None
+        template, config = (file.read_text(encoding="utf-8") for file in files[:2])
+        return cls(folder) if template == _CHAT_TEMPLATE and json.loads(config) == _CONFIG else None
 
     def apply_chat_template(
         self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool = False, **_: Any

@@ -14,7 +14,7 @@ import pandas as pd
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from trim.arrays import Floats
-from trim.config.routers import AggRouter, KappaRange, Ppo, SeqRouter
+from trim.config.routers import CRITIC_WEIGHT, AggRouter, KappaRange, Ppo, SeqRouter
 from trim.files import write_csv, write_json
 from trim.progress import Progress
 from trim.rollout.tables import OperatingPoint
@@ -62,7 +62,7 @@ PPO_ALONE = {
     "learning_rate": 2e-3,
     "entropy_coefficient": 0.01,
     "gae_lambda": 0.95,
-    "critic_weight": 0.5,
+    "critic_weight": CRITIC_WEIGHT,
     "n_steps": 8,
     "batch_size": 1024,
 }

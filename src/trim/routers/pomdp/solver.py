@@ -108,7 +108,7 @@ class _Backup:
 
     def __init__(self, model: PomdpModel, accuracy: float, costs: Floats, grid: Floats) -> None:
         cells = len(grid) * len(model.joint_probabilities(accuracy)[0]) * len(costs)
-        parts = np.array_split(grid, min(len(grid), -(-cells // CELLS_AT_ONCE)))
+        parts = np.array_split(grid, min(len(grid), 1 + cells // CELLS_AT_ONCE))
         self._parts = [_BackupAt(model, accuracy, costs, beliefs, len(grid)) for beliefs in parts]
 
     def upper(self, values: Floats) -> Floats:
@@ -121,7 +121,7 @@ class _Backup:
 
 
 class _BackupAt:
-    """The same at some of the grid points.
+    """W(m; F) at some beliefs, for F given at `points` grid points.
 
     F is needed at the same beliefs for every cost and step, so that evaluating it is a sparse matrix.
     """
