@@ -78,8 +78,8 @@ class TrainedModel(Section):
 
 Precision = Literal["float32", "bfloat16"]
 PRECISION = (
-    "float32: bit for bit the same steps on any CPU of a kind; bfloat16: for GPUs, and CPUs with bf16 instructions, what a "
-    "step is depends on its batch in the last bits, and the step store defines it"
+    "float32: bit for bit the same steps on any CPU of a kind; bfloat16: for GPUs, and CPUs with bf16 instructions, "
+    "what a step is depends on its batch in the last bits, and the step store defines it"
 )
 
 
