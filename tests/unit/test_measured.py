@@ -149,11 +149,17 @@ def test_the_page_shows_what_other_training_runs_came_to() -> None:
     lines = [(router, code) for code in ("1f092c7", "bacf20b") for router in ("trim-agg", "trim-seq")]
     for line, (router, code) in zip(shown, lines, strict=True):
         assert line[1:] == [cell(router, dataset, code) for dataset in ("arith", "arith-hard")]
-    at_home = runs[runs["dataset"] == runs["trained_on"]].groupby("code")
-    assert ((ahead := at_home["difference_lo"].agg(lambda low: (low > 0).sum()))["1f092c7"], ahead["bacf20b"]) == (12, 10)
-    failed = runs[(runs["dataset"] == "arith-hard") & (runs["trained_on"] == "arith-hard") & (runs["trained"] == "no")]
-    assert failed["code"].value_counts()[["1f092c7", "bacf20b"]].tolist() == [2, 5]
+    at_home = runs[runs["dataset"] == runs["trained_on"]]
+    ahead = (at_home["difference_lo"] > 0).groupby(at_home["code"]).sum()
+    assert (ahead["1f092c7"], ahead["bacf20b"]) == (12, 10)
+    hard = runs[(runs["dataset"] == "arith-hard") & (runs["trained_on"] == "arith-hard")]
+    failed = (hard["trained"] == "no").groupby([hard["code"], hard["router"]]).sum()
+    assert failed["1f092c7"].tolist() == [2, 0] and failed["bacf20b"].tolist() == [3, 2]
     page = " ".join((ROOT / "docs/embedded.md").read_text(encoding="utf-8").split())
+    gain = (runs["dev_best"] - runs["dev_begin"]).groupby([runs["code"], runs["router"], runs["trained_on"]]).mean()
+    now, before = (gain[code, "trim-seq"].map("{:.4f}".format).str[1:].tolist() for code in ("1f092c7", "bacf20b"))
+    assert f"PPO now adds {now[0]} to its return on dev on arith on average and {now[1]} on arith-hard" in page
+    assert f"(before: {before[0]} and {before[1]})" in page
     before = [cell("trim-seq", dataset, "e1dce57") for dataset in ("arith", "arith-hard")]
     assert f"was left at {before[0]}," in page and f"came to {before[1]}." in page
     first = runs[(runs["router"] == "trim-seq") & (runs["trained_on"] == "arith") & (runs["seed"] == 0)]

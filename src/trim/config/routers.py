@@ -80,7 +80,7 @@ class Ppo(Section):
 def _quick_ppo(total_timesteps: int, imitation: int, imitation_learning_rate: float) -> Ppo:
     # The paper's constant rate moves too slowly for a run of a minute or two. Whole episodes stand in an update, and no
     # critic in the way of what they earned: a policy that begins as a good threshold is led away from it else. Few
-    # decisions that it is shown are turned round: with many, PPO spends itself on unlearning them. And the critic's
+    # decisions that it is shown are turned round: what they cost, PPO has to win back first. And the critic's
     # error, which is large where tokens are dear, must not move what TRIM-Seq's actor reads too.
     return Ppo(
         learning_rate=1e-3,
