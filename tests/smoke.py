@@ -16,6 +16,9 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from trim.checksums import short_digest
+from trim.files import written_aside
+
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "src", "data", "paper")
 RESULTS = Path("results/smoke")
@@ -64,9 +67,7 @@ def snakemake(
     """
     overlays = ["config/smoke.yaml"]
     if changes is not None:
-        overlay = tree.with_name(f"{tree.name} changed.yaml")
-        overlay.write_text(yaml.safe_dump(dict(changes)), encoding="utf-8")
-        overlays.append(str(overlay))
+        overlays.append(str(overlay_of(tree, changes)))
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", *overlays, *arguments]
     done = subprocess.run(
         [*command, "--", *map(str, targets)],
@@ -80,6 +81,15 @@ def snakemake(
     )
     assert done.returncode == status, done.stdout[-6000:]
     return done.stdout
+
+
+def overlay_of(tree: Path, changes: Mapping[str, Any]) -> Path:
+    """Write changes of the config beside a checkout; tests side by side share it, so that the content names the file."""
+    said = yaml.safe_dump(dict(changes))
+    overlay = tree.with_name(f"{tree.name} {short_digest(said.encode())}.yaml")
+    with written_aside(overlay) as aside:
+        aside.write_text(said, encoding="utf-8")
+    return overlay
 
 
 def contents(folder: Path) -> dict[str, bytes]:

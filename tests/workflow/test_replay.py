@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from smoke import RESULTS, contents, snakemake, tables
+from smoke import RESULTS, contents, overlay_of, snakemake, tables
 
 from trim.archive.export import export_store, verify_archive
 from trim.archive.parts import import_archive
@@ -30,7 +30,7 @@ def test_from_an_archive_no_model_is_called_and_no_file_read_however_the_work_is
     changes: dict[str, object] = {"datasets": {"riddles": riddles}}
     snakemake(smoke_copy, targets=(manifest,), changes=changes)
     prepared = read_json(smoke_copy / manifest)
-    overlays = [Path("config/smoke.yaml"), smoke_copy.with_name(f"{smoke_copy.name} changed.yaml")]
+    overlays = [Path("config/smoke.yaml"), overlay_of(smoke_copy, changes)]
     archive = smoke_copy / "archive"
     export_store([smoke_copy / overlay for overlay in overlays], archive, {}, 10_000_000, smoke_copy)
     assert verify_archive(archive).experiment == "smoke"
