@@ -84,7 +84,7 @@ def snakemake(
 
 
 def overlay_of(tree: Path, changes: Mapping[str, Any]) -> Path:
-    """Write changes of the config beside a checkout; tests side by side share it, so that the content names the file."""
+    """Write changes of the config beside a checkout, named by their content: tests side by side share it."""
     said = yaml.safe_dump(dict(changes))
     overlay = tree.with_name(f"{tree.name} {short_digest(said.encode())}.yaml")
     with written_aside(overlay) as aside:
