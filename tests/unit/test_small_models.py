@@ -1,5 +1,6 @@
 """Small models as weights alone: what is read with them is the same, bit for bit."""
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from trim.config.datasets import ArithmeticFamily
+from trim.errors import InputError
 from trim.models.prm import load_classifier
 from trim.models.prompts import PrefixTokenizer
 from trim.models.protocols import Prefix
@@ -46,6 +48,14 @@ def test_a_classifier_reads_the_same_bits_without_its_model_class(
     first, second = (judge.run(asked) for judge in judges)
     assert [isinstance(judge.reader.model, SmallModel) for judge in judges] == [True, False]
     assert first == second
+
+
+def test_a_classifier_without_the_weights_of_its_head_is_one_sentence(classifier_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(classifier_folder, tmp_path / "prm")
+    index = {"weight_map": {"score.0.weight": "head.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds no head\.safetensors; a PRM must have its weights there"):
+        load_classifier(folder)
 
 
 def test_what_is_no_small_model_is_left_to_transformers(model_folders: dict[str, Path], tmp_path: Path) -> None:

@@ -107,9 +107,10 @@ class _Backup:
     """W(m; F) at all grid points and costs, for F given by chords or by supporting lines."""
 
     def __init__(self, model: PomdpModel, accuracy: float, costs: Floats, grid: Floats) -> None:
-        cells = len(grid) * len(model.joint_probabilities(accuracy)[0]) * len(costs)
+        joint = model.joint_probabilities(accuracy)
+        cells = len(grid) * len(joint[0]) * len(costs)
         parts = np.array_split(grid, min(len(grid), 1 + cells // CELLS_AT_ONCE))
-        self._parts = [_BackupAt(model, accuracy, costs, beliefs, len(grid)) for beliefs in parts]
+        self._parts = [_BackupAt(model, joint, costs, beliefs, len(grid)) for beliefs in parts]
 
     def upper(self, values: Floats) -> Floats:
         """Map upper bounds (N + 1, L) of F to those of W."""
@@ -126,8 +127,10 @@ class _BackupAt:
     F is needed at the same beliefs for every cost and step, so that evaluating it is a sparse matrix.
     """
 
-    def __init__(self, model: PomdpModel, accuracy: float, costs: Floats, beliefs: Floats, points: int) -> None:
-        keep, regenerate = model.joint_probabilities(accuracy)
+    def __init__(
+        self, model: PomdpModel, joint: tuple[Floats, Floats], costs: Floats, beliefs: Floats, points: int
+    ) -> None:
+        keep, regenerate = joint
         prior = np.stack([1 - beliefs, beliefs], axis=1)
         self._beliefs, self._symbols = beliefs, len(keep)
         self._keep = _Evaluation(keep[:, None], prior, points)
