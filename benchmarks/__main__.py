@@ -72,7 +72,7 @@ def block(rows: Sequence[Cells]) -> list[str]:
         if row["benchmark"] in COMPARISONS[:-2]:
             first.setdefault(row["benchmark"], row)
     shown = [row for row in rows if row in first.values() or (row["aim"] and row["met"] != "yes")]
-    lines = ["| against the straightforward way | times better | aim | met |", "|---|---|---|---|"]
+    lines = ["| against the straightforward way | ratio | aim | met |", "|---|---|---|---|"]
     return lines + [f"| {row['what']} | {ratio(row)} | {row['aim'] or '-'} | {row['met'] or '-'} |" for row in shown]
 
 

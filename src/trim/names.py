@@ -178,11 +178,6 @@ def look_of(router: str, variant: str) -> Look:
     return names()[router, variant].look
 
 
-def identified(router: str, variant: str) -> str:
-    """Return a variant's identifiers in one text, as tables of numbers write it."""
-    return router if variant == "default" else f"{router}, {variant}"
-
-
 def in_order(rows: pd.DataFrame) -> list[Key]:
     """Return the (router, variant) that a table holds, in the order of all names.
 

@@ -104,17 +104,16 @@ def test_the_matrix_frames_home() -> None:
     assert [(frame.get_x(), frame.get_height()) for frame in frames] == [(0, 2), (1, 2)]
 
 
-def test_prm_quality_is_laid_in_logits() -> None:
+def test_prms_stand_in_the_order_of_their_quality() -> None:
     gain, price = prm_quality_routing.draw(prm_routing_table(), "arith").axes
-    assert gain.get_xscale() == price.get_xscale() == "logit"
     assert (gain.get_ylabel(), price.get_ylabel()) == ("ΔIBC", "CPT80 (strong share, %)")
-    assert [label.get_text() for label in gain.get_xticklabels()] == ["bad, 0.700", "usual, 0.900", "good, 0.990"]
+    assert [label.get_text() for label in gain.get_xticklabels()] == ["bad\n0.700", "usual\n0.900", "good\n0.990"]
     assert legend(gain) == ["TRIM-Thr", "TRIM-POMDP"]  # no weak model, and nothing that was fitted with one PRM alone
     threshold, pomdp = gain.get_lines()
     np.testing.assert_allclose(threshold.get_ydata(), [1, 2, 3])
     np.testing.assert_allclose(pomdp.get_ydata(), [1.5, 2.5, 3.5])
-    assert (threshold.get_xdata() < [0.7, 0.9, 0.99]).all()
-    assert (pomdp.get_xdata() > [0.7, 0.9, 0.99]).all()
+    np.testing.assert_allclose(threshold.get_xdata() + pomdp.get_xdata(), [0, 2, 4], atol=1e-12)
+    assert (threshold.get_xdata() < pomdp.get_xdata()).all()
     np.testing.assert_allclose(price.get_lines()[0].get_ydata(), [55, 50.5])  # not reached with the worst
     assert gain.get_xlabel() == "step AUC of the PRM, up to the first error"
     other = prm_quality_routing.draw(prm_routing_table(), "gsm8k", "AUC of the lowest score").axes[1]

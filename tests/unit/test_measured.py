@@ -161,8 +161,11 @@ def test_the_page_shows_what_other_training_runs_came_to() -> None:
     assert f"PPO now adds {now[0]} to its return on dev on arith on average and {now[1]} on arith-hard" in page
     assert f"(before: {before[0]} and {before[1]})" in page
     before = [cell("trim-seq", dataset, "e1dce57") for dataset in ("arith", "arith-hard")]
-    assert f"was left at {before[0]}," in page and f"came to {before[1]}." in page
+    assert f"ended with a lead of {before[0]}," in page and f"came to a lead of {before[1]}, bacf20b found" in page
     first = runs[(runs["router"] == "trim-seq") & (runs["trained_on"] == "arith") & (runs["seed"] == 0)]
     begin, best = (first.groupby("code")[name].first() for name in ("dev_begin", "dev_best"))
     assert begin["e1dce57"] == begin["bacf20b"] == best["e1dce57"]
-    assert f"(.{begin['bacf20b'] * 1e5:.0f} on arith)" in page and f"bacf20b found .{best['bacf20b'] * 1e5:.0f}" in page
+    assert (
+        f"to all digits (.{begin['bacf20b'] * 1e5:.0f})" in page
+        and f"bacf20b found .{best['bacf20b'] * 1e5:.0f}" in page
+    )

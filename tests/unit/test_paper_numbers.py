@@ -186,7 +186,7 @@ def test_a_failed_training_is_no_finding() -> None:
     assert found[f"{key}/finding"] == "no finding (9 points have 5 shares)"
 
 
-def test_the_lead_ends_at_the_first_share_without_it() -> None:
+def test_leads_are_told_share_by_share() -> None:
     def lead(*lows: float) -> str:
         gaps = [
             gap_row("trim-pomdp", "trim-thr", low, low + 0.1, quantity=f"PGR at {share}%")
@@ -194,9 +194,20 @@ def test_the_lead_ends_at_the_first_share_without_it() -> None:
         ]
         return all_numbers({"comparisons": pd.DataFrame(gaps)}, {}, {})["lead/arith/arith/trim-pomdp"]
 
-    assert lead(0.1, 0.1, 0.1) == r"up to 20\,\%"
-    assert lead(0.1, -0.1, 0.1) == r"up to 5\,\%"
-    assert lead(-0.1, 0.1, 0.1) == "at none of the compared shares"
+    assert lead(0.1, 0.1, 0.1) == r"at 5, 10 and 20\,\%"
+    assert lead(0.1, -0.1, 0.1) == r"at 5 and 20\,\%"
+    assert lead(-0.1, 0.1, -0.1) == r"at 10\,\%"
+    assert lead(-0.1, -0.1, -0.1) == "at none of the compared shares"
+
+
+def test_why_a_training_failed_stands_behind_that_it_did() -> None:
+    rows = [
+        {"trained_on": "arith", "router": "trim-agg", "variant": "default", "seed": 0, "trained": "no", "why": "a hole"}
+    ]
+    rows += [rows[0] | {"router": "trim-seq", "trained": "yes", "why": float("nan")}]
+    found = all_numbers({"training": pd.DataFrame(rows)}, {}, {})
+    assert found["training/arith/trim-agg/trained/finding"] == "no (a hole)"
+    assert found["training/arith/trim-seq/trained/finding"] == "yes"
 
 
 def test_two_numbers_of_one_key_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

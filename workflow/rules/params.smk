@@ -26,10 +26,10 @@ STAGE = {
     "prefixes": 1,
     "claims": 4,
     "prices": 2,
-    "figures": 10,
+    "figures": 11,
     "explorer": 1,
     "calculator": 1,
-    "paper": 4,
+    "paper": 5,
 }
 
 

@@ -26,7 +26,7 @@ SEEDED, COUNTED = "embedded", Path("results/seeds")
 
 BLOCK = re.compile(r"<!-- (?:results|claims) of (\w+): .*?-->\n(.*?)<!-- end of results -->", re.DOTALL)
 ORIGIN = re.compile(r"^Code [^\[\n]*\S(?= \[|$)", re.MULTILINE)
-ROW = re.compile(r"^\| (.+?) \| .+? \| .+? \| (.+?) \| \*\*(.+?)\*\* \|(?: [^|]* \|)?$", re.MULTILINE)
+ROW = re.compile(r"^\| (.+?) \| .+? \| .+? \| (.+?) \| \*\*(.+?)\*\* \|(?: [^|]* \|){0,2}$", re.MULTILINE)
 HEAD = """\
 # Claims
 

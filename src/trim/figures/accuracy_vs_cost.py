@@ -41,7 +41,8 @@ def draw_beside_published(
 def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.DataFrame | None = None) -> Figure:
     """Draw the TRIM routers trained on one dataset, and the references, from the rows of `curves.csv`.
 
-    The second panel shows low budgets alone, where the routers differ. `published` holds points of others
+    The second panel shows low budgets alone, where the routers differ, as high as these reach. `published` holds points
+    of others
     (router, strong_tokens, accuracy): hollow, with nothing between them.
     """
     palette = begin()
@@ -49,7 +50,7 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
 
     rows = rows_of(curves, dataset, trained_on)
     leading = leading_variants(rows)
-    figure, (whole, low) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES), sharey=True)
+    figure, (whole, low) = plt.subplots(1, 2, figsize=(PAGE_INCHES, 0.52 * PAGE_INCHES))
     for axes in (whole, low):
         draw_curves(axes, rows, palette, [*leading, *references()], banded=leading)
         for router, part in published.groupby("router") if published is not None else ():
@@ -57,7 +58,8 @@ def draw(curves: pd.DataFrame, dataset: str, trained_on: str, published: pd.Data
             x, y, colour = part["strong_tokens"], part["accuracy"], palette[look.colour]
             axes.plot(x, y, look.marker, color=colour, fillstyle="none", label=f"{look.label}, published")
     whole.set(title=f"{dataset}: accuracy against cost", ylabel="accuracy")
-    low.set(title=f"{dataset}: low budgets", xlim=(0, LOW_BUDGET * whole.get_xlim()[1]))
+    budget = LOW_BUDGET * whole.get_xlim()[1]
+    low.set(title=f"{dataset}: low budgets", xlim=(0, budget), ylim=_reached(rows, leading, budget))
     figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=5, columnspacing=1.2)
     return figure
 
@@ -103,6 +105,15 @@ def draw_curves(
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 
 
+def _reached(rows: pd.DataFrame, keys: Sequence[Key], budget: float) -> tuple[float, float]:
+    """Return from the accuracy of the weak model alone to what routers reach within a budget, intervals included."""
+    lowest = float(rows.loc[rows["router"] == END_POINTS[0], "accuracy"].iloc[0])
+    curves = [run.sort_values("strong_tokens") for key in keys for _, run in of_router(rows, key).groupby("seed")]
+    reached = [float(np.interp(budget, run["strong_tokens"], run["accuracy_hi"])) for run in curves]
+    room = 0.09 * (max(reached, default=1.0) - lowest)
+    return lowest - room, max(reached, default=1.0) + room
+
+
 def _draw_alone(axes: Axes, name: str, accuracy: float) -> None:
     """Draw the accuracy of one model alone across the panel, with its name at the right: the strong one's above."""
     from matplotlib.patheffects import withStroke
@@ -121,6 +132,7 @@ def _draw_alone(axes: Axes, name: str, accuracy: float) -> None:
         color="0.3",
         path_effects=[withStroke(linewidth=2, foreground="white")],
         zorder=1.5,  # before bands, behind points
+        annotation_clip=True,
     )
 
 

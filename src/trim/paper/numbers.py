@@ -127,6 +127,8 @@ def _written(key: str, row: Mapping[str, Any], column: str, quantity: str) -> Nu
     value = row[column]
     if isinstance(value, str):
         yield key, escape(value)
+        if column == "trained":
+            yield join(key, FINDING), escape(f"{value} ({row['why']})" if isinstance(row["why"], str) else value)
         return
     form, ends = form_of(quantity), ends_of(row, column)
     if column == "difference" and ends:
@@ -153,7 +155,7 @@ def end_points(curves: pd.DataFrame) -> Numbers:
 
 
 def tallies(comparisons: pd.DataFrame) -> Numbers:
-    """Count the query-level baselines that a router beats, and say up to which share it is ahead of TRIM-Thr."""
+    """Count the query-level baselines that a router beats, and say at which shares it is ahead of TRIM-Thr."""
     yield from _leads(comparisons)
     rows = comparisons[comparisons["quantity"].eq("delta IBC") & comparisons["other_router"].isin(routers_of("query"))]
     for key, part in rows[rows["seed"] == 0].groupby(["dataset", "trained_on", "router", "variant"]):
@@ -163,15 +165,13 @@ def tallies(comparisons: pd.DataFrame) -> Numbers:
 
 
 def _leads(comparisons: pd.DataFrame) -> Numbers:
-    """Yield the largest of the compared shares up to which, at each, the PGR of a router is above that of TRIM-Thr."""
+    """Yield at which of the compared shares the PGR of a router is shown to be above that of TRIM-Thr."""
     against = comparisons["other_router"].eq(THR) & comparisons["other_variant"].eq("default")
     rows = comparisons[against & comparisons["quantity"].str.startswith("PGR") & comparisons["seed"].eq(0)]
     for key, part in rows.groupby(["dataset", "trained_on", "router", "variant"]):
-        shares = part["quantity"].str.extract(r"(\d+)%")[0].astype(int)
-        ahead = part["difference_lo"].gt(0).to_numpy()[shares.argsort()]
-        reached = int(ahead.argmin()) if not ahead.all() else len(ahead)
-        share = sorted(shares)[reached - 1] if reached else None
-        yield join("lead", *key), "at none of the compared shares" if share is None else rf"up to {share}\,\%"
+        ahead = part.loc[part["difference_lo"].gt(0), "quantity"].str.extract(r"(\d+)%")[0].astype(int)
+        said = " and ".join(", ".join(map(str, sorted(ahead))).rsplit(", ", 1))
+        yield join("lead", *key), rf"at {said}\,\%" if said else "at none of the compared shares"
 
 
 VERDICTS = {"same": get_args(SameVerdict), "analogue": get_args(Verdict)}

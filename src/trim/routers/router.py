@@ -146,7 +146,10 @@ class StepRouter:
         return [(variant, run) for variant in taken for run in range(settings.seeds if self.seeded else 1)]
 
     def decisive(self, settings: Mapping[str, Any], variant: str) -> dict[str, Any]:
-        """Return the settings that decide the fit of a variant: not which others there are, nor what they need."""
+        """Return the settings that decide the fit of a variant: not which others there are, nor what they need.
+
+        `conditioned` is one policy for all kappas: where policies of one kappa each are trained decides nothing there.
+        """
         shared = {key: settings[key] for key in ("operating_points", "kappa")}
         if self.id in settings.get("others", {}):
             return shared | {"others": {self.id: settings["others"][self.id]}}

@@ -57,7 +57,7 @@ class OneStepTakeover:
 
     def wants_drafts(self, after_strong: Booleans) -> Booleans:
         """Return of every episode whether the weak model has written everything so far."""
-        return ~after_strong
+        return ~after_strong  # the strong model is never left again, so that the step before tells
 
     def decide(self, observed: Observed) -> Booleans:
         """Compare n drafts."""

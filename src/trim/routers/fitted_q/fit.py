@@ -79,8 +79,8 @@ def fit_gains(data: TrainingData, seed: int) -> tuple[Gains, dict[str, float]]:
     prices = kappas / tokens_per_solution(data.trees)
     futures = Futures.of(data.trees, rng)
     described, weights = describe(futures.observed), futures.reached()
-    never = np.zeros((len(weights), len(prices)), dtype=bool)
-    both = np.isfinite(futures.worth(never, prices)[0]).all(axis=(1, 2))
+    keep_all = np.zeros((len(weights), len(prices)), dtype=bool)
+    both = np.isfinite(futures.worth(keep_all, prices)[0]).all(axis=(1, 2))
     known = both & np.isfinite(described).all(axis=1)
     if not known.any():
         raise InputError(
@@ -90,14 +90,14 @@ def fit_gains(data: TrainingData, seed: int) -> tuple[Gains, dict[str, float]]:
     basis = Basis.draw(described[known], weights[known], settings.hinges, rng)
     fold = rng.permutation(int(futures.problem.max()) + 1)[futures.problem] % settings.folds
     ridge = Ridge(basis.apply(described), np.where(known, weights, 0.0), fold, settings.folds)
-    found, policies = {}, never
+    by_penalty, policies = {}, keep_all
     for penalty in PENALTIES:  # each starts from the policies of the one before
         policies, target = iterate(futures, ridge, prices, policies, penalty, settings.rounds)
         worth = np.nanmean(futures.worth(policies, prices)[1][futures.parent == UNKNOWN])
-        found[penalty] = float(worth), ridge.fit(target, penalty)
-    best = max(found, key=lambda penalty: found[penalty][0])
-    looks = {f"held_out_{penalty:g}": worth for penalty, (worth, _) in found.items()}
-    return Gains(basis, kappas, found[best][1]), looks
+        by_penalty[penalty] = float(worth), ridge.fit(target, penalty)
+    best = max(by_penalty, key=lambda penalty: by_penalty[penalty][0])
+    held_out = {f"held_out_{penalty:g}": worth for penalty, (worth, _) in by_penalty.items()}
+    return Gains(basis, kappas, by_penalty[best][1]), held_out
 
 
 def iterate(

@@ -14,8 +14,9 @@ MOST_NODES = 200_000
 """Nodes to learn from; of more, whole problems are drawn."""
 
 REGENERATED = 0.8
-"""Chance of the strong model's step in the episodes that say how much a node weighs. Decisions count where all is right
-so far: of 0.15 to 0.8, the policies were worth most at this on training problems that they were not fitted to."""
+"""Chance with which the strong model writes each step in the episodes that say how much a node weighs. It is high since
+decisions matter where all is right so far: of 0.15 to 0.8, this gave the best policies on training problems that they
+were not fitted to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,7 +33,10 @@ class Evaluation:
 
 
 class EarlyStopping(BaseCallback):
-    """Keep the snapshot with the best return on dev, and stop when none has been better for a while."""
+    """Keep the snapshot with the best return on dev, and stop when none has been better for a while.
+
+    It looks at dev before rollouts, so that the first look is at the policy as it began.
+    """
 
     def __init__(self, evaluate: Evaluate, settings: Ppo, on_progress: Progress | None) -> None:
         super().__init__()
@@ -43,6 +46,7 @@ class EarlyStopping(BaseCallback):
         self._settings = settings
         self._on_progress = on_progress
         self._iteration = 0
+        self._looks_since_best = 0
 
     def _on_rollout_start(self) -> None:
         if self._settings.annealed:
@@ -58,17 +62,17 @@ class EarlyStopping(BaseCallback):
         self._evaluate_now()
 
     def _on_step(self) -> bool:
-        returns = [found.dev_return for found in self.evaluations]
-        since = len(returns) - 1 - returns.index(max(returns))
-        return since < self._settings.patience
+        return self._looks_since_best < self._settings.patience
 
     def _evaluate_now(self) -> None:
         self.model.policy.set_training_mode(False)
         policy = self.model.policy
         assert isinstance(policy, ActorCriticPolicy)
         found = Evaluation(self.num_timesteps, self._evaluate(policy))
+        self._looks_since_best += 1
         if not self.evaluations or found.dev_return > max(earlier.dev_return for earlier in self.evaluations):
             self.best = copy.deepcopy(self.model.policy.state_dict())
+            self._looks_since_best = 0
         self.evaluations.append(found)
         self.logger.record("dev/return", found.dev_return)
         if self._on_progress is not None:
@@ -110,12 +114,14 @@ def train(
     prepare
         What is done to the fresh policy, and its optimiser, before PPO goes on with it.
     """
+
+    def falling(left: float) -> float:
+        return settings.learning_rate * max(left, 0.0)
+
     algorithm = PPO(
         "MlpPolicy",
         TrimVecEnv(routing),
-        learning_rate=(lambda left: settings.learning_rate * max(left, 0.0))
-        if settings.annealed
-        else settings.learning_rate,
+        learning_rate=falling if settings.annealed else settings.learning_rate,
         n_steps=settings.n_steps,
         batch_size=settings.batch_size,
         n_epochs=settings.epochs,

@@ -35,19 +35,20 @@ def regeneration_gain(
         Belief about the drafts, their scores seen.
     """
     transition, strong = model.transition, model.observation.strong
-    renewed = belief.regenerated(draft, transition.strong_if_right, transition.strong_if_wrong)
-    joint = np.multiply.outer(renewed[0], strong[:, 0])
-    mass = joint + np.multiply.outer(renewed[1], strong[:, 1]) + np.multiply.outer(renewed[2], strong[:, 2])
+    # The strong model's step: its hidden state, then each symbol that its score may show, shape (n, symbols).
+    written = belief.regenerated(draft, transition.strong_if_right, transition.strong_if_wrong)
+    right_and_seen = np.multiply.outer(written[0], strong[:, 0])
+    seen = right_and_seen + np.multiply.outer(written[1], strong[:, 1]) + np.multiply.outer(written[2], strong[:, 2])
     after = position[:, None] + 1
-    ahead = (mass * _interpolate(values, after, joint / mass)).sum(-1)
+    ahead = (seen * _interpolate(values, after, right_and_seen / seen)).sum(-1)
     ahead = ahead - _interpolate(values, position + 1, belief.after_keep(draft))
-    ending = model.reward * (renewed[0] - draft[0])
+    ending = model.reward * (written[0] - draft[0])
     return np.asarray(np.where(final, ending, ahead) - cost * tokens)
 
 
-def _interpolate(values: Floats, step: Integers, m: Floats) -> Floats:
-    """Return V at steps and beliefs of one shape."""
-    place = m * (values.shape[1] - 1)
+def _interpolate(values: Floats, step: Integers, right: Floats) -> Floats:
+    """Return V at steps and probabilities that all is right so far, of one shape."""
+    place = right * (values.shape[1] - 1)
     low = np.minimum(place, values.shape[1] - 2).astype(int)
     left = values[step, low]
     return np.asarray(left + (place - low) * (values[step, low + 1] - left))
