@@ -6,11 +6,10 @@ import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from trim.config import datasets, experiment, models, prices, routers, serving
 from trim.config.experiment import Experiment
 from trim.config.section import Section
 
@@ -56,13 +55,10 @@ def render_page() -> str:
         "",
         "Generated from `src/trim/config/`. An overlay holds only what differs from `config.yaml`:",
         "`snakemake --configfile config/mine.yaml`. Unknown keys are errors. A key that is `null` is removed from the",
-        "default, but for `tuning`, whose null is a value, and keys under `extra`.",
+        "default, but for `tuning`, whose null is a value, and keys under `extra`. Most overlays set `datasets`,",
+        "`evaluated_on`, `pair`, `prms` and `routers`; [own_parts.md](own_parts.md) has some to copy.",
     ]
-    names = {k: v for m in (serving, routers, models, datasets, prices, experiment) for k, v in vars(m).items()}
-    sections = [entry for entry in names.values() if isinstance(entry, type) and issubclass(entry, Section)]
-    for section in sections[::-1]:
-        if section is Section:
-            continue
+    for section in dict.fromkeys(_within(Experiment)):
         lines += ["", f"## {section.__name__}", "", (section.__doc__ or "").strip(), ""]
         lines += ["| key | default | meaning |", "| --- | --- | --- |"]
         for name, field in section.model_fields.items():
@@ -70,11 +66,28 @@ def render_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _named(kind: Any) -> Iterator[type[Section]]:
+    """Yield the sections that a type names."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        yield kind
+    for part in get_args(kind):
+        yield from _named(part)
+
+
+def _within(section: type[Section]) -> Iterator[type[Section]]:
+    """Yield a section, and those that its keys name, each before those of its own keys."""
+    yield section
+    for field in section.model_fields.values():
+        for named in _named(field.annotation):
+            yield from _within(named)
+
+
 def _default(field: Any) -> str:
     if field.is_required():
         return "required"
     if field.default_factory is not None:
-        return "see config.yaml"
+        links = [f"[{kind.__name__}](#{kind.__name__.lower()})" for kind in _named(field.annotation)]
+        return ", ".join(dict.fromkeys(links)) or "see config.yaml"
     value = list(field.default) if isinstance(field.default, tuple) else field.default
     return f"`{json.dumps(value)}`"
 
