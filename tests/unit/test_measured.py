@@ -169,3 +169,21 @@ def test_the_page_shows_what_other_training_runs_came_to() -> None:
         f"to all digits (.{begin['bacf20b'] * 1e5:.0f})" in page
         and f"bacf20b found .{best['bacf20b'] * 1e5:.0f}" in page
     )
+
+
+def test_the_page_says_where_looking_ahead_is_worse_on_the_problems_of_choice() -> None:
+    rows_ = pd.read_csv(ROOT / "docs/measured/dev_comparisons.csv").set_index(["prm", "dataset", "router", "quantity"])
+    asked = rows_[rows_.index.get_level_values("quantity") != "delta IBC"]
+    costs = asked.index.get_level_values("quantity").str.startswith("CPT")
+    worse = asked[(costs & asked["difference_lo"].gt(0)) | (~costs & asked["difference_hi"].lt(0))]
+    by = {key: f"{-row.difference:.3f}"[1:] for key, row in worse.iterrows()}
+    agg, planner, noisy, seq = by.values()
+    assert list(by) == [
+        ("verifier", "arith-hard", "trim-agg", "PGR at 60%"),
+        ("verifier", "arith-hard", "trim-pomdp", "PGR at 60%"),
+        ("noisy", "arith", "trim-pomdp", "PGR at 60%"),
+        ("noisy", "arith", "trim-seq", "CPT95"),
+    ]
+    assert seq == "inf"
+    page = " ".join((ROOT / "docs/embedded.md").read_text(encoding="utf-8").split())
+    assert f"TRIM-Agg by {agg} and TRIM-POMDP by {planner} in PGR" in page and f"worse by {noisy} at 60 %" in page
