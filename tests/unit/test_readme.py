@@ -76,9 +76,8 @@ def test_claims_are_counted_once_and_verdicts_have_conditions(results: Path) -> 
     assert "2 hold, 1 fail, 1 hold or fail in part, 0 undecided, 0 not tested." in text
     assert "| delta IBC | 4.00 | 2.00 [1.00, 3.00] | **holds** | 5.00 |" in text
     assert "| TRIM-Thr | 3 | 50.0% [50.0%, 50.0%] |" in text
-    assert (
-        "more accurate: TRIM-POMDP at 10% and 20%, TRIM-Agg at 20%; shown to be less accurate: none; all else" in text
-    )
+    assert "**Looking ahead on arith, beside TRIM-Thr at the same strong share**: shown to be more accurate: " in text
+    assert "accurate: TRIM-POMDP at 10% and 20%, TRIM-Agg at 20%; shown to be less accurate: none; all else is" in text
     assert (
         "buys 2.6 [2.4, 2.9] times what the best query-level baseline buys; in Table 1 of the paper, 2.9 times" in text
     )

@@ -141,7 +141,7 @@ def render_results(
     told = [
         _alone(main, dataset),
         _factor(claims),
-        _budgets(claims),
+        _budgets(claims, dataset),
         _judged(tables, prm),
         _priced(tables, experiment, dataset, source),
         _as_trained(training),
@@ -203,13 +203,13 @@ def _factor(claims: pd.DataFrame) -> str:
     )
 
 
-def _budgets(claims: pd.DataFrame) -> str:
-    """Say where looking ahead is shown to be better or worse than a threshold."""
+def _budgets(claims: pd.DataFrame, dataset: str) -> str:
+    """Say at which budgets looking ahead is shown to be better or worse than a threshold."""
     asked = claims[claims["key"] == "learned-budget"]
     ahead, behind = (_grouped(asked.loc[asked["verdict"] == verdict, "method"]) for verdict in ("holds", "fails"))
     return (
-        f"**Looking ahead, beside TRIM-Thr at the same strong share**: shown to be more accurate: {ahead}; shown to be "
-        f"less accurate: {behind}; all else is undecided (a sweep that ends earlier counts as at its end)."
+        f"**Looking ahead on {dataset}, beside TRIM-Thr at the same strong share**: shown to be more accurate: {ahead}; "
+        f"shown to be less accurate: {behind}; all else is undecided (a sweep that ends earlier counts as at its end)."
     )
 
 
