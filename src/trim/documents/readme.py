@@ -208,8 +208,8 @@ def _budgets(claims: pd.DataFrame, dataset: str) -> str:
     asked = claims[claims["key"] == "learned-budget"]
     ahead, behind = (_grouped(asked.loc[asked["verdict"] == verdict, "method"]) for verdict in ("holds", "fails"))
     return (
-        f"**Looking ahead on {dataset}, beside TRIM-Thr at the same strong share**: shown to be more accurate: {ahead}; "
-        f"shown to be less accurate: {behind}; all else is undecided (a sweep that ends earlier counts as at its end)."
+        f"**Looking ahead on {dataset}, beside TRIM-Thr at the same strong share**: shown to be more accurate: {ahead};"
+        f" shown to be less accurate: {behind}; all else is undecided (a sweep that ends earlier counts as at its end)."
     )
 
 
