@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, dataset: str, measure_of: str = "step AUC of the P
             low, high = rows[f"{measure}_lo"], rows[f"{measure}_hi"].fillna(rows[measure])
             axes.vlines(x, scale * low, scale * high, color=palette[look.colour], linewidth=0.8)
         axes.set(xlabel=measure_of, ylabel=label, title=f"{dataset}: {title}")
-        named = prms["prm"] + prms["auc"].map("\n{:.3f}".format)
+        named = [f"{prm}\n{auc:.3f}" for prm, auc in zip(prms["prm"], prms["auc"], strict=True)]
         axes.set_xticks(range(len(named)), named, rotation=45, ha="right", rotation_mode="anchor")
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
