@@ -50,20 +50,17 @@ class PrefixTokenizer:
         self._system = system
         self._thinking = thinking
         self._keeps_separator = keeps_separator
-        self._ids: dict[bytes, list[int]] = {}
+        self._ids: dict[tuple[bool, str], list[int]] = {}
 
     def block_ids(self, prefix: Prefix) -> list[int]:
         """Tokens of the last step of a prefix, or of the rendered problem at its root."""
-        ids = self._ids.get(prefix.digest)
+        is_problem, text = key = prefix.parent is None, prefix.text
+        ids = self._ids.get(key)
         if ids is None:
-            ids = (
-                self._without_tag(self.render_problem(prefix.text))
-                if prefix.parent is None
-                else self._step(prefix.text)
-            )
+            ids = self._without_tag(self.render_problem(text)) if is_problem else self._step(text)
             if len(self._ids) >= REMEMBERED_BLOCKS:
                 self._ids.clear()
-            self._ids[prefix.digest] = ids
+            self._ids[key] = ids
         return ids
 
     def _step(self, text: str) -> list[int]:

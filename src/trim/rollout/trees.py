@@ -245,15 +245,14 @@ class RolloutTrees:
                 on_progress(min(start + TREES_AT_A_TIME, count), count)
 
     def rescore(self) -> None:
-        """Have the PRM score all steps again, as after a change of the PRM; a few trees at a time."""
-        asked = (self.nodes["tokens"] != UNKNOWN) & ~np.isnan(self.nodes["score"])
-        places = np.argwhere(asked)
-        order = np.lexsort((self.nodes["position"][places[:, 0]], self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME))
-        places = places[order]
-        parts = np.flatnonzero(np.diff(self.nodes["root"][places[:, 0]] // TREES_AT_A_TIME)) + 1
+        """Have the PRM score all steps again, as after a change of the PRM, some trees at a time."""
+        places = np.argwhere((self.nodes["tokens"] != UNKNOWN) & ~np.isnan(self.nodes["score"]))
+        levels = np.stack([self.nodes["position"], self.nodes["root"] // TREES_AT_A_TIME])[:, places[:, 0]]
+        order = np.lexsort(levels)  # level by level: what stands before a step was read just before, in full passes
+        parts = np.flatnonzero(np.diff(levels[:, order]).any(axis=0)) + 1
         prm = self._models().prm
         assert prm is not None
-        for part in np.split(places, parts):
+        for part in np.split(places[order], parts):
             scores = ask_all(prm.score(self.prefix(node), self.text(node, action)) for node, action in part.tolist())
             self.nodes["score"][part[:, 0], part[:, 1]] = [score.value for score in scores]
 
