@@ -187,3 +187,14 @@ def test_the_page_says_where_looking_ahead_is_worse_on_the_problems_of_choice() 
     assert seq == "inf"
     page = " ".join((ROOT / "docs/embedded.md").read_text(encoding="utf-8").split())
     assert f"TRIM-Agg by {agg} and TRIM-POMDP by {planner} in PGR" in page and f"worse by {noisy} at 60 %" in page
+
+
+def test_what_the_readme_begins_with_is_what_its_blocks_say() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "counted in operations, half of the gap costs TRIM-Thr more than the strong model alone, in both" in readme
+    in_operations = re.findall(r"[\d.]+% \[([\d.]+)%, [\d.]+%\] at `flops(?:-cached)?`", readme)
+    assert len(in_operations) == 4 and all(float(low) > 100 for low in in_operations)
+    assert "On `arith` looking ahead is shown to pay at low budgets only" in readme
+    ledger = pd.read_csv(ROOT / "docs/results/embedded.claims.csv").query("key == 'learned-budget'")
+    shares = ledger["method"].str.extract(r"at (\d+)%")[0].astype(int)
+    assert set(shares[ledger["verdict"] == "holds"]) == {10, 20} and not (ledger["verdict"] == "fails").any()
