@@ -24,7 +24,7 @@ STAGE = {
     "analysis": 4,
     "planners": 1,
     "prefixes": 1,
-    "claims": 4,
+    "claims": 5,
     "prices": 2,
     "figures": 11,
     "explorer": 1,

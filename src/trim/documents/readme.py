@@ -14,7 +14,7 @@ from trim.config.prices import DecodedPrice
 from trim.config.reading import read_experiment
 from trim.documents.claims_page import KEPT, held_over_seeds, keep_results, marked_verdict, write_claims
 from trim.errors import InputError
-from trim.evaluation.claims.ledger import by_claim
+from trim.evaluation.claims.ledger import TOGETHER, by_claim
 from trim.evaluation.claims.seeds import statement
 from trim.evaluation.claims.verdicts import FAILED_TRAINING
 from trim.evaluation.curves import CPTS
@@ -37,14 +37,6 @@ HEADING = (
     "The paper's headline claims, asked of this experiment. A claim *holds* where the whole interval lies above the "
     "bar, which is the paper's where it names one, else 0. The ledger (`claims.csv`) has all claims, with reasons."
 )
-VERDICTS = {
-    "holds": "hold",
-    "fails": "fail",
-    "mixed": "hold or fail in part",
-    "undecided": "undecided",
-    "not tested": "not tested",
-}
-"""What can be said of a claim as a whole, and how it is counted; in part: for some routers, budgets or datasets."""
 
 
 def fill_readme(root: Path) -> list[str]:
@@ -106,7 +98,7 @@ def _summarise(root: Path, names: Iterable[str]) -> None:
     for page in filter(Path.is_file, map(root.joinpath, SUMMARISED)):
         kept = os.path.relpath(root / KEPT, page.parent)
         rows = [[f"[{name}]({kept}/{name}.md)", *map(str, count.values())] for name, count in counted.items()]
-        block = f"{SUMMARY[0]}\n\n{_table(['experiment', *VERDICTS.values()], rows)}\n\n{SUMMARY[1]}"
+        block = f"{SUMMARY[0]}\n\n{_table(['experiment', *TOGETHER], rows)}\n\n{SUMMARY[1]}"
         before, *_, after = re.split("|".join(map(re.escape, SUMMARY)), page.read_text(encoding="utf-8"))
         page.write_text(before + block + after, encoding="utf-8")
 
@@ -178,12 +170,12 @@ def _claims(claims: pd.DataFrame, seeds: Mapping[tuple[str, ...], str]) -> str:
 def count_claims(claims: pd.DataFrame) -> dict[str, int]:
     """Count the claims of the paper by verdict, each once however many statements it makes."""
     given = list(by_claim(claims).values())
-    return {verdict: given.count(verdict) for verdict in VERDICTS}
+    return {verdict: given.count(verdict) for verdict in TOGETHER}
 
 
 def _tally(claims: pd.DataFrame) -> str:
     counted = count_claims(claims)
-    said = ", ".join(f"{count} {VERDICTS[verdict]}" for verdict, count in counted.items())
+    said = ", ".join(f"{verdict} {count}" for verdict, count in counted.items() if count)
     return (
         f"Of {sum(counted.values())} claims of the paper, each counted once however many statements it makes: {said}."
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from trim.evaluation.claims.ledger import by_claim
+from trim.evaluation.claims.ledger import TOGETHER, by_claim
 from trim.evaluation.claims.published import MEASURES
 from trim.evaluation.claims.verdicts import SameVerdict, Verdict
 from trim.evaluation.curves import METRICS, READINGS
@@ -200,7 +200,7 @@ def verdicts(claims: pd.DataFrame) -> Numbers:
         yield from ((join("claims", scope, verdict), str(int((given == verdict).sum()))) for verdict in possible)
     together = by_claim(claims)
     yield join("claims", "of the paper"), str(len(together))
-    for verdict in (*get_args(Verdict), "mixed"):
+    for verdict in TOGETHER:
         yield join("claims", "of the paper", verdict), str(sum(given == verdict for given in together.values()))
     bars = claims[claims["key"].isin(together)].drop_duplicates("key")["bar_from"]
     yield from ((join("claims", "bar", whose), str(int((bars == whose).sum()))) for whose in ("paper", "ours"))

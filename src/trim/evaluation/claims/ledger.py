@@ -145,8 +145,13 @@ def _why(case: Case, found: Bounds, bar: float, measure: str, level: float) -> s
     return f"{why} {case.note}".strip()
 
 
+TOGETHER = ("holds", "holds in part", "mixed", "fails in part", "fails", "undecided", "not tested")
+"""What can be said of a claim as a whole: in part, where other statements of it are undecided; mixed, where some hold
+and some fail."""
+
+
 def by_claim(claims: pd.DataFrame) -> dict[str, str]:
-    """Return one verdict for each claim of the paper: that of its statements where all agree, else `mixed`.
+    """Return one verdict of `TOGETHER` for each claim of the paper.
 
     A claim makes a statement for each dataset and router that it is about, so that counts of statements would weigh
     claims by these. Statements that were not tested do not count; our own controls are no claims.
@@ -154,8 +159,14 @@ def by_claim(claims: pd.DataFrame) -> dict[str, str]:
     rows = claims[claims["scope"].eq("analogue") & claims["source"].ne(OURS)]
     found = {}
     for key, verdicts in rows.groupby("key", sort=False)["verdict"]:
-        given = set(verdicts) - {"not tested"}
-        found[str(key)] = "mixed" if len(given) > 1 else next(iter(given), "not tested")
+        decided = {"holds", "fails"} & set(verdicts)
+        in_part = " in part" if "undecided" in set(verdicts) else ""
+        if len(decided) == 2:
+            found[str(key)] = "mixed"
+        elif decided:
+            found[str(key)] = next(iter(decided)) + in_part
+        else:
+            found[str(key)] = "undecided" if in_part else "not tested"
     return found
 
 
