@@ -384,3 +384,9 @@ def test_a_noisy_prm_needs_one_that_is_not() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             parse_config({"prms": prms, "reported_prms": ["noisy"]})
+
+
+def test_a_complaint_about_an_endless_name_is_short() -> None:
+    with pytest.raises(ConfigError, match="training_mix names '111") as raised:
+        parse_config({"training_mix": {"1" * 5000: 1.0}})
+    assert len(str(raised.value)) < 1500 and "is not under datasets: arith" in str(raised.value)

@@ -47,7 +47,7 @@ def parse_config(content: Mapping[str, Any]) -> Experiment:
             raise ConfigError(f"config: key {old!r} is now called {new!r}; rename it")
     experiment = read_section(Experiment, settled(content, Experiment().model_dump(mode="json")))
     for complaint in complaints(experiment):
-        raise ConfigError(f"config: {complaint}")
+        raise ConfigError(f"config: {abridged(complaint)}")
     return experiment
 
 
