@@ -70,7 +70,7 @@ bench: $(INSTALLED) ## measure what the parts cost beside the straightforward wa
 docs: $(INSTALLED) ## build the site of docs/ into site/, without the network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 
-# Part of it needs root, to mount small disks; all of it takes hours on two cores.
+# Part of it needs root, to mount small disks; all of it takes half an hour on two cores.
 test-endurance: $(INSTALLED) ## kill runs, fill disks, damage files, feed nonsense: what `make test` does a little, at length
 	TRIM_TEST_ENDURANCE=1 TRIM_TEST_INPUTS=10000 $(BIN)/python -m pytest tests/endurance tests/property $(ARGS)
 
