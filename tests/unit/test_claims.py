@@ -318,24 +318,6 @@ def test_a_claim_counts_once_however_many_statements_it_makes(claims: pd.DataFra
     assert set(together) | {"learned-hull", "learned-prm"} == set(CLAIMS)
 
 
-@pytest.mark.parametrize(
-    ("given", "together"),
-    [
-        ("holds holds", "holds"),
-        ("holds undecided", "holds in part"),
-        ("holds fails undecided", "mixed"),
-        ("fails undecided", "fails in part"),
-        ("fails", "fails"),
-        ("undecided", "undecided"),
-        ("", "not tested"),
-    ],
-)
-def test_a_claim_as_a_whole_says_what_its_tested_statements_say(given: str, together: str) -> None:
-    verdicts = ["not tested", *given.split()]
-    rows = pd.DataFrame({"verdict": verdicts}).assign(key="k", scope="analogue", source="Table 1")
-    assert by_claim(rows) == {"k": together}
-
-
 def test_what_is_not_there_is_not_tested(claims: pd.DataFrame) -> None:
     for key, reason in {"noisy-prm": "no noisy PRM", "no-refit": "observation model of another dataset"}.items():
         rows = claims[claims["key"] == key]
