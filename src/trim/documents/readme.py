@@ -99,8 +99,9 @@ def _summarise(root: Path, names: Iterable[str]) -> None:
         kept = os.path.relpath(root / KEPT, page.parent)
         rows = [[f"[{name}]({kept}/{name}.md)", *map(str, count.values())] for name, count in counted.items()]
         block = f"{SUMMARY[0]}\n\n{_table(['experiment', *TOGETHER], rows)}\n\n{SUMMARY[1]}"
-        before, *_, after = re.split("|".join(map(re.escape, SUMMARY)), page.read_text(encoding="utf-8"))
-        page.write_text(before + block + after, encoding="utf-8")
+        before, begin, rest = page.read_text(encoding="utf-8").partition(SUMMARY[0])
+        if begin:  # a page may do without
+            page.write_text(before + block + rest.partition(SUMMARY[1])[2], encoding="utf-8")
 
 
 def _experiment(root: Path, name: str) -> Experiment:
@@ -218,8 +219,11 @@ def _grouped(methods: Iterable[str]) -> str:
 
 
 def _conditions(claims: pd.DataFrame, prm: str) -> str:
-    conditions = claims.loc[claims["headline"].notna(), "conditions"].iloc[:1].str.replace(f"PRM {prm}", f"PRM `{prm}`")
-    return f"**Intervals** cover which problems were drawn, and nothing else. All is of: {conditions.item()}."
+    """Say what verdicts hang on beside the problems, as the first headline that was tested has it."""
+    for conditions in claims.loc[claims["headline"].notna(), "conditions"].dropna():
+        said = conditions.replace(f"PRM {prm}", f"PRM `{prm}`")  # a name may be a common word
+        return f"**Intervals** cover which problems were drawn, and nothing else. All is of: {said}."
+    return ""
 
 
 def _as_trained(training: pd.DataFrame) -> str:
